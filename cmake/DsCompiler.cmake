@@ -1,0 +1,29 @@
+# Finds LLVM, MLIR and ONNX, and says how a library of the compiler is built.
+find_package(MLIR 22 REQUIRED CONFIG)
+list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
+include(TableGen)
+include(AddLLVM)
+include(AddMLIR)
+include_directories(SYSTEM ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
+add_definitions(${LLVM_DEFINITIONS_LIST})
+
+# Headers that nearly every source of the compiler includes; one precompiled header serves all its libraries.
+file(WRITE ${CMAKE_BINARY_DIR}/ds_pch.cpp "")
+add_library(ds-pch OBJECT ${CMAKE_BINARY_DIR}/ds_pch.cpp)
+target_compile_options(ds-pch PRIVATE -fno-exceptions -fno-rtti)
+target_precompile_headers(ds-pch PRIVATE
+  <mlir/IR/Builders.h> <mlir/IR/BuiltinAttributes.h> <mlir/IR/BuiltinOps.h> <mlir/IR/BuiltinTypes.h> <mlir/IR/Dialect.h>
+  <mlir/IR/OpImplementation.h> <mlir/IR/PatternMatch.h> <mlir/Pass/Pass.h> <mlir/Dialect/Func/IR/FuncOps.h>
+  <mlir/Interfaces/SideEffectInterfaces.h> <llvm/ADT/STLExtras.h> <llvm/ADT/SmallVector.h> <llvm/ADT/TypeSwitch.h>)
+
+# ds_add_library(Name sources... [DEPENDS targets] [LINK libraries]): a static library of the compiler.
+function(ds_add_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_compile_options(${name} PRIVATE -fno-exceptions -fno-rtti)
+  target_precompile_headers(${name} REUSE_FROM ds-pch)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
