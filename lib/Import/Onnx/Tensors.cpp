@@ -1,0 +1,253 @@
+//===- Tensors.cpp - TensorProto to ElementsAttr --------------------------===//
+// Assumes: untrusted messages, whose large data may be moved out of them.
+// Guarantees: dims × element size equals the data; large tensors are resources that own (or map) their bytes, uncopied.
+// Declines: strings, complex numbers, and floats or integers of fewer than 8 bits, 8-bit floats.
+
+#include "Tensors.h"
+
+#include "ds/Import/ExternalData.h"
+
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <onnx/onnx_pb.h>
+
+#include <cstring>
+
+using namespace llvm;
+using namespace mlir;
+using onnx::TensorProto;
+
+/// Tensors of at most this many elements are literals: they are read by folds and printed in full.
+static constexpr int64_t LiteralElements = 64;
+
+Type ds::importer::elementType(MLIRContext *context, int onnxType) {
+  switch (onnxType) {
+  case TensorProto::FLOAT:
+    return Float32Type::get(context);
+  case TensorProto::DOUBLE:
+    return Float64Type::get(context);
+  case TensorProto::FLOAT16:
+    return Float16Type::get(context);
+  case TensorProto::BFLOAT16:
+    return BFloat16Type::get(context);
+  case TensorProto::BOOL:
+    return IntegerType::get(context, 1);
+  case TensorProto::INT8:
+    return IntegerType::get(context, 8);
+  case TensorProto::INT16:
+    return IntegerType::get(context, 16);
+  case TensorProto::INT32:
+    return IntegerType::get(context, 32);
+  case TensorProto::INT64:
+    return IntegerType::get(context, 64);
+  case TensorProto::UINT8:
+    return IntegerType::get(context, 8, IntegerType::Unsigned);
+  case TensorProto::UINT16:
+    return IntegerType::get(context, 16, IntegerType::Unsigned);
+  case TensorProto::UINT32:
+    return IntegerType::get(context, 32, IntegerType::Unsigned);
+  case TensorProto::UINT64:
+    return IntegerType::get(context, 64, IntegerType::Unsigned);
+  default:
+    return {};
+  }
+}
+
+int ds::importer::onnxType(Type type) {
+  for (int candidate = TensorProto::FLOAT; candidate <= TensorProto::BFLOAT16; ++candidate)
+    if (type == elementType(type.getContext(), candidate))
+      return candidate;
+  return TensorProto::UNDEFINED;
+}
+
+StringRef ds::importer::onnxTypeName(int onnxType) {
+  return TensorProto::DataType_IsValid(onnxType) ? StringRef(TensorProto::DataType_Name(TensorProto::DataType(onnxType)))
+                                                 : StringRef("invalid");
+}
+
+ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fallback, std::string &error) {
+  if (ElementsAttr known = done.lookup(&tensor))
+    return known;
+  std::string name = tensor.name().empty() ? fallback.str() : tensor.name();
+  auto refuse = [&](const Twine &reason) {
+    error = ("tensor '" + name + "' " + reason).str();
+    return ElementsAttr();
+  };
+  Type element = elementType(context, tensor.data_type());
+  if (!element)
+    return refuse("has element type " + onnxTypeName(tensor.data_type()) + ", which is not supported");
+  if (tensor.has_segment())
+    return refuse("is a segment of a tensor, which is not supported");
+
+  SmallVector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
+  int64_t bound = std::max(1u, element.getIntOrFloatBitWidth() / 8);
+  for (int64_t dim : dims) {
+    if (dim < 0)
+      return refuse("has the negative dimension " + Twine(dim));
+    // A zero must not hide that the other dimensions overflow: later products leave it out.
+    if (dim && MulOverflow(bound, dim, bound))
+      return refuse("has more elements than fit into 64 bits");
+  }
+  uint64_t bytes = is_contained(dims, 0) ? 0 : uint64_t(bound);
+  auto type = RankedTensorType::get(dims, element);
+  std::string reason;
+  ElementsAttr value = tensor.data_location() == TensorProto::EXTERNAL
+                           ? readExternal(tensor, type, bytes, name, reason)
+                           : readDense(tensor, type, bytes, name, reason);
+  if (!value)
+    return refuse(reason);
+  done[&tensor] = value;
+  return value;
+}
+
+/// Copies a typed field of the message, whose values may be wider than the elements, into bytes.
+template <typename T, typename Field>
+static std::string packField(const Field &field) {
+  std::string bytes(size_t(field.size()) * sizeof(T), '\0');
+  char *to = bytes.data();
+  for (auto from : field) {
+    T element = static_cast<T>(from);
+    std::memcpy(to, &element, sizeof(T));
+    to += sizeof(T);
+  }
+  return bytes;
+}
+
+ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTensorType type, uint64_t bytes,
+                                                   StringRef name, std::string &error) {
+  auto owned = std::make_unique<std::string>();
+  if (tensor.has_raw_data()) {
+    if (tensor.raw_data().size() != bytes) {
+      error = "holds " + std::to_string(tensor.raw_data().size()) + " bytes, but its type and dimensions need " +
+              std::to_string(bytes);
+      return {};
+    }
+    owned.reset(tensor.release_raw_data());
+  } else {
+    switch (tensor.data_type()) {
+    case TensorProto::FLOAT:
+      *owned = packField<float>(tensor.float_data());
+      break;
+    case TensorProto::DOUBLE:
+      *owned = packField<double>(tensor.double_data());
+      break;
+    case TensorProto::INT64:
+      *owned = packField<int64_t>(tensor.int64_data());
+      break;
+    case TensorProto::UINT64:
+      *owned = packField<uint64_t>(tensor.uint64_data());
+      break;
+    case TensorProto::UINT32:
+      *owned = packField<uint32_t>(tensor.uint64_data());
+      break;
+    case TensorProto::INT32:
+      *owned = packField<int32_t>(tensor.int32_data());
+      break;
+    default: // the small types share int32_data; halves are stored as their bits
+      *owned = type.getElementTypeBitWidth() == 16 ? packField<int16_t>(tensor.int32_data())
+                                                   : packField<int8_t>(tensor.int32_data());
+    }
+    if (owned->size() != bytes) {
+      error = "holds " + std::to_string(owned->size()) + " bytes of values, but its type and dimensions need " +
+              std::to_string(bytes);
+      return {};
+    }
+    tensor.clear_float_data();
+    tensor.clear_double_data();
+    tensor.clear_int64_data();
+    tensor.clear_int32_data();
+    tensor.clear_uint64_data();
+  }
+  if (type.getElementType().isInteger(1)) // any other byte than 0 and 1 would be undefined as an i1
+    for (char &c : *owned)
+      c = c != 0;
+  if (type.getNumElements() <= LiteralElements)
+    return fromBytes(type, *owned);
+  return makeResource(type, name, std::move(owned));
+}
+
+ElementsAttr ds::importer::TensorReader::fromBytes(RankedTensorType type, ArrayRef<char> bytes) {
+  if (bytes.empty())
+    return DenseElementsAttr::get(type, ArrayRef<Attribute>());
+  if (type.getElementType().isInteger(1)) {
+    SmallVector<bool> bits;
+    for (char c : bytes)
+      bits.push_back(c != 0);
+    return DenseElementsAttr::get(type, bits);
+  }
+  return DenseElementsAttr::getFromRawBuffer(type, bytes);
+}
+
+ElementsAttr ds::importer::TensorReader::makeResource(RankedTensorType type, StringRef name,
+                                                      std::unique_ptr<std::string> bytes) {
+  ArrayRef<char> data(bytes->data(), bytes->size());
+  AsmResourceBlob blob(
+      data, std::max(1u, type.getElementTypeBitWidth() / 8),
+      [owner = bytes.release()](void *, size_t, size_t) { delete owner; }, /*dataIsMutable=*/false);
+  return DenseResourceElementsAttr::get(type, name, std::move(blob));
+}
+
+ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor, RankedTensorType type, uint64_t bytes,
+                                                      StringRef name, std::string &error) {
+  StringRef location;
+  std::optional<uint64_t> offset, length;
+  for (const onnx::StringStringEntryProto &entry : tensor.external_data()) {
+    if (entry.key() == "location") {
+      location = entry.value();
+    } else if (entry.key() == "offset" || entry.key() == "length") {
+      uint64_t number;
+      if (StringRef(entry.value()).getAsInteger(10, number)) {
+        error = "has external data whose " + entry.key() + " is not a number: '" + entry.value() + "'";
+        return {};
+      }
+      (entry.key() == "offset" ? offset : length) = number;
+    }
+  }
+  Expected<ExternalRange> range = resolveExternalData(folder, location, offset, length, bytes);
+  if (!range) {
+    error = "cannot be read: " + toString(range.takeError());
+    return {};
+  }
+  if (bytes == 0)
+    return fromBytes(type, {});
+
+  std::shared_ptr<sys::fs::mapped_file_region> &region = mapped[range->path];
+  if (!region) {
+    Expected<sys::fs::file_t> file = sys::fs::openNativeFileForRead(range->path);
+    if (!file) {
+      error = "cannot be read: " + toString(file.takeError());
+      return {};
+    }
+    uint64_t size = 0;
+    std::error_code code = sys::fs::file_size(range->path, size);
+    if (!code)
+      region = std::make_shared<sys::fs::mapped_file_region>(*file, sys::fs::mapped_file_region::readonly, size, 0, code);
+    sys::fs::closeFile(*file);
+    if (code) {
+      region.reset();
+      error = "cannot be read: external data file '" + location.str() + "': " + code.message();
+      return {};
+    }
+  }
+  if (range->offset + bytes > region->size()) { // the file shrank since it was checked
+    error = "cannot be read: external data file '" + location.str() + "' changed while it was read";
+    return {};
+  }
+  ArrayRef<char> data(region->const_data() + range->offset, bytes);
+  if (type.getNumElements() <= LiteralElements)
+    return fromBytes(type, data);
+  unsigned align = std::max(1u, type.getElementTypeBitWidth() / 8);
+  if (range->offset % align || type.getElementType().isInteger(1)) {
+    auto copy = std::make_unique<std::string>(data.begin(), data.end());
+    if (type.getElementType().isInteger(1))
+      for (char &c : *copy)
+        c = c != 0;
+    return makeResource(type, name, std::move(copy));
+  }
+  AsmResourceBlob blob(data, align, [region](void *, size_t, size_t) {}, /*dataIsMutable=*/false);
+  return DenseResourceElementsAttr::get(type, name, std::move(blob));
+}

@@ -1,0 +1,58 @@
+//===- Tensors.h - TensorProto to ElementsAttr ----------------------------===//
+// Assumes: untrusted messages, whose large data may be moved out of them.
+// Guarantees: dims × element size equals the data; large tensors are resources that own (or map) their bytes, uncopied.
+// Declines: strings, complex numbers, and floats or integers of fewer than 8 bits, 8-bit floats.
+
+#ifndef DS_LIB_IMPORT_ONNX_TENSORS_H
+#define DS_LIB_IMPORT_ONNX_TENSORS_H
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FileSystem.h"
+
+#include <memory>
+#include <string>
+
+namespace onnx {
+class TensorProto;
+}
+
+namespace ds::importer {
+
+/// The element type that `onnxType` (a TensorProto.DataType) becomes, or null where it has none.
+mlir::Type elementType(mlir::MLIRContext *context, int onnxType);
+
+/// The TensorProto.DataType of `type`, 0 where it has none.
+int onnxType(mlir::Type type);
+
+/// ONNX's name of a TensorProto.DataType, for messages.
+llvm::StringRef onnxTypeName(int onnxType);
+
+class TensorReader {
+public:
+  TensorReader(mlir::MLIRContext *context, llvm::StringRef folder) : context(context), folder(folder) {}
+
+  /// The tensor as an attribute, or null and a one-line reason that names the tensor. `name` serves where it has none. Moves
+  /// large data out of `tensor`; the same tensor read again gives the same attribute.
+  mlir::ElementsAttr read(onnx::TensorProto &tensor, llvm::StringRef name, std::string &error);
+
+private:
+  mlir::ElementsAttr readDense(onnx::TensorProto &tensor, mlir::RankedTensorType type, uint64_t bytes,
+                               llvm::StringRef name, std::string &error);
+  mlir::ElementsAttr fromBytes(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes);
+  mlir::ElementsAttr makeResource(mlir::RankedTensorType type, llvm::StringRef name, std::unique_ptr<std::string> bytes);
+  mlir::ElementsAttr readExternal(const onnx::TensorProto &tensor, mlir::RankedTensorType type, uint64_t bytes,
+                                  llvm::StringRef name, std::string &error);
+
+  mlir::MLIRContext *context;
+  std::string folder;
+  llvm::DenseMap<const onnx::TensorProto *, mlir::ElementsAttr> done;
+  llvm::StringMap<std::shared_ptr<llvm::sys::fs::mapped_file_region>> mapped;
+};
+
+} // namespace ds::importer
+
+#endif // DS_LIB_IMPORT_ONNX_TENSORS_H
