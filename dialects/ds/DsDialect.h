@@ -1,0 +1,23 @@
+//===- DsDialect.h - The ds dialect and its attributes --------------------===//
+// Guarantees: ShapeAttr and the enums; ops are in DsOps.h.
+//===----------------------------------------------------------------------===//
+#ifndef DS_DSDIALECT_H
+#define DS_DSDIALECT_H
+
+#include "dialects/ds/SymExpr.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Dialect.h"
+#include "llvm/ADT/SmallVector.h"
+
+#include "dialects/ds/DsDialect.h.inc"
+#include "dialects/ds/DsEnums.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/ds/DsAttrs.h.inc"
+
+namespace ds {
+/// The name of the function argument attribute (a ShapeAttr) that says an argument's dims.
+inline constexpr llvm::StringLiteral kShapeArgAttr = "ds.shape";
+} // namespace ds
+
+#endif

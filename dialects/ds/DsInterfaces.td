@@ -1,0 +1,46 @@
+//===- DsInterfaces.td - What an op of ds says about itself ---------------===//
+// Guarantees: everything that differs from op to op is a method here; no pass switches over ops.
+//===----------------------------------------------------------------------===//
+#ifndef DS_INTERFACES_TD
+#define DS_INTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def ShapeOpInterface : OpInterface<"ShapeOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    The one shape function of an op: result dimensions as expressions over symbols and, for small tensors that carry
+    shapes, their contents. Inference, allocation, run-time checks and the removal of shape chains all use it, and the
+    verifier of every op runs it on the operand types and compares the outcome with the result types.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Reads the operands' dims (and contents) from `state` and sets those of all results. Must not read result
+        shapes: they may be placeholders. Emits a diagnostic on failure.
+      }], "::llvm::LogicalResult", "inferShapes", (ins "::ds::ShapeState &":$state)>,
+    InterfaceMethod<[{
+        Elementwise ops: one element of the result from one element of each operand, exactly, or nullopt where that is
+        not expressible. Only ops that occur in shape arithmetic answer.
+      }], "::std::optional<::ds::SymFraction>", "inferElement",
+      (ins "::llvm::ArrayRef<::ds::SymFraction>":$operands), "", [{ return ::std::nullopt; }]>,
+  ];
+  let verifyWithRegions = 0;
+  let verify = [{ return ::ds::detail::verifyShapeOp($_op); }];
+}
+
+def CompositeOpInterface : OpInterface<"CompositeOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    An op that is defined by other ops of ds. A rule that such an op lacks (code generation, a derivative, ...) comes
+    through its expansion.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Builds the op's definition at the builder's insertion point, its shapes known to `state`, and returns what
+        replaces the results. Leaves the op itself in place. Fails (without a diagnostic) where it does not apply.
+      }], "::llvm::FailureOr<::llvm::SmallVector<::mlir::Value>>", "expand",
+      (ins "::mlir::OpBuilder &":$builder, "::ds::ShapeState &":$state)>,
+  ];
+}
+
+#endif

@@ -1,0 +1,36 @@
+//===- DsOps.h - The ops of ds --------------------------------------------===//
+// Guarantees: all op classes (ds::AddOp, ...). One .td, .h.inc and .cpp a subject.
+//===----------------------------------------------------------------------===//
+#ifndef DS_DSOPS_H
+#define DS_DSOPS_H
+
+#include "dialects/ds/DsDialect.h"
+#include "dialects/ds/DsInterfaces.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#define GET_OP_CLASSES
+#include "dialects/ds/DsElementwise.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsSource.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsMovement.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsReduction.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsContraction.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsConvolution.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsNormalization.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsQuantization.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/DsRegion.h.inc"
+
+#endif

@@ -1,0 +1,39 @@
+//===- DsRegion.td - Regions --------------------------------------------===//
+// Guarantees: nothing inside a static region needs a size that is unknown on entry.
+//===----------------------------------------------------------------------===//
+#ifndef DS_REGION_TD
+#define DS_REGION_TD
+
+include "dialects/ds/DsBase.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+def DS_StaticOp : DS_Op<"static", [IsolatedFromAbove, SingleBlockImplicitTerminator<"ReturnOp">, RecursiveMemoryEffects,
+                                   DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+  let summary = "a part of a model whose shapes are all computable on entry";
+  let description = [{
+    The operands are the body's block arguments; the results what its `ds.return` returns. Every dim inside is an
+    expression over the symbols known on entry: it is fused, and its sizes and lifetimes are compiled in.
+
+    Constraints:
+    1. Block arguments have the operands' types; `ds.return` returns the results' types.
+
+    Created by `ds-form-regions`; consumed by grouping.
+  }];
+  let arguments = (ins Variadic<DS_Tensor>:$inputs);
+  let results = (outs Variadic<DS_Tensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def DS_ReturnOp : DS_Op<"return", [Pure, Terminator, ReturnLike, HasParent<"StaticOp">]> {
+  let summary = "ends a region";
+  let description = [{
+    Its operands are the region's results.
+  }];
+  let arguments = (ins Variadic<DS_Tensor>:$values);
+  let builders = [OpBuilder<(ins), [{}]>];
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+#endif

@@ -1,0 +1,10 @@
+//===- Region.cpp - Regions --------------------------------------------===//
+// Guarantees: shape functions, verifiers and folds of the ops in DsRegion.td.
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/DsOps.h"
+#include "dialects/ds/NodeName.h"
+
+using namespace mlir;
+
+#define GET_OP_CLASSES
+#include "dialects/ds/DsRegion.cpp.inc"

@@ -1,0 +1,148 @@
+//===- SymExpr.h - Integer expressions over dimension symbols -------------===//
+// Assumes: a symbol stands for a dimension, an integer >= 0.
+// Guarantees: values are immutable and in a canonical form: a polynomial with integer coefficients over atoms (symbols
+// and floordiv, ceildiv, mod, min, max, bcast of two expressions); equal forms print, compare and order equally on every
+// run. Simplifications keep the value wherever the original is defined (a divisor is taken to be non-zero).
+// Declines: proving every equality. `==` is equality of canonical forms; a false one may still be equal at run time.
+//===----------------------------------------------------------------------===//
+#ifndef DS_SYMEXPR_H
+#define DS_SYMEXPR_H
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ds {
+
+class SymExpr {
+public:
+  enum class AtomKind { Symbol, FloorDiv, CeilDiv, Mod, Min, Max, Bcast };
+  struct Atom;
+  /// A product of atoms; equal atoms repeat, sorted by their text.
+  using Monomial = std::vector<std::shared_ptr<const Atom>>;
+  struct Term {
+    int64_t coefficient;
+    Monomial monomial;
+  };
+
+  /// The constant 0.
+  SymExpr() : SymExpr(int64_t(0)) {}
+  SymExpr(int64_t value);
+  static SymExpr constant(int64_t value) { return SymExpr(value); }
+  static SymExpr symbol(std::string_view name);
+
+  friend SymExpr operator+(const SymExpr &a, const SymExpr &b);
+  friend SymExpr operator-(const SymExpr &a, const SymExpr &b);
+  friend SymExpr operator*(const SymExpr &a, const SymExpr &b);
+  friend SymExpr operator-(const SymExpr &a) { return SymExpr(0) - a; }
+  SymExpr &operator+=(const SymExpr &b) { return *this = *this + b; }
+  SymExpr &operator*=(const SymExpr &b) { return *this = *this * b; }
+
+  /// Rounds toward minus infinity; so does `mod`, whose result has the divisor's sign.
+  static SymExpr floorDiv(const SymExpr &a, const SymExpr &b);
+  static SymExpr ceilDiv(const SymExpr &a, const SymExpr &b);
+  static SymExpr mod(const SymExpr &a, const SymExpr &b);
+  static SymExpr min(const SymExpr &a, const SymExpr &b);
+  static SymExpr max(const SymExpr &a, const SymExpr &b);
+  /// The broadcast of two dims that are equal or of which one is 1: a == 1 ? b : a.
+  static SymExpr bcast(const SymExpr &a, const SymExpr &b);
+  /// The quotient where `b` is known to divide `a`; floorDiv otherwise.
+  static SymExpr exactDiv(const SymExpr &a, const SymExpr &b);
+  /// The quotient, if `b` provably divides `a` (for every value of the symbols with b != 0).
+  static std::optional<SymExpr> quotient(const SymExpr &a, const SymExpr &b);
+
+  bool isConst() const;
+  /// Asserts isConst().
+  int64_t getConst() const;
+  std::optional<int64_t> tryConst() const;
+  bool isConst(int64_t value) const { return isConst() && getConst() == value; }
+  /// True if the expression is one symbol.
+  bool isSymbol() const;
+  /// The name, if the expression is one symbol.
+  std::optional<std::string> symbolName() const;
+
+  bool operator==(const SymExpr &other) const;
+  bool operator!=(const SymExpr &other) const { return !(*this == other); }
+  /// A total order of the canonical forms (by text), for sorted containers.
+  bool operator<(const SymExpr &other) const { return str() < other.str(); }
+
+  /// The canonical text, e.g. "12*S+floordiv(H, 2)-1".
+  const std::string &str() const;
+  /// Reads what `str` writes (and anything of that grammar); nullopt if malformed or out of range.
+  static std::optional<SymExpr> parse(std::string_view text);
+
+  SymExpr substitute(const std::map<std::string, SymExpr> &values) const;
+  void collectSymbols(std::set<std::string> &into) const;
+  std::set<std::string> symbols() const;
+  /// The value; nullopt if a symbol is missing, a divisor is 0 or the arithmetic overflows.
+  std::optional<int64_t> evaluate(const std::map<std::string, int64_t> &values) const;
+
+  /// Constant bounds over all symbols >= 0, where known.
+  std::optional<int64_t> lowerBound() const;
+  std::optional<int64_t> upperBound() const;
+  bool isNonNegative() const;
+  /// Provably >= 1.
+  bool isPositive() const;
+  static bool provablyLessEqual(const SymExpr &a, const SymExpr &b);
+  bool isDivisibleBy(int64_t divisor) const;
+
+  /// The terms, for those who generate code: sum of coefficient * product of atoms. A constant has an empty monomial.
+  /// Sorted; no coefficient is 0.
+  const std::vector<Term> &terms() const;
+  /// True if some arithmetic in building this overflowed; such an expression equals only itself and has no value.
+  bool isOverflow() const;
+
+private:
+  struct Node;
+  explicit SymExpr(std::shared_ptr<const Node> node) : node(std::move(node)) {}
+  static SymExpr fromTerms(std::vector<Term> terms);
+  static SymExpr fromAtom(AtomKind kind, const SymExpr &a, const SymExpr &b);
+  static SymExpr overflow();
+  std::shared_ptr<const Node> node;
+  friend struct SymExprDetail;
+};
+
+/// A symbol (`name`), or a function of two expressions.
+struct SymExpr::Atom {
+  AtomKind kind;
+  std::string name;
+  SymExpr a, b;
+  /// Canonical text; equal texts mean equal atoms.
+  std::string text;
+};
+
+/// The product of `dims` (1 if empty).
+template <typename Range> SymExpr product(const Range &dims) {
+  SymExpr result(1);
+  for (const SymExpr &dim : dims)
+    result = result * dim;
+  return result;
+}
+
+/// An exact rational: contents of float tensors that shape arithmetic passes through (Cast, Div, Floor, Cast).
+struct SymFraction {
+  SymExpr num;
+  /// Positive.
+  SymExpr den = SymExpr(1);
+
+  SymFraction() = default;
+  SymFraction(SymExpr num) : num(std::move(num)) {}
+  /// Reduces by the constant factors of both; `den` must be positive.
+  SymFraction(SymExpr num, SymExpr den);
+  bool isInteger() const { return den.isConst(1); }
+  bool isConst() const { return num.isConst() && den.isConst(); }
+  SymExpr floor() const { return SymExpr::floorDiv(num, den); }
+  SymExpr ceil() const { return SymExpr::ceilDiv(num, den); }
+  /// The double's exact value, if its denominator is at most 4096 and its numerator below 2^53.
+  static std::optional<SymFraction> fromDouble(double value);
+  bool operator==(const SymFraction &other) const { return num == other.num && den == other.den; }
+};
+
+} // namespace ds
+
+#endif
