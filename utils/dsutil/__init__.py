@@ -1,0 +1,1 @@
+"""What the scripts of utils/ and the harnesses of test/ share. Nothing here ships."""

@@ -1,0 +1,29 @@
+"""Compares results with a reference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def error_of_scale(result: np.ndarray, reference: np.ndarray) -> float:
+    """The largest |result - reference| as a share of the largest |reference|. Integers and booleans are equal (0) or not
+    (infinity); so are shapes, types and the places of NaN and of each infinity."""
+    if result.shape != reference.shape or result.dtype != reference.dtype:
+        return float("inf")
+    if reference.size == 0:
+        return 0.0
+    if reference.dtype.kind not in "fV" or reference.dtype.kind == "V" and reference.dtype.names:
+        return 0.0 if np.array_equal(result, reference) else float("inf")
+    a = result.astype(np.float64)
+    b = reference.astype(np.float64)
+    finite = np.isfinite(b)
+    if not np.array_equal(finite, np.isfinite(a)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        return float("inf")
+    a, b = a[finite], b[finite]
+    if a.size == 0:
+        return 0.0
+    difference = float(np.max(np.abs(a - b)))
+    if difference == 0.0:
+        return 0.0
+    scale = float(np.max(np.abs(b)))
+    return difference / scale if scale > 0 else float("inf")

@@ -1,0 +1,128 @@
+"""Makes inputs for a model whose dimensions are dynamic: sizes that the model accepts, and values that make sense.
+
+Assumes: ONNX Runtime runs the model; it is asked which sizes work (a text recognizer, say, has one height it can read).
+Guarantees: equal names of dimensions get equal sizes; names that mean nothing ('', '?', 'unk__7') are taken as different.
+Declines: sizes that depend on each other in ways that no trial within a bound finds."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Callable
+
+import numpy as np
+import onnx
+from onnx import helper
+
+ANONYMOUS = re.compile(r"^(|\?|unk__\d+|None|-1)$")
+
+# An input: name, NumPy type, and dimensions as sizes or names of symbols.
+Input = tuple[str, np.dtype, list]
+
+
+def model_inputs(model: onnx.ModelProto) -> list[Input]:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs: list[Input] = []
+    for value in model.graph.input:
+        if value.name in constants:
+            continue
+        tensor = value.type.tensor_type
+        dimensions: list = []
+        for index, dimension in enumerate(tensor.shape.dim):
+            if dimension.WhichOneof("value") == "dim_value" and dimension.dim_value >= 0:
+                dimensions.append(dimension.dim_value)
+            elif ANONYMOUS.match(dimension.dim_param):
+                dimensions.append(f"{value.name}#{index}")
+            else:
+                dimensions.append(dimension.dim_param)
+        inputs.append((value.name, np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type)), dimensions))
+    return inputs
+
+
+def candidates(inputs: list[Input]) -> dict[str, list[int]]:
+    """Sizes worth trying for each symbol, by where it stands: batch, height, width, or anything else."""
+    pools: dict[str, list[int]] = {}
+    for _, dtype, dimensions in inputs:
+        image = len(dimensions) == 4 and dtype.kind == "f" and dimensions[1] in (1, 3, 4)
+        for index, dimension in enumerate(dimensions):
+            if isinstance(dimension, str) and dimension not in pools:
+                if index == 0:
+                    pools[dimension] = [1, 2, 3]
+                elif image and index == 2:
+                    pools[dimension] = [64, 96, 160, 48, 32, 224]
+                elif image and index == 3:
+                    pools[dimension] = [96, 160, 224, 320, 64, 32]
+                else:
+                    pools[dimension] = [5, 16, 33, 64, 1, 8]
+    return pools
+
+
+def value_limit(model: onnx.ModelProto, name: str) -> int:
+    """One more than the largest integer that the input may hold where it indexes a constant table; 1000 otherwise."""
+    tables = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    limit = 1000
+    same = {name}
+    for node in model.graph.node:
+        if node.op_type in ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze") and node.input[0] in same:
+            same.add(node.output[0])
+        if node.op_type == "Gather" and node.input[1] in same and node.input[0] in tables:
+            axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+            limit = min(limit, tables[node.input[0]][axis])
+    return limit
+
+
+def make_inputs(model: onnx.ModelProto, sizes: dict[str, int], seed: int) -> dict[str, np.ndarray]:
+    arrays = {}
+    for number, (name, dtype, dimensions) in enumerate(model_inputs(model)):
+        shape = [sizes[d] if isinstance(d, str) else d for d in dimensions]
+        rng = np.random.default_rng([seed, number])
+        if dtype.kind == "b":
+            array = rng.random(shape) < 0.5
+        elif dtype.kind in "iu" and "mask" in name.lower():
+            array = rng.integers(0, 2, shape)
+            array[..., :1] = 1  # a row that is masked out as a whole has no defined result
+        elif dtype.kind in "iu":
+            array = rng.integers(0, max(1, min(value_limit(model, name), np.iinfo(dtype).max)), shape)
+        else:
+            array = rng.standard_normal(shape)
+        arrays[name] = np.ascontiguousarray(array.astype(dtype))
+    return arrays
+
+
+def variants(
+    model: onnx.ModelProto, works: Callable[[dict[str, np.ndarray]], bool], given: dict[str, list[int]] | None = None
+) -> list[dict[str, int]]:
+    """Three assignments of sizes in which each symbol takes as many different values as the model accepts, up to three."""
+    pools = candidates(model_inputs(model))
+    pools.update({name: sizes for name, sizes in (given or {}).items() if name in pools})
+    if not pools:
+        return [{}, {}, {}]
+
+    def accepted(sizes: dict[str, int]) -> bool:
+        return works(make_inputs(model, sizes, 0))
+
+    def first_that_works() -> dict[str, int]:
+        for tried in itertools.islice(itertools.product(*pools.values()), 400):
+            sizes = dict(zip(pools, tried))
+            if accepted(sizes):
+                return sizes
+        raise ValueError("ONNX Runtime accepted none of the sizes tried for " + ", ".join(pools))
+
+    diagonal = {name: pool[0] for name, pool in pools.items()}
+    base = diagonal if accepted(diagonal) else first_that_works()
+    good: dict[str, list[int]] = {}
+    for name, pool in pools.items():
+        good[name] = [base[name]]
+        for size in pool:
+            if len(good[name]) < 3 and size != base[name] and accepted({**base, name: size}):
+                good[name].append(size)
+    result = [base]
+    for index in (1, 2):
+        mixed = {name: sizes[index % len(sizes)] for name, sizes in good.items()}
+        if accepted(mixed):
+            result.append(mixed)
+        else:  # they depend on each other: change one at a time
+            for name, sizes in good.items():
+                if len(sizes) > index:
+                    result.append({**base, name: sizes[index]})
+    return result

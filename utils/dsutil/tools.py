@@ -1,0 +1,96 @@
+"""Finds and runs the tools of a build."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+
+from .venv import ROOT
+
+BUILD = os.path.abspath(os.environ.get("DS_BUILD_DIR", os.path.join(ROOT, "build")))
+DEPS = os.environ.get("DS_DEPS_DIR", os.path.join(ROOT, ".deps"))
+MODELS = os.path.join(DEPS, "models")
+
+
+def tool(name: str) -> str:
+    """The path of a tool of the build (build/bin, or bin of the folder in DS_BUILD_DIR)."""
+    path = os.path.join(BUILD, "bin", name)
+    if not os.path.exists(path):
+        raise SystemExit(f"{path} is missing: build it first (./utils/check builds all)")
+    return path
+
+
+def runtime_library() -> str:
+    return os.path.join(BUILD, "lib", "libds_runtime.so")
+
+
+@dataclasses.dataclass
+class Result:
+    """How a process ended: exit code (negative: the signal), None after the time limit."""
+
+    code: int | None
+    stdout: str
+    stderr: str
+    seconds: float
+    peak_bytes: int
+
+    def message(self) -> str:
+        """The line that says what went wrong."""
+        lines = [line for line in self.stderr.splitlines() if line.strip()]
+        if self.code is None:
+            return f"no end after {self.seconds:.0f} s"
+        if self.code < 0:
+            return f"signal {-self.code}" + (f": {lines[-1]}" if lines else "")
+        errors = [line for line in lines if "error" in line]
+        return (errors or lines or [f"exit code {self.code} without a message"])[0]
+
+
+def run(command: list[str], timeout: float | None = None, **options) -> Result:
+    """Runs a command to its end, watching its highest resident size (VmHWM)."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **options)
+        peak = [0]
+        done = threading.Event()
+
+        # ru_maxrss would not do: a child starts with its parent's.
+        def watch() -> None:
+            while not done.wait(0.01):
+                try:
+                    with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
+                        found = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+                except OSError:
+                    return
+                if found:
+                    peak[0] = max(peak[0], int(found[1]) * 1024)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            code: int | None = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = None
+        done.set()
+        watcher.join()
+        seconds = time.monotonic() - start
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "replace"))
+    return Result(code, texts[0], texts[1], seconds, peak[0])
+
+
+def compile_model(model: str, output: str, *flags: str, timeout: float | None = None) -> Result:
+    return run([tool("ds-compile"), model, "-o", output, *flags], timeout)
+
+
+def output_file(name: str) -> str:
+    """The file that a program writes for an output."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name) + ".npy"
