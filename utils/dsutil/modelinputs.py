@@ -12,7 +12,7 @@ from typing import Callable
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 ANONYMOUS = re.compile(r"^(|\?|unk__\d+|None|-1)$")
 
@@ -58,16 +58,25 @@ def candidates(inputs: list[Input]) -> dict[str, list[int]]:
 
 
 def value_limit(model: onnx.ModelProto, name: str) -> int:
-    """One more than the largest integer that the input may hold where it indexes a constant table; 1000 otherwise."""
-    tables = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    """One more than the largest integer that the input may hold where it indexes a constant table or becomes a one-hot
+    vector of constant depth (as an operator, or spelled as a comparison with 0, 1, 2, ...); 1000 otherwise."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
     limit = 1000
     same = {name}
     for node in model.graph.node:
-        if node.op_type in ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze") and node.input[0] in same:
+        if node.op_type in ("Cast", "Expand", "Identity", "Reshape", "Squeeze", "Unsqueeze") and node.input[0] in same:
             same.add(node.output[0])
-        if node.op_type == "Gather" and node.input[1] in same and node.input[0] in tables:
+        if node.op_type == "Gather" and node.input[1] in same and node.input[0] in constants:
             axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-            limit = min(limit, tables[node.input[0]][axis])
+            limit = min(limit, constants[node.input[0]].dims[axis])
+        if node.op_type == "OneHot" and node.input[0] in same and node.input[1] in constants:
+            limit = min(limit, int(numpy_helper.to_array(constants[node.input[1]]).flat[0]))
+        if node.op_type == "Equal":
+            for value, other in zip(node.input, reversed(node.input)):
+                if value in same and other in constants:
+                    table = numpy_helper.to_array(constants[other]).ravel()
+                    if np.array_equal(table, np.arange(table.size)):
+                        limit = min(limit, table.size)
     return limit
 
 
