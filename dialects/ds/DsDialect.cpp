@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsDialect.h"
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/ElementBuilder.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
@@ -15,6 +16,7 @@ using namespace mlir;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ds/DsAttrs.cpp.inc"
 #include "dialects/ds/DsInterfaces.cpp.inc"
+#include "dialects/ds/ElementInterface.cpp.inc"
 
 namespace ds {
 
@@ -54,6 +56,10 @@ void DsDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/ds/DsQuantization.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/ds/DsPacked.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

@@ -31,6 +31,8 @@
 #define GET_OP_CLASSES
 #include "dialects/ds/DsQuantization.h.inc"
 #define GET_OP_CLASSES
+#include "dialects/ds/DsPacked.h.inc"
+#define GET_OP_CLASSES
 #include "dialects/ds/DsRegion.h.inc"
 
 #endif

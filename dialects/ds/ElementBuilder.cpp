@@ -47,7 +47,7 @@ FailureOr<Value> ElementBuilder::element(Value tensor, ArrayRef<LaneIndex> indic
 
 FailureOr<Value> ElementBuilder::broadcastElement(Value tensor, ArrayRef<LaneIndex> indices,
                                                   ArrayRef<SymExpr> resultDims) {
-  ArrayRef<SymExpr> sizes = dims(tensor);
+  SymDims sizes = dims(tensor);
   SmallVector<LaneIndex> own;
   for (auto [size, index, resultSize] :
        llvm::zip_equal(sizes, indices.take_back(sizes.size()), resultDims.take_back(sizes.size()))) {

@@ -1,0 +1,104 @@
+//===- Packed.cpp - Contractions on packed operands -----------------------===//
+// Guarantees: shape functions of the ops in DsPacked.td.
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/DsOps.h"
+#include "dialects/ds/NodeName.h"
+#include "dialects/ds/ShapeState.h"
+
+using namespace mlir;
+
+#define GET_OP_CLASSES
+#include "dialects/ds/DsPacked.cpp.inc"
+
+namespace ds {
+
+LogicalResult PackOp::inferShapes(ShapeState &state) {
+  SymDims dims = *state.getDims(getW());
+  if (dims.size() < 2)
+    return emitOpError("expected an operand of rank 2 or more");
+  if (getTile() < 1)
+    return emitOpError("expected a positive tile");
+  SymExpr k = dims[dims.size() - 2], n = dims.back();
+  if (getTransposed())
+    std::swap(k, n);
+  dims.resize(dims.size() - 2);
+  dims.append({SymExpr::ceilDiv(n, getTile()), k, SymExpr(int64_t(getTile()))});
+  state.setDims(getResult(), dims);
+  return success();
+}
+
+LogicalResult PackFilterOp::inferShapes(ShapeState &state) {
+  SymDims dims = *state.getDims(getW());
+  if (dims.size() != 4)
+    return emitOpError("expected a filter of rank 4");
+  if (getTile() < 1 || getGroup() < 1)
+    return emitOpError("expected a positive tile and group");
+  SymExpr group(static_cast<int64_t>(getGroup()));
+  SymExpr perGroup = SymExpr::exactDiv(dims[0], group);
+  state.setDims(getResult(), {group, SymExpr::ceilDiv(perGroup, getTile()), dims[1] * dims[2] * dims[3],
+                              SymExpr(int64_t(getTile()))});
+  return success();
+}
+
+LogicalResult GemmOp::inferShapes(ShapeState &state) {
+  SymDims a = *state.getDims(getA()), w = *state.getDims(getW());
+  if (a.size() < 2)
+    return emitOpError("expected a left operand of rank 2 or more");
+  if (w.size() != 3 && w.size() != a.size() + 1)
+    return emitOpError("expected a packed operand of rank 3 or ") << a.size() + 1 << ", got " << w.size();
+  if (getColumns().size() != 1)
+    return emitOpError("expected one expression as columns");
+  if (failed(state.requireEqual(a.back(), w[w.size() - 2], *this, "the summed dimensions to be equal")))
+    return failure();
+  if (w.size() != 3)
+    for (size_t d = 0; d + 2 < a.size(); ++d)
+      if (failed(state.requireEqual(a[d], w[d], *this, "leading dimensions to be equal")))
+        return failure();
+  SymDims result = a;
+  result.back() = getColumns().getDim(0);
+  state.setDims(getResult(), result);
+  return success();
+}
+
+static SymExpr windowSize(const SymExpr &size, int64_t kernel, int64_t stride, int64_t low, int64_t high,
+                          int64_t dilation) {
+  return SymExpr::floorDiv(size + SymExpr(low + high - dilation * (kernel - 1) - 1), stride) + SymExpr(1);
+}
+
+LogicalResult ConvGemmOp::inferShapes(ShapeState &state) {
+  SymDims x = *state.getDims(getX()), w = *state.getDims(getW());
+  if (x.size() != 4 || w.size() != 4)
+    return emitOpError("expected operands of rank 4");
+  for (ArrayRef<int64_t> window : {getKernel(), getStrides(), getPadsLow(), getPadsHigh(), getDilations()})
+    if (window.size() != 2)
+      return emitOpError("expected window attributes of two entries");
+  SymExpr depth = SymExpr::exactDiv(x[3], getGroup()) * SymExpr(getKernel()[0] * getKernel()[1]);
+  if (failed(state.requireEqual(w[2], depth, *this, "the filter's depth to fit the input's channels")))
+    return failure();
+  SymDims result = x;
+  for (int d = 0; d < 2; ++d)
+    result[d + 1] = windowSize(x[d + 1], getKernel()[d], getStrides()[d], getPadsLow()[d], getPadsHigh()[d],
+                               getDilations()[d]);
+  result[3] = SymExpr(static_cast<int64_t>(getChannels()));
+  state.setDims(getResult(), result);
+  return success();
+}
+
+LogicalResult DepthwiseOp::inferShapes(ShapeState &state) {
+  SymDims x = *state.getDims(getX()), w = *state.getDims(getW());
+  if (x.size() != 4 || w.size() != 3 || !w[0].isConst() || !w[1].isConst())
+    return emitOpError("expected an input of rank 4 and a filter of rank 3");
+  for (ArrayRef<int64_t> window : {getStrides(), getPadsLow(), getPadsHigh(), getDilations()})
+    if (window.size() != 2)
+      return emitOpError("expected window attributes of two entries");
+  if (failed(state.requireEqual(x[3], w[2], *this, "as many filters as channels")))
+    return failure();
+  SymDims result = x;
+  for (int d = 0; d < 2; ++d)
+    result[d + 1] = windowSize(x[d + 1], w[d].getConst(), getStrides()[d], getPadsLow()[d], getPadsHigh()[d],
+                               getDilations()[d]);
+  state.setDims(getResult(), result);
+  return success();
+}
+
+} // namespace ds

@@ -1,0 +1,38 @@
+//===- RtDialect.h - The host program -------------------------------------===//
+// Guarantees: the dialect, its type and its ops.
+//===----------------------------------------------------------------------===//
+#ifndef DS_RTDIALECT_H
+#define DS_RTDIALECT_H
+
+#include "dialects/ds/DsDialect.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/rt/RtDialect.h.inc"
+#include "dialects/rt/RtEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/rt/RtAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/rt/RtTypes.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/rt/RtOps.h.inc"
+
+namespace ds::rt {
+
+/// What code generation says of a kernel, as attributes of the module that holds its code:
+inline constexpr llvm::StringLiteral kSizes = "rt.sizes";     ///< ShapeAttr: the kernel's size parameters, in order
+inline constexpr llvm::StringLiteral kRange = "rt.range";     ///< ShapeAttr of one: items of a launch
+inline constexpr llvm::StringLiteral kGrain = "rt.grain";     ///< ShapeAttr of one: fewest items worth a thread
+inline constexpr llvm::StringLiteral kScratch = "rt.scratch"; ///< ShapeAttr of one: bytes of scratch a worker needs
+inline constexpr llvm::StringLiteral kFlops = "rt.flops";     ///< ShapeAttr of one: floating-point operations
+/// UnitAttr on a dispatch's kernel module: results may share the buffer of an argument of equal size.
+inline constexpr llvm::StringLiteral kInPlace = "rt.in_place";
+
+} // namespace ds::rt
+
+#endif

@@ -1,0 +1,14 @@
+//===- RtEnums.td - Enumerations of the host program ----------------------===//
+#ifndef RT_ENUMS_TD
+#define RT_ENUMS_TD
+
+include "mlir/IR/EnumAttr.td"
+
+def Rt_BufferKind : I32EnumAttr<"BufferKind", "", [
+    I32EnumAttrCase<"input", 0>, I32EnumAttrCase<"output", 1>, I32EnumAttrCase<"weight", 2>,
+    I32EnumAttrCase<"temporary", 3>]> {
+  let cppNamespace = "::ds::rt";
+  let genSpecializedAttr = 0;
+}
+
+#endif

@@ -1,0 +1,96 @@
+//===- RtOps.td - The host program ----------------------------------------===//
+// Guarantees: what the runtime is asked to do, in order: buffers, and kernels launched on them.
+//===----------------------------------------------------------------------===//
+#ifndef RT_OPS_TD
+#define RT_OPS_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/FunctionInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/ds/DsBase.td"
+include "dialects/rt/RtEnums.td"
+
+def Rt_Dialect : Dialect {
+  let name = "rt";
+  let cppNamespace = "::ds::rt";
+  let summary = "the host program: kernels, their launches, and the buffers between them";
+  let description = [{
+    `ds-group` turns the body of a model into `rt.kernel`s and `rt.launch`es on tensors; `ds-assign-buffers` gives every
+    tensor a buffer; `convert-rt-to-llvm` makes the two host functions of `ds_kernel.h` from what remains.
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+  let useDefaultTypePrinterParser = 1;
+}
+
+def Rt_Buffer : TypeDef<Rt_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "memory on the host that kernels work on";
+}
+
+class Rt_Op<string mnemonic, list<Trait> traits = []> : Op<Rt_Dialect, mnemonic, traits>;
+
+def Rt_KernelOp : Rt_Op<"kernel", [IsolatedFromAbove, Symbol, FunctionOpInterface]> {
+  let summary = "ops that share one loop nest";
+  let description = [{
+    The body holds `ds` ops and ends in `rt.yield`. At most one of them, the *root*, is an op with loops of its own (a
+    contraction, a reduction, a normalization, attention); the others are computed where they are used: before it in its
+    operands, or after it in its epilogue. Arguments say their dims by `ds.shape`.
+
+    Created by `ds-group`; replaced by code in `ds-generate-kernels`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
+                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
+  let regions = (region AnyRegion:$body);
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
+    ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
+    ::mlir::Region *getCallableRegion() { return &getBody(); }
+  }];
+}
+
+def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"KernelOp">]> {
+  let summary = "the results of a kernel";
+  let arguments = (ins Variadic<AnyRankedTensor>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+def Rt_LaunchOp : Rt_Op<"launch", [Pure]> {
+  let summary = "runs a kernel on tensors";
+  let description = [{
+    The operands are the kernel's arguments, the results what it yields.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyRankedTensor>:$inputs);
+  let results = (outs Variadic<AnyRankedTensor>:$outputs);
+  let assemblyFormat = "$kernel `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
+}
+
+def Rt_BufferKindAttr : EnumAttr<Rt_Dialect, Rt_BufferKind, "kind">;
+
+def Rt_BufferOp : Rt_Op<"buffer"> {
+  let summary = "a buffer of the program";
+  let description = [{
+    `index` numbers inputs and outputs. A weight has its `value`. A temporary lives from launch `first` to launch `last`,
+    both included; `bytes` is its size.
+  }];
+  let arguments = (ins Rt_BufferKindAttr:$kind, I64Attr:$index, DS_ShapeAttr:$bytes, OptionalAttr<ElementsAttr>:$value,
+                       OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last);
+  let results = (outs Rt_Buffer:$buffer);
+  let assemblyFormat = "$kind $index `bytes` $bytes attr-dict";
+}
+
+def Rt_DispatchOp : Rt_Op<"dispatch"> {
+  let summary = "runs a kernel on buffers";
+  let description = [{
+    The buffers are the kernel's bindings: its arguments, then its results.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Buffer>:$buffers);
+  let assemblyFormat = "$kernel `(` $buffers `)` attr-dict";
+}
+
+#endif
