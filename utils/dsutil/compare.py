@@ -12,7 +12,7 @@ def error_of_scale(result: np.ndarray, reference: np.ndarray) -> float:
         return float("inf")
     if reference.size == 0:
         return 0.0
-    if reference.dtype.kind not in "fV" or reference.dtype.kind == "V" and reference.dtype.names:
+    if reference.dtype.kind not in "fV" or (reference.dtype.kind == "V" and reference.dtype.names):
         return 0.0 if np.array_equal(result, reference) else float("inf")
     a = result.astype(np.float64)
     b = reference.astype(np.float64)

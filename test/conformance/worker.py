@@ -1,0 +1,103 @@
+"""Runs backend tests one by one: a line of JSON in ({"name", "kind"}), a line of JSON out ({"name", "failure"}).
+
+Assumes: started by run.py, which survives this process: a crash of a compiled program ends this process alone.
+Guarantees: the same comparison as ONNX's own runner, with each test's own tolerance."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "utils"))
+
+import numpy as np
+import onnx
+from cases import Case, load_cases
+from onnx import numpy_helper
+from onnx.backend.test.runner import Runner
+
+from dsutil import runtime, tools
+
+
+class Failure(Exception):
+    pass
+
+
+def load_value(path: str, value_type: onnx.TypeProto):
+    with open(path, "rb") as file:
+        content = file.read()
+    kind = value_type.WhichOneof("value")
+    if kind == "tensor_type":
+        return numpy_helper.to_array(onnx.TensorProto.FromString(content))
+    if kind == "sequence_type":
+        return numpy_helper.to_list(onnx.SequenceProto.FromString(content))
+    if kind == "optional_type":
+        return numpy_helper.to_optional(onnx.OptionalProto.FromString(content))
+    raise Failure(f"values of type {kind} are no tensors")
+
+
+def data_sets(case: Case, model: onnx.ModelProto):
+    """(inputs, expected outputs) of each data set; for a model without stored data, as in ONNX's runner, an ascending input
+    and what ONNX Runtime computes from it."""
+    if case.folder is None:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(case.model, providers=["CPUExecutionProvider"])
+        constants = {tensor.name for tensor in model.graph.initializer}
+        inputs = [Runner.generate_dummy_data(v, name=case.name) for v in model.graph.input if v.name not in constants]
+        names = [value.name for value in session.get_inputs()]
+        yield inputs, session.run(None, dict(zip(names, inputs)))
+        return
+    for folder in sorted(glob.glob(os.path.join(glob.escape(case.folder), "test_data_set_*"))):
+        values = {}
+        for role, infos in (("input", model.graph.input), ("output", model.graph.output)):
+            count = len(glob.glob(os.path.join(glob.escape(folder), f"{role}_*.pb")))
+            values[role] = [load_value(os.path.join(folder, f"{role}_{i}.pb"), infos[i].type) for i in range(count)]
+        yield values["input"], values["output"]
+
+
+def run_case(case: Case, timeout: float) -> None:
+    model = onnx.load(case.model)
+    with tempfile.TemporaryDirectory() as folder:
+        library = os.path.join(folder, "model.so")
+        compiled = tools.compile_model(case.model, library, "--emit=library", timeout=timeout)
+        if compiled.code == 0 and not os.path.exists(library):
+            raise Failure("ds-compile ended well without an output")
+        if compiled.code != 0:
+            prefix = "ds-compile: internal error: " if compiled.code not in (1, 2) else ""
+            raise Failure(prefix + compiled.message().replace(case.model, "model.onnx"))
+        with runtime.Model(library) as program:
+            for inputs, expected in data_sets(case, model):
+                if not all(isinstance(value, np.ndarray) for value in [*inputs, *expected]):
+                    raise Failure("inputs or outputs that are no tensors")
+                outputs = program.run(inputs)
+                Runner.assert_similar_outputs(expected, outputs, case.rtol, case.atol)
+
+
+def main() -> int:
+    cases = {case.key: case for case in load_cases()}
+    # Only answers may reach the parent's pipe.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        failure = None
+        try:
+            with np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
+                run_case(cases[request["key"]], request["timeout"])
+        except (Failure, runtime.RuntimeFailure) as error:
+            failure = str(error)
+        except AssertionError as error:
+            failure = "wrong result: " + " ".join(str(error).split())[:200]
+        except Exception as error:  # a fault of the harness is a failed test with its name, not the end of the run
+            failure = f"{type(error).__name__}: {error}"
+        print(json.dumps({"key": request["key"], "failure": failure}), file=answers, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

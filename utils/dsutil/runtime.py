@@ -1,0 +1,171 @@
+"""The runtime's C ABI (runtime/include/ds_runtime.h) through ctypes, as far as tests need it.
+
+with Model("model.so") as model:
+    outputs = model.run([x, y])
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import ml_dtypes
+import numpy as np
+
+from . import tools
+
+# In the order of ds_artifact.h.
+DTYPES = {
+    1: np.dtype(np.bool_),
+    2: np.dtype(np.int8),
+    3: np.dtype(np.int16),
+    4: np.dtype(np.int32),
+    5: np.dtype(np.int64),
+    6: np.dtype(np.uint8),
+    7: np.dtype(np.uint16),
+    8: np.dtype(np.uint32),
+    9: np.dtype(np.uint64),
+    10: np.dtype(np.float16),
+    11: np.dtype(ml_dtypes.bfloat16),
+    12: np.dtype(np.float32),
+    13: np.dtype(np.float64),
+}
+CODES = {dtype: code for code, dtype in DTYPES.items()}
+
+
+class RuntimeFailure(Exception):
+    """A function of the runtime returned a status other than DS_OK; the message is the runtime's."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+
+
+class _Error(ctypes.Structure):
+    _fields_ = [("message", ctypes.c_char * 1024)]
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+    ]
+
+
+class _TensorInfo(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("dimensions", ctypes.c_void_p),
+    ]
+
+
+class _Options(ctypes.Structure):
+    _fields_ = [
+        ("threads", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("allocator", ctypes.c_void_p),
+        ("logger", ctypes.c_void_p),
+        ("logger_context", ctypes.c_void_p),
+    ]
+
+
+_library: ctypes.CDLL | None = None
+
+
+def library() -> ctypes.CDLL:
+    global _library
+    if _library is None:
+        _library = ctypes.CDLL(tools.runtime_library())
+        _library.ds_model_input_count.restype = ctypes.c_size_t
+        _library.ds_model_output_count.restype = ctypes.c_size_t
+        _library.ds_model_property.restype = ctypes.c_char_p
+        for name in ("ds_model_release", "ds_session_destroy"):
+            getattr(_library, name).restype = None
+    return _library
+
+
+def _check(function, *arguments) -> None:
+    error = _Error()
+    status = function(*arguments, ctypes.byref(error))
+    if status != 0:
+        raise RuntimeFailure(status, error.message.decode("utf-8", "replace"))
+
+
+def _tensor(array: np.ndarray) -> tuple[_Tensor, tuple]:
+    shape = (ctypes.c_int64 * array.ndim)(*array.shape)
+    if array.dtype not in CODES:
+        raise RuntimeFailure(4, f"the runtime has no element type {array.dtype}")
+    return _Tensor(array.ctypes.data, CODES[array.dtype], array.ndim, shape, None), (array, shape)
+
+
+class Model:
+    def __init__(self, path: str, threads: int = 1):
+        self._library = library()
+        self._model = ctypes.c_void_p()
+        self._session = ctypes.c_void_p()
+        _check(self._library.ds_model_load, path.encode(), ctypes.byref(self._model))
+        options = _Options(threads=threads)
+        try:
+            _check(self._library.ds_session_create, self._model, ctypes.byref(options), ctypes.byref(self._session))
+        except RuntimeFailure:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._library.ds_session_destroy(self._session)
+        self._library.ds_model_release(self._model)
+        self._session, self._model = ctypes.c_void_p(), ctypes.c_void_p()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _names(self, kind: str) -> list[str]:
+        count = getattr(self._library, f"ds_model_{kind}_count")(self._model)
+        names = []
+        for index in range(count):
+            info = _TensorInfo()
+            getattr(self._library, f"ds_model_{kind}")(self._model, ctypes.c_size_t(index), ctypes.byref(info))
+            names.append(info.name.decode())
+        return names
+
+    @property
+    def inputs(self) -> list[str]:
+        return self._names("input")
+
+    @property
+    def outputs(self) -> list[str]:
+        return self._names("output")
+
+    def property(self, key: str) -> str | None:
+        value = self._library.ds_model_property(self._model, key.encode())
+        return None if value is None else value.decode("utf-8")
+
+    def run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        # ascontiguousarray would make a scalar an array of rank 1.
+        kept = [_tensor(np.asarray(array, order="C")) for array in arrays]
+        inputs = (_Tensor * len(kept))(*[tensor for tensor, _ in kept])
+        count = self._library.ds_model_output_count(self._model)
+        outputs = (_Tensor * count)()
+        _check(
+            self._library.ds_session_run,
+            self._session,
+            inputs,
+            ctypes.c_size_t(len(kept)),
+            outputs,
+            ctypes.c_size_t(count),
+        )
+        results = []
+        for output in outputs:
+            shape = tuple(output.shape[i] for i in range(output.rank))
+            dtype = DTYPES[output.dtype]
+            size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            data = ctypes.string_at(output.data, size) if size else b""
+            results.append(np.frombuffer(data, dtype).reshape(shape).copy())
+        return results
