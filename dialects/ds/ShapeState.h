@@ -39,6 +39,8 @@ public:
 
   /// The dims, or nullopt if `value` was not visited and its type has dynamic dims (a static type always answers).
   std::optional<SymDims> getDims(mlir::Value value) const;
+  /// What setDims said, the type aside.
+  std::optional<SymDims> getInferredDims(mlir::Value value) const;
   bool hasDims(mlir::Value value) const { return getDims(value).has_value(); }
   void setDims(mlir::Value value, llvm::ArrayRef<SymExpr> dims);
 
