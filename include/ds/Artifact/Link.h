@@ -1,0 +1,30 @@
+//===- Link.h - From object files to an artifact ----------------*- C++ -*-===//
+// Assumes: ld.lld, and the files that the build put into lib/ds beside bin/.
+// Guarantees: the output file appears whole or not at all; the same input gives the same bytes.
+// Declines: running compilers.
+//===----------------------------------------------------------------------===//
+#ifndef DS_ARTIFACT_LINK_H
+#define DS_ARTIFACT_LINK_H
+
+#include "ds/Artifact/Program.h"
+
+namespace ds::artifact {
+
+enum class EmitKind { Executable, SharedLibrary };
+
+/// An object file: on disk, or in memory where `contents` is not empty.
+struct Object {
+  std::string path;
+  std::string_view contents;
+};
+
+/// Links the objects, which define DS_PROGRAM_SYMBOL, and appends metadata and weights. Returns what went wrong in one line, or "".
+std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind,
+                         const std::string &outputPath);
+
+/// Appends metadata and weights to a linked ELF file that is open for reading and writing. Returns "" or what went wrong.
+std::string appendArtifact(int descriptor, const Program &program, uint64_t codeId);
+
+} // namespace ds::artifact
+
+#endif

@@ -1,0 +1,108 @@
+//===- Program.h - What an artifact says of its program ---------*- C++ -*-===//
+// Assumes: nothing of LLVM or MLIR.
+// Guarantees: mirrors ds_artifact.h, where each field is explained, one to one.
+// Declines: code; that comes as object files (Link.h).
+//===----------------------------------------------------------------------===//
+#ifndef DS_ARTIFACT_PROGRAM_H
+#define DS_ARTIFACT_PROGRAM_H
+
+#include "runtime/include/ds_artifact.h"
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ds::artifact {
+
+/// A size that is known, or that `sizes` computes, or that a run gives.
+struct Number {
+  uint32_t kind = DS_NUMBER_NONE;
+  int64_t value = 0;
+
+  static Number constant(int64_t value) { return {DS_NUMBER_CONSTANT, value}; }
+  static Number ofValue(uint32_t index) { return {DS_NUMBER_VALUE, index}; }
+  static Number ofSymbol(uint32_t index) { return {DS_NUMBER_SYMBOL, index}; }
+  static Number none() { return {}; }
+};
+
+struct Dimension {
+  Number size;
+  std::string text; // "N", "2*N+1", "3"
+};
+
+struct Tensor {
+  std::string name;
+  uint32_t dtype = 0; // DS_FLOAT32, ...
+  std::vector<Dimension> dimensions;
+};
+
+/// The dimension of that input must be Number::ofSymbol of this one.
+struct Symbol {
+  std::string name; // unique
+  std::string display;
+  uint32_t input = 0, dimension = 0;
+};
+
+/// Bytes that are already in memory, or that are produced piece by piece while the file is written.
+struct Weight {
+  using Sink = std::function<void(const void *data, uint64_t size)>;
+
+  uint64_t size = 0;
+  const void *data = nullptr;
+  /// Used where `data` is null: must give exactly `size` bytes to the sink, in order.
+  std::function<void(const Sink &)> produce;
+};
+
+struct Buffer {
+  uint32_t kind = 0;  // DS_BUFFER_*
+  uint32_t index = 0; // of the input, output or weight
+  Number size;        // of a temporary, in bytes
+  uint32_t firstLaunch = 0, lastLaunch = 0;
+
+  static Buffer input(uint32_t index) { return {DS_BUFFER_INPUT, index, {}, 0, 0}; }
+  static Buffer output(uint32_t index) { return {DS_BUFFER_OUTPUT, index, {}, 0, 0}; }
+  static Buffer weight(uint32_t index) { return {DS_BUFFER_WEIGHT, index, {}, 0, 0}; }
+  static Buffer temporary(Number size, uint32_t first, uint32_t last) { return {DS_BUFFER_TEMPORARY, 0, size, first, last}; }
+};
+
+struct Kernel {
+  std::string name;   // of its function
+  std::string source; // names of the model's nodes
+};
+
+struct Launch {
+  uint32_t kernel = 0;
+  std::string source;  // "node 'foo' (Conv)": begins diagnostics
+  Number flops, bytes; // Number::none() where not known
+};
+
+struct Program {
+  std::string triple, cpu, compiler;
+  std::vector<std::string> features; // see checkedFeatures
+  uint32_t valueCount = 0;
+  Number scratch = Number::constant(0); // bytes a worker thread
+  std::vector<Symbol> symbols;
+  std::vector<Tensor> inputs, outputs;
+  std::vector<std::string> constraints;
+  std::vector<Weight> weights;
+  std::vector<Buffer> buffers; // in the order of ds_program_host.buffers
+  std::vector<Kernel> kernels;
+  std::vector<Launch> launches;
+  std::vector<std::pair<std::string, std::string>> properties;
+};
+
+/// Offset of each weight in the weights section, and the section's length.
+std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length);
+
+/// The metadata section. Hashes of ds_artifact_program are as given, that of the header is computed. `error` says what
+/// of the program is inconsistent (the result is empty then).
+std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error);
+
+/// Of LLVM's feature string ("+avx2,+fma,-xop,..."), the names switched on that the runtime can check: instruction sets, not tuning.
+std::vector<std::string> checkedFeatures(std::string_view llvmFeatures);
+
+} // namespace ds::artifact
+
+#endif

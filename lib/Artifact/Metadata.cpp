@@ -1,0 +1,180 @@
+//===- Metadata.cpp - Writes the metadata section --------------------------===//
+// Assumes: a little-endian machine.
+// Guarantees: the runtime's own checks accept what it writes; the same program gives the same bytes.
+// Declines: programs with more than 4 GB of texts.
+//===----------------------------------------------------------------------===//
+#include "ds/Artifact/Program.h"
+#include "runtime/include/ds_hash.h"
+#include "runtime/include/ds_kernel.h"
+#include "runtime/src/Metadata.h"
+#include <cstring>
+#include <map>
+
+namespace ds::artifact {
+
+namespace {
+
+class Writer {
+public:
+  ds_artifact_text text(const std::string &s) {
+    auto [it, isNew] = known.try_emplace(s);
+    if (isNew) {
+      it->second = {uint32_t(strings.size()), uint32_t(s.size())};
+      strings.append(s).push_back('\0');
+    }
+    return it->second;
+  }
+
+  static ds_artifact_number number(const Number &n) { return {n.kind, 0, n.value}; }
+
+  template <typename T> void table(uint32_t kind, const std::vector<T> &entries) {
+    add(kind, sizeof(T), entries.size(), entries.data());
+  }
+  void add(uint32_t kind, uint32_t entrySize, uint64_t count, const void *bytes) {
+    tables.push_back({kind, entrySize, body.size(), count});
+    body.append(static_cast<const char *>(bytes), entrySize * count);
+    body.resize((body.size() + 7) & ~size_t(7));
+  }
+
+  std::vector<char> finish() {
+    add(DS_TABLE_STRINGS, 1, strings.size(), strings.data());
+    ds_artifact_header header = {};
+    const uint64_t start = sizeof header + tables.size() * sizeof(ds_artifact_table);
+    memcpy(header.magic, DS_ARTIFACT_MAGIC, sizeof header.magic);
+    header.version = DS_ARTIFACT_VERSION;
+    header.table_count = uint32_t(tables.size());
+    header.length = start + body.size();
+    for (ds_artifact_table &t : tables)
+      t.offset += start;
+    std::vector<char> out(header.length);
+    memcpy(out.data(), &header, sizeof header);
+    memcpy(out.data() + sizeof header, tables.data(), tables.size() * sizeof(ds_artifact_table));
+    memcpy(out.data() + start, body.data(), body.size());
+    header.hash = ds_hash_bytes(out.data(), out.size());
+    memcpy(out.data(), &header, sizeof header);
+    return out;
+  }
+
+private:
+  std::map<std::string, ds_artifact_text> known;
+  std::string strings, body;
+  std::vector<ds_artifact_table> tables;
+};
+
+} // namespace
+
+std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length) {
+  std::vector<uint64_t> offsets;
+  length = 0;
+  for (const Weight &w : program.weights) {
+    length = (length + DS_ARTIFACT_WEIGHT_ALIGNMENT - 1) & ~uint64_t(DS_ARTIFACT_WEIGHT_ALIGNMENT - 1);
+    offsets.push_back(length);
+    length += w.size;
+  }
+  return offsets;
+}
+
+std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error) {
+  Writer w;
+  uint64_t weightsLength;
+  const std::vector<uint64_t> offsets = layOutWeights(program, weightsLength);
+
+  ds_artifact_program p = {};
+  p.triple = w.text(program.triple);
+  p.cpu = w.text(program.cpu);
+  p.compiler = w.text(program.compiler);
+  p.kernel_abi = DS_KERNEL_ABI_VERSION;
+  p.value_count = program.valueCount;
+  p.code_id = codeId;
+  p.weights_length = weightsLength;
+  p.weights_hash = weightsHash;
+  p.scratch = Writer::number(program.scratch);
+  w.add(DS_TABLE_PROGRAM, sizeof p, 1, &p);
+
+  std::vector<ds_artifact_text> texts;
+  for (const std::string &f : program.features)
+    texts.push_back(w.text(f));
+  w.table(DS_TABLE_FEATURES, texts);
+  texts.clear();
+  for (const std::string &c : program.constraints)
+    texts.push_back(w.text(c));
+  w.table(DS_TABLE_CONSTRAINTS, texts);
+
+  std::vector<ds_artifact_symbol> symbols;
+  for (const Symbol &s : program.symbols)
+    symbols.push_back({w.text(s.name), w.text(s.display), s.input, s.dimension});
+  w.table(DS_TABLE_SYMBOLS, symbols);
+
+  std::vector<ds_artifact_dimension> dimensions;
+  auto tensors = [&](uint32_t kind, const std::vector<Tensor> &list) {
+    std::vector<ds_artifact_tensor> entries;
+    for (const Tensor &t : list) {
+      entries.push_back({w.text(t.name), t.dtype, uint32_t(t.dimensions.size()), dimensions.size()});
+      for (const Dimension &d : t.dimensions)
+        dimensions.push_back({Writer::number(d.size), w.text(d.text)});
+    }
+    w.table(kind, entries);
+  };
+  tensors(DS_TABLE_INPUTS, program.inputs);
+  tensors(DS_TABLE_OUTPUTS, program.outputs);
+  w.table(DS_TABLE_DIMENSIONS, dimensions);
+
+  std::vector<ds_artifact_buffer> buffers;
+  for (const Buffer &b : program.buffers) {
+    ds_artifact_buffer entry = {b.kind, b.index, 0, 0, Writer::number(b.size), b.firstLaunch, b.lastLaunch};
+    if (b.kind == DS_BUFFER_WEIGHT) {
+      if (b.index >= program.weights.size()) {
+        error = "a buffer of a weight that does not exist";
+        return {};
+      }
+      entry.offset = offsets[b.index];
+      entry.length = program.weights[b.index].size;
+    }
+    buffers.push_back(entry);
+  }
+  w.table(DS_TABLE_BUFFERS, buffers);
+
+  std::vector<ds_artifact_kernel> kernels;
+  for (const Kernel &k : program.kernels)
+    kernels.push_back({w.text(k.name), w.text(k.source)});
+  w.table(DS_TABLE_KERNELS, kernels);
+  std::vector<ds_artifact_launch> launches;
+  for (const Launch &l : program.launches)
+    launches.push_back({l.kernel, 0, w.text(l.source), Writer::number(l.flops), Writer::number(l.bytes)});
+  w.table(DS_TABLE_LAUNCHES, launches);
+  std::vector<ds_artifact_property> properties;
+  for (const auto &[key, value] : program.properties)
+    properties.push_back({w.text(key), w.text(value)});
+  w.table(DS_TABLE_PROPERTIES, properties);
+
+  std::vector<char> bytes = w.finish();
+  ds_error problem;
+  runtime::Metadata check;
+  if (check.parse(bytes.data(), bytes.size(), &problem)) {
+    error = problem.message;
+    return {};
+  }
+  return bytes;
+}
+
+std::vector<std::string> checkedFeatures(std::string_view llvmFeatures) {
+  static const char *const names[] = {
+#define DS_CPU_FEATURE(name, leaf, subleaf, where, bit, state) name,
+#include "runtime/src/CpuFeatures.def"
+#undef DS_CPU_FEATURE
+  };
+  std::vector<std::string> result;
+  while (!llvmFeatures.empty()) {
+    const size_t end = std::min(llvmFeatures.find(','), llvmFeatures.size());
+    std::string_view item = llvmFeatures.substr(0, end);
+    llvmFeatures.remove_prefix(std::min(end + 1, llvmFeatures.size()));
+    if (item.empty() || item.front() != '+')
+      continue;
+    for (const char *name : names)
+      if (item.substr(1) == name)
+        result.emplace_back(name);
+  }
+  return result;
+}
+
+} // namespace ds::artifact

@@ -1,0 +1,164 @@
+/*===- ds_artifact.h - The file format of compiled models -----------------===*
+ * Assumes: a 64-bit little-endian ELF file (executable or shared library) as a linker wrote it, whose code defines
+ *          DS_PROGRAM_SYMBOL (ds_kernel.h), with the two sections below appended to it.
+ * Guarantees: every offset, length, count and index can be checked from the metadata alone, before any code of the
+ *             file runs; the layout is the same on every machine; unknown tables and longer entries are skipped.
+ * Declines: trust. Code in an artifact can do what any program can; checksums find damage, not forgery.
+ *
+ * Section .ds.meta (not loaded by the dynamic linker): one ds_artifact_header, then table_count descriptors of type
+ * ds_artifact_table, then the tables. Section .ds.weights (not loaded, page-aligned in the file): the weights, each at a
+ * multiple of DS_ARTIFACT_WEIGHT_ALIGNMENT. The runtime maps that part of the file read-only, so that all processes share it.
+ * docs/Artifact.md explains the format in prose.
+ *===----------------------------------------------------------------------===*/
+#ifndef DS_ARTIFACT_H
+#define DS_ARTIFACT_H
+
+#include <stdint.h>
+
+#define DS_ARTIFACT_META_SECTION ".ds.meta"
+#define DS_ARTIFACT_WEIGHTS_SECTION ".ds.weights"
+#define DS_ARTIFACT_MAGIC "\x89" "dsmeta\n"
+#define DS_ARTIFACT_VERSION 1
+#define DS_ARTIFACT_WEIGHT_ALIGNMENT 64
+/* An absolute symbol whose address is ds_artifact_program.code_id: ties loaded code to the metadata it came with. */
+#define DS_ARTIFACT_ID_SYMBOL "ds_program_id"
+#define DS_ARTIFACT_MAX_RANK 64
+
+/* 8-byte aligned in memory and in the file. */
+typedef struct ds_artifact_header {
+  char magic[8];
+  uint32_t version;     /* DS_ARTIFACT_VERSION; a reader refuses another one */
+  uint32_t table_count; /* descriptors that follow this header */
+  uint64_t length;      /* of all metadata in bytes, this header included; a multiple of 8 */
+  uint64_t hash;        /* XXH64 of all `length` bytes with this field as zero */
+} ds_artifact_header;
+
+/* Where the entries of one kind are. Each kind at most once. */
+typedef struct ds_artifact_table {
+  uint32_t kind;       /* DS_TABLE_*; others are skipped */
+  uint32_t entry_size; /* at least that of the struct below; a multiple of 8 but for strings */
+  uint64_t offset;     /* from the header's first byte; a multiple of 8 */
+  uint64_t count;
+} ds_artifact_table;
+
+enum {
+  DS_TABLE_STRINGS = 1,     /* bytes; texts point into it */
+  DS_TABLE_PROGRAM = 2,     /* one ds_artifact_program */
+  DS_TABLE_FEATURES = 3,    /* ds_artifact_text: LLVM's names of CPU features that the code needs */
+  DS_TABLE_SYMBOLS = 4,     /* ds_artifact_symbol */
+  DS_TABLE_DIMENSIONS = 5,  /* ds_artifact_dimension: those of all inputs and outputs, one after another */
+  DS_TABLE_INPUTS = 6,      /* ds_artifact_tensor */
+  DS_TABLE_OUTPUTS = 7,     /* ds_artifact_tensor */
+  DS_TABLE_CONSTRAINTS = 8, /* ds_artifact_text: what must hold; `sizes` returns 1 + the index of the one that does not */
+  DS_TABLE_BUFFERS = 9,     /* ds_artifact_buffer, in the order of ds_program_host.buffers */
+  DS_TABLE_KERNELS = 10,    /* ds_artifact_kernel */
+  DS_TABLE_LAUNCHES = 11,   /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
+  DS_TABLE_PROPERTIES = 12  /* ds_artifact_property: the source model's own metadata */
+};
+
+/* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0 or 1. */
+enum {
+  DS_BOOL = 1,
+  DS_INT8 = 2,
+  DS_INT16 = 3,
+  DS_INT32 = 4,
+  DS_INT64 = 5,
+  DS_UINT8 = 6,
+  DS_UINT16 = 7,
+  DS_UINT32 = 8,
+  DS_UINT64 = 9,
+  DS_FLOAT16 = 10,
+  DS_BFLOAT16 = 11,
+  DS_FLOAT32 = 12,
+  DS_FLOAT64 = 13
+};
+
+/* length bytes at offset of the string table, free of NUL and followed by one. */
+typedef struct ds_artifact_text {
+  uint32_t offset;
+  uint32_t length;
+} ds_artifact_text;
+
+enum {
+  DS_NUMBER_CONSTANT = 0, /* value itself, not negative */
+  DS_NUMBER_VALUE = 1,    /* value number `value` of ds_program_code.sizes */
+  DS_NUMBER_SYMBOL = 2,   /* symbol number `value` */
+  DS_NUMBER_NONE = 3      /* not known */
+};
+
+typedef struct ds_artifact_number {
+  uint32_t kind;
+  uint32_t reserved;
+  int64_t value;
+} ds_artifact_number;
+
+typedef struct ds_artifact_program {
+  ds_artifact_text triple;    /* target triple the code was compiled for */
+  ds_artifact_text cpu;       /* target CPU, for display */
+  ds_artifact_text compiler;  /* version of the compiler, for display */
+  uint32_t kernel_abi;        /* DS_KERNEL_ABI_VERSION of the code */
+  uint32_t reserved;
+  uint64_t value_count;       /* elements that `sizes` writes */
+  uint64_t code_id;           /* see DS_ARTIFACT_ID_SYMBOL */
+  uint64_t weights_length;    /* of the weights section in bytes */
+  uint64_t weights_hash;      /* XXH64 of it; checked on demand */
+  ds_artifact_number scratch; /* bytes of scratch memory a worker thread needs; none = 0 */
+} ds_artifact_program;
+
+/* An entry dimension that runs may choose. It is read from one dimension of one input; that entry of the dimension table
+ * is DS_NUMBER_SYMBOL with this symbol. */
+typedef struct ds_artifact_symbol {
+  ds_artifact_text name;    /* unique */
+  ds_artifact_text display; /* as the source model spells it */
+  uint32_t input;
+  uint32_t dimension;
+} ds_artifact_symbol;
+
+typedef struct ds_artifact_dimension {
+  ds_artifact_number size; /* not DS_NUMBER_NONE */
+  ds_artifact_text text;   /* "N", "2*N+1", "3" */
+} ds_artifact_dimension;
+
+typedef struct ds_artifact_tensor {
+  ds_artifact_text name;
+  uint32_t dtype;
+  uint32_t rank;            /* at most DS_ARTIFACT_MAX_RANK */
+  uint64_t first_dimension; /* in the dimension table */
+} ds_artifact_tensor;
+
+enum {
+  DS_BUFFER_INPUT = 1,    /* index: the input */
+  DS_BUFFER_OUTPUT = 2,   /* index: the output */
+  DS_BUFFER_WEIGHT = 3,   /* offset and length in the weights section */
+  DS_BUFFER_TEMPORARY = 4 /* size bytes, which launches first_launch..last_launch (both included) use */
+};
+
+typedef struct ds_artifact_buffer {
+  uint32_t kind;
+  uint32_t index;
+  uint64_t offset;
+  uint64_t length;
+  ds_artifact_number size;
+  uint32_t first_launch;
+  uint32_t last_launch;
+} ds_artifact_buffer;
+
+typedef struct ds_artifact_kernel {
+  ds_artifact_text name;   /* symbol of its function, for profilers */
+  ds_artifact_text source; /* names of the model's nodes that it computes */
+} ds_artifact_kernel;
+
+typedef struct ds_artifact_launch {
+  uint32_t kernel;
+  uint32_t reserved;
+  ds_artifact_text source;  /* as in diagnostics: "node 'foo' (Conv)", ... */
+  ds_artifact_number flops; /* floating-point operations */
+  ds_artifact_number bytes; /* bytes that must be read and written */
+} ds_artifact_launch;
+
+typedef struct ds_artifact_property {
+  ds_artifact_text key;
+  ds_artifact_text value;
+} ds_artifact_property;
+
+#endif

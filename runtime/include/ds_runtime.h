@@ -1,0 +1,205 @@
+/*===- ds_runtime.h - Running compiled models -----------------------------===*
+ * Assumes: Linux, a 64-bit little-endian machine.
+ * Guarantees: no function throws, exits, prints or leaks; a failing one returns a status, writes one line to `error` (where
+ *             that is not NULL) that says what was expected and what was given, and changes nothing else.
+ * Declines: running artifacts of strangers safely. Code in an artifact is as trusted as any program.
+ *
+ * A model is immutable and may be shared between threads; a session belongs to one thread at a time.
+ *
+ *     ds_model *model; ds_session *session; ds_error error;
+ *     if (ds_model_load("model.so", &model, &error)) ...
+ *     if (ds_session_create(model, NULL, &session, &error)) ...
+ *     int64_t shape[2] = {1, 128};
+ *     ds_tensor in = {data, DS_FLOAT32, 2, shape, NULL}, out = {0};
+ *     if (ds_session_run(session, &in, 1, &out, 1, &error)) ...   // out.data is valid until the next run
+ *     ds_session_destroy(session); ds_model_release(model);
+ *===----------------------------------------------------------------------===*/
+#ifndef DS_RUNTIME_H
+#define DS_RUNTIME_H
+
+#include "ds_artifact.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define DS_API __attribute__((visibility("default")))
+#else
+#define DS_API
+#endif
+
+#define DS_RUNTIME_VERSION "0.1.0"
+
+typedef enum ds_status {
+  DS_OK = 0,
+  DS_BAD_ARGUMENT = 1,  /* a NULL or number out of range where the function needs another */
+  DS_BAD_ARTIFACT = 2,  /* not an artifact, damaged, or of another version */
+  DS_UNSUPPORTED = 3,   /* a sound artifact that this machine cannot run */
+  DS_BAD_INPUT = 4,     /* a tensor of the wrong type, rank or size, or values that an operator refuses */
+  DS_OUT_OF_MEMORY = 5,
+  DS_IO_ERROR = 6       /* the operating system refused to open, read, map or start something */
+} ds_status;
+
+/* One line, without a line break at its end, always NUL-terminated. */
+typedef struct ds_error {
+  char message[1024];
+} ds_error;
+
+/* `data` points to the element at index 0 of all dimensions. `shape` has `rank` entries. `strides` are in elements, may
+ * be negative, and NULL means row-major without gaps. Strided tensors, and those whose address is no multiple of the
+ * element size, are copied; others are used in place. */
+typedef struct ds_tensor {
+  void *data;
+  int32_t dtype; /* DS_FLOAT32, ... (ds_artifact.h) */
+  int32_t rank;
+  const int64_t *shape;
+  const int64_t *strides;
+} ds_tensor;
+
+/* A dimension of an input or output: `size` where the compiler knew it, otherwise -1. `text` is the size as an expression
+ * over the model's symbols. */
+typedef struct ds_dimension_info {
+  int64_t size;
+  const char *text;
+} ds_dimension_info;
+
+/* All pointers live as long as the model. */
+typedef struct ds_tensor_info {
+  const char *name;
+  int32_t dtype;
+  int32_t rank;
+  const ds_dimension_info *dimensions;
+} ds_tensor_info;
+
+/* A dimension that each run chooses, read from dimension `dimension` of input number `input`. */
+typedef struct ds_symbol_info {
+  const char *name;    /* unique in the model */
+  const char *display; /* as the source model spells it */
+  int32_t input;
+  int32_t dimension;
+} ds_symbol_info;
+
+typedef struct ds_model ds_model;
+typedef struct ds_session ds_session;
+
+/* "float32" for DS_FLOAT32 and so on (NumPy's names); "unknown" for another number. */
+DS_API const char *ds_dtype_name(int32_t dtype);
+/* Bytes of one element; 0 for an unknown type. */
+DS_API size_t ds_dtype_size(int32_t dtype);
+
+/*===- Models -------------------------------------------------------------===*/
+
+/* Opens an artifact made with --emit=library. Checks the metadata and the CPU before any of its code is loaded. */
+DS_API ds_status ds_model_load(const char *path, ds_model **model, ds_error *error);
+
+/* The same from `size` bytes in memory, which are copied (to a memory file). */
+DS_API ds_status ds_model_load_memory(const void *data, size_t size, ds_model **model, ds_error *error);
+
+/* The model whose code is linked into this very program, with metadata and weights appended to the program's file. */
+struct ds_program_code;
+DS_API ds_status ds_model_load_self(const struct ds_program_code *code, ds_model **model, ds_error *error);
+
+/* Gives the model back; it disappears with its last session. NULL is fine. */
+DS_API void ds_model_release(ds_model *model);
+
+/* Reads all weights and compares them with their checksum: DS_OK, or DS_BAD_ARTIFACT. Loading does not do that. */
+DS_API ds_status ds_model_verify(const ds_model *model, ds_error *error);
+
+DS_API size_t ds_model_input_count(const ds_model *model);
+DS_API size_t ds_model_output_count(const ds_model *model);
+DS_API size_t ds_model_symbol_count(const ds_model *model);
+/* An index out of range is DS_BAD_ARGUMENT. */
+DS_API ds_status ds_model_input(const ds_model *model, size_t index, ds_tensor_info *info);
+DS_API ds_status ds_model_output(const ds_model *model, size_t index, ds_tensor_info *info);
+DS_API ds_status ds_model_symbol(const ds_model *model, size_t index, ds_symbol_info *info);
+
+typedef struct ds_model_summary {
+  const char *triple;
+  const char *cpu;
+  const char *compiler;
+  uint64_t weight_bytes;
+  uint64_t kernel_count;
+  uint64_t launch_count;
+  uint64_t property_count;
+} ds_model_summary;
+DS_API void ds_model_describe(const ds_model *model, ds_model_summary *summary);
+
+/* The source model's own metadata. `key` of property number `index`, NULL past the end; value of a key, NULL without it. */
+DS_API const char *ds_model_property_key(const ds_model *model, size_t index);
+DS_API const char *ds_model_property(const ds_model *model, const char *key);
+
+/*===- Sessions -----------------------------------------------------------===*/
+
+/* `allocate` returns `size` bytes aligned to `alignment`, a power of two (or NULL); `release` gets the same size back. */
+typedef struct ds_allocator {
+  void *context;
+  void *(*allocate)(void *context, size_t size, size_t alignment);
+  void (*release)(void *context, void *memory, size_t size);
+} ds_allocator;
+
+typedef struct ds_session_options {
+  uint32_t threads;              /* the calling one included; 0 = the CPUs this process may use */
+  uint32_t reserved;             /* 0 */
+  const ds_allocator *allocator; /* NULL = memory of the operating system, in huge pages where it can */
+  void (*logger)(void *context, const char *message); /* NULL = silence; tells of plans and memory */
+  void *logger_context;
+} ds_session_options;
+
+/* `options` may be NULL. The result does not depend on the number of threads. */
+DS_API ds_status ds_session_create(ds_model *model, const ds_session_options *options, ds_session **session,
+                                   ds_error *error);
+/* NULL is fine. Session-owned outputs disappear with it. */
+DS_API void ds_session_destroy(ds_session *session);
+DS_API uint32_t ds_session_threads(const ds_session *session);
+
+/* Runs the model. All inputs must be given, in the order of ds_model_input.
+ * Outputs: `outputs` may be NULL (output_count 0); otherwise output_count is that of the model, and each entry is either
+ *   - `data` not NULL: the caller's memory, with dtype, rank and shape as the run will produce them (ds_session_infer), or
+ *   - `data` NULL, or as an earlier run of the session filled it in: the run fills in the entry. Data and shape belong to
+ *     the session.
+ * Session-owned outputs stay valid until the next run, and may be inputs of it (without a copy). No caller-owned output
+ * may overlap an input or another output.
+ * Errors: DS_BAD_INPUT (count, type, rank, size, inputs that disagree on a symbol, a constraint of the model, an index
+ * value out of range, overlap), DS_OUT_OF_MEMORY. After an error outputs have no defined contents. */
+DS_API ds_status ds_session_run(ds_session *session, const ds_tensor *inputs, size_t input_count, ds_tensor *outputs,
+                                size_t output_count, ds_error *error);
+
+/* Output number `index` of the last successful run, wherever it lies. */
+DS_API ds_status ds_session_output(const ds_session *session, size_t index, ds_tensor *output);
+
+/* Fills in dtype, rank and shape of all outputs (`outputs`: one a model output, data NULL) for inputs of the given shapes
+ * (their data is not looked at). Shapes are valid until the next call of this kind, or run, on the session. */
+DS_API ds_status ds_session_infer(ds_session *session, const ds_tensor *inputs, size_t input_count, ds_tensor *outputs,
+                                  size_t output_count, ds_error *error);
+
+/* The same from sizes of the model's symbols (ds_model_symbol), filling in inputs as well; either may be NULL. */
+DS_API ds_status ds_session_resolve(ds_session *session, const int64_t *symbols, size_t symbol_count, ds_tensor *inputs,
+                                    ds_tensor *outputs, ds_error *error);
+
+/* Bytes of memory that the session holds for temporaries, scratch and its own outputs and copies. */
+DS_API uint64_t ds_session_memory(const ds_session *session);
+
+/*===- Profile ------------------------------------------------------------===*/
+
+/* Of one launch (a kernel at one place of the model), summed over the runs since profiling was switched on. */
+typedef struct ds_profile_entry {
+  const char *kernel; /* name of the function */
+  const char *source; /* nodes of the source model */
+  uint64_t calls;
+  double seconds;
+  double flops; /* floating-point operations of all calls; 0 where unknown */
+  double bytes; /* bytes read and written by all calls; 0 where unknown */
+} ds_profile_entry;
+
+/* Switching on clears. Costs two clock reads a launch. */
+DS_API ds_status ds_session_profile(ds_session *session, int on, ds_error *error);
+/* One entry a launch of the model; DS_BAD_ARGUMENT past the end or where profiling was never on. */
+DS_API ds_status ds_session_profile_entry(const ds_session *session, size_t index, ds_profile_entry *entry);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+//===- Metadata.h - Checked view of an artifact's metadata ------*- C++ -*-===//
+// Assumes: nothing about the bytes.
+// Guarantees: after `parse` succeeds every text, index, count and number in the tables can be used without a check.
+// Declines: copying; it points into the bytes, which must outlive it and be 8-byte aligned.
+//===----------------------------------------------------------------------===//
+#ifndef DS_RUNTIME_METADATA_H
+#define DS_RUNTIME_METADATA_H
+
+#include "Support.h"
+
+namespace ds::runtime {
+
+/// The entries of one table; their stride may exceed sizeof(T) where a later version wrote them.
+template <typename T> class Table {
+public:
+  Table() = default;
+  Table(const unsigned char *First, size_t Stride, size_t Count) : First(First), Stride(Stride), Count(Count) {}
+  size_t size() const { return Count; }
+  const T &operator[](size_t I) const { return *reinterpret_cast<const T *>(First + I * Stride); }
+
+private:
+  const unsigned char *First = nullptr;
+  size_t Stride = 0, Count = 0;
+};
+
+struct Metadata {
+  const ds_artifact_program *Program = nullptr;
+  Table<ds_artifact_text> Features, Constraints;
+  Table<ds_artifact_symbol> Symbols;
+  Table<ds_artifact_dimension> Dimensions;
+  Table<ds_artifact_tensor> Inputs, Outputs;
+  Table<ds_artifact_buffer> Buffers;
+  Table<ds_artifact_kernel> Kernels;
+  Table<ds_artifact_launch> Launches;
+  Table<ds_artifact_property> Properties;
+
+  /// DS_BAD_ARTIFACT with a message that says what is wrong.
+  ds_status parse(const void *Bytes, size_t Size, ds_error *Error);
+
+  const char *text(ds_artifact_text T) const { return Strings + T.offset; }
+
+private:
+  const char *Strings = nullptr;
+  uint64_t StringBytes = 0;
+
+  ds_status findTables(const unsigned char *Bytes, const ds_artifact_header &Header, ds_error *Error);
+  const char *problem() const;
+  bool isText(ds_artifact_text T) const;
+  bool isNumber(const ds_artifact_number &N) const;
+  const char *tensorProblem(const Table<ds_artifact_tensor> &Tensors) const;
+  const char *bufferProblem() const;
+};
+
+/// Bytes of an element; 0 for no type.
+size_t dtypeSize(uint32_t Dtype);
+
+} // namespace ds::runtime
+
+#endif

@@ -1,0 +1,48 @@
+//===- Model.h - A loaded artifact ------------------------------*- C++ -*-===//
+// Assumes: it came from one of the ds_model_load functions.
+// Guarantees: immutable after loading; lives until the caller and all its sessions let go of it.
+// Declines: anything about runs; that is Session.h.
+//===----------------------------------------------------------------------===//
+#ifndef DS_RUNTIME_MODEL_H
+#define DS_RUNTIME_MODEL_H
+
+#include "Metadata.h"
+#include "ds_kernel.h"
+#include <atomic>
+
+struct ds_model {
+  std::atomic<uint32_t> References{1};
+  ds::runtime::Array<uint64_t> MetadataBytes; // of words: the tables need 8-byte alignment
+  ds::runtime::Metadata Meta;
+  ds::runtime::Array<ds_dimension_info> Dimensions; // parallel to Meta.Dimensions
+  const ds_program_code *Code = nullptr;
+  void *Library = nullptr; // of dlopen
+  int Descriptor = -1;     // of a memory file: its name stays unique as long as it is open
+  void *WeightMap = nullptr;
+  size_t WeightMapSize = 0;
+  const unsigned char *Weights = nullptr;
+
+  ~ds_model();
+};
+
+namespace ds::runtime {
+
+void retain(ds_model *Model);
+
+/// Where a section of an ELF file lies in it.
+struct FileRange {
+  uint64_t Offset = 0, Size = 0;
+  bool Found = false;
+};
+
+struct ElfSections {
+  FileRange Metadata, Weights;
+  uint16_t Machine = 0;
+};
+
+/// Finds the artifact's sections in an open file. `Path` is for messages alone.
+ds_status findSections(int Descriptor, const char *Path, ElfSections &Sections, ds_error *Error);
+
+} // namespace ds::runtime
+
+#endif

@@ -1,0 +1,256 @@
+//===- Npy.cpp - Reads and writes .npy ---------------------------------------===//
+// Assumes: format versions 1 to 3 (numpy.lib.format).
+// Guarantees: each rejection is one line that names the file.
+// Declines: see Npy.h.
+//===----------------------------------------------------------------------===//
+#include "Npy.h"
+#include "Metadata.h"
+#include "Tensor.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace ds::runtime {
+
+void *allocateFileBuffer(size_t Size) { return aligned_alloc(64, (Size + 64) & ~size_t(63)); }
+
+namespace {
+
+struct Descriptor {
+  const char *Name; // without the byte order
+  int32_t Dtype;
+};
+
+constexpr Descriptor Descriptors[] = {{"b1", DS_BOOL},    {"i1", DS_INT8},    {"i2", DS_INT16},   {"i4", DS_INT32},
+                                      {"i8", DS_INT64},   {"u1", DS_UINT8},   {"u2", DS_UINT16},  {"u4", DS_UINT32},
+                                      {"u8", DS_UINT64},  {"f2", DS_FLOAT16}, {"V2", DS_BFLOAT16}, {"f4", DS_FLOAT32},
+                                      {"f8", DS_FLOAT64}};
+
+/// The header is the text of a Python dictionary; this reads the three entries that the format allows.
+class HeaderParser {
+public:
+  HeaderParser(const char *Begin, const char *End) : At(Begin), End(End) {}
+
+  Text Type;
+  bool IsFortran = false;
+  Array<int64_t> Shape;
+
+  /// NULL, or what is wrong.
+  const char *parse() {
+    bool HasType = false, HasOrder = false, HasShape = false;
+    if (!take('{'))
+      return "its header is no dictionary";
+    while (!take('}')) {
+      Text Key;
+      if (!string(Key) || !take(':'))
+        return "its header is damaged";
+      if (!strcmp(Key.str(), "descr")) {
+        skipSpace();
+        if (At < End && *At == '[')
+          return "it has a structured type";
+        if (HasType || !string(Type))
+          return "its header has no proper 'descr'";
+        HasType = true;
+      } else if (!strcmp(Key.str(), "fortran_order")) {
+        if (HasOrder || !boolean(IsFortran))
+          return "its header has no proper 'fortran_order'";
+        HasOrder = true;
+      } else if (!strcmp(Key.str(), "shape")) {
+        if (HasShape || !tuple())
+          return "its header has no proper 'shape'";
+        HasShape = true;
+      } else {
+        return "its header has an unknown entry";
+      }
+      if (!take(',')) {
+        if (!take('}'))
+          return "its header is damaged";
+        break;
+      }
+    }
+    return HasType && HasOrder && HasShape ? nullptr : "its header lacks 'descr', 'fortran_order' or 'shape'";
+  }
+
+private:
+  const char *At, *End;
+
+  void skipSpace() {
+    while (At < End && (*At == ' ' || *At == '\n' || *At == '\t' || *At == '\r'))
+      ++At;
+  }
+  bool take(char C) {
+    skipSpace();
+    if (At == End || *At != C)
+      return false;
+    ++At;
+    return true;
+  }
+  bool word(const char *W) {
+    size_t Length = strlen(W);
+    if (size_t(End - At) < Length || memcmp(At, W, Length))
+      return false;
+    At += Length;
+    return true;
+  }
+  bool string(Text &Out) {
+    skipSpace();
+    if (At == End || (*At != '\'' && *At != '"'))
+      return false;
+    const char Quote = *At++;
+    const char *Start = At;
+    while (At < End && *At != Quote && *At != '\\')
+      ++At;
+    if (At == End || *At != Quote)
+      return false;
+    Out.append("%.*s", int(At - Start < 256 ? At - Start : 256), Start);
+    ++At;
+    return Out.ok();
+  }
+  bool boolean(bool &Out) {
+    skipSpace();
+    Out = word("True");
+    return Out || word("False");
+  }
+  bool tuple() {
+    if (!take('('))
+      return false;
+    while (!take(')')) {
+      skipSpace();
+      int64_t Value = 0;
+      const char *Start = At;
+      for (; At < End && *At >= '0' && *At <= '9'; ++At)
+        if (!multiply(Value, 10, Value) || !add(Value, *At - '0', Value))
+          return false;
+      if (At == Start || !Shape.push(Value) || Shape.size() > DS_ARTIFACT_MAX_RANK)
+        return false;
+      (void)word("L"); // Python 2 wrote long numbers so
+      if (!take(',')) {
+        if (!take(')'))
+          return false;
+        break;
+      }
+    }
+    return true;
+  }
+};
+
+const char *typeProblem(const char *Type, int32_t &Dtype) {
+  const char *Name = Type + (*Type ? 1 : 0);
+  for (const Descriptor &D : Descriptors)
+    if (!strcmp(D.Name, Name))
+      Dtype = D.Dtype;
+  switch (*Type) {
+  case '<':
+  case '|':
+  case '=': return Dtype ? nullptr : "has a type that models do not have";
+  case '>': return dtypeSize(uint32_t(Dtype)) == 1 ? nullptr : "is big-endian; save it with .astype(a.dtype.newbyteorder('<'))";
+  default: return "has no proper type";
+  }
+}
+
+} // namespace
+
+ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, ds_error *Error) {
+  free(Out.Buffer);
+  Out.Buffer = Buffer;
+  const unsigned char *Bytes = static_cast<const unsigned char *>(Buffer);
+  if (Size < 10 || memcmp(Bytes, "\x93NUMPY", 6))
+    return fail(Error, DS_BAD_INPUT, "'%s' is not a .npy file", Name);
+  const unsigned Version = Bytes[6];
+  if (Version < 1 || Version > 3 || Bytes[7] != 0)
+    return fail(Error, DS_BAD_INPUT, "'%s' has .npy version %u.%u; 1.0, 2.0 and 3.0 are known", Name, Version, Bytes[7]);
+  const size_t Start = Version == 1 ? 10 : 12;
+  size_t Length = Bytes[8] | size_t(Bytes[9]) << 8;
+  if (Version > 1 && Size >= 12)
+    Length |= size_t(Bytes[10]) << 16 | size_t(Bytes[11]) << 24;
+  if (Size < Start || Length > Size - Start)
+    return fail(Error, DS_BAD_INPUT, "'%s' is truncated: its header has %zu bytes, %zu bytes are left", Name, Length,
+                Size < Start ? 0 : Size - Start);
+  const char *Header = reinterpret_cast<const char *>(Bytes + Start);
+  HeaderParser Parser(Header, Header + Length);
+  if (const char *Problem = Parser.parse())
+    return fail(Error, DS_BAD_INPUT, "'%s' is not a proper .npy file: %s", Name, Problem);
+  int32_t Dtype = 0;
+  if (const char *Problem = typeProblem(Parser.Type.str(), Dtype))
+    return fail(Error, DS_BAD_INPUT, "'%s' %s (type '%s')", Name, Problem, Parser.Type.str());
+  // With at most one dimension longer than 1 both orders are the same.
+  size_t Long = 0;
+  for (int64_t D : Parser.Shape)
+    Long += D != 1;
+  if (Parser.IsFortran && Long > 1)
+    return fail(Error, DS_BAD_INPUT, "'%s' is Fortran-ordered; save it with np.ascontiguousarray", Name);
+  int64_t Needed;
+  Text Shape;
+  appendShape(Shape, Parser.Shape.data(), Parser.Shape.size());
+  if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), dtypeSize(uint32_t(Dtype)), Needed))
+    return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
+  const size_t Left = Size - Start - Length;
+  if (uint64_t(Needed) != Left)
+    return fail(Error, DS_BAD_INPUT, "'%s' %s: %s of shape %s has %lld bytes, but %zu are there", Name,
+                Left < uint64_t(Needed) ? "is truncated" : "has more data than its header says", ds_dtype_name(Dtype), Shape.str(),
+                static_cast<long long>(Needed), Left);
+  Out.Dtype = Dtype;
+  Out.Shape.swap(Parser.Shape);
+  Out.Data = Header + Length;
+  Out.Bytes = Left;
+  return DS_OK;
+}
+
+ds_status readNpy(const char *Path, NpyArray &Out, ds_error *Error) {
+  File Opened(open(Path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat Info;
+  if (!Opened.isOpen() || fstat(Opened.get(), &Info))
+    return fail(Error, DS_IO_ERROR, "cannot open '%s': %s", Path, strerror(errno));
+  if (!S_ISREG(Info.st_mode))
+    return fail(Error, DS_IO_ERROR, "'%s' is not a regular file", Path);
+  const size_t Size = size_t(Info.st_size);
+  void *Buffer = allocateFileBuffer(Size);
+  if (!Buffer)
+    return outOfMemory(Error);
+  if (!readAt(Opened.get(), Buffer, Size, 0)) {
+    free(Buffer);
+    return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path, errno ? strerror(errno) : "it became shorter");
+  }
+  return parseNpy(Buffer, Size, Path, Out, Error);
+}
+
+ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
+  const char *Type = nullptr;
+  for (const Descriptor &D : Descriptors)
+    if (D.Dtype == Tensor.dtype)
+      Type = D.Name;
+  int64_t Bytes;
+  if (!Type || !denseBytes(Tensor.shape, size_t(Tensor.rank), dtypeSize(uint32_t(Tensor.dtype)), Bytes))
+    return fail(Error, DS_BAD_ARGUMENT, "cannot write a tensor of such a type or shape to '%s'", Path);
+  Text Header;
+  Header.append("{'descr': '%c%s', 'fortran_order': False, 'shape': (", dtypeSize(uint32_t(Tensor.dtype)) == 1 ? '|' : '<', Type);
+  for (int32_t I = 0; I < Tensor.rank; ++I)
+    Header.append("%s%lld", I ? ", " : "", static_cast<long long>(Tensor.shape[I]));
+  Header.append("%s), }", Tensor.rank == 1 ? "," : "");
+  // The data begins at a multiple of 64.
+  const size_t Padding = 63 - (10 + Header.size()) % 64;
+  Header.append("%*s\n", int(Padding), "");
+  unsigned char Start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, uint8_t(Header.size()), uint8_t(Header.size() >> 8)};
+
+  Text Temporary;
+  Temporary.append("%s.XXXXXX", Path);
+  if (!Header.ok() || !Temporary.ok())
+    return outOfMemory(Error);
+  File Opened(mkostemp(const_cast<char *>(Temporary.str()), O_CLOEXEC));
+  if (!Opened.isOpen())
+    return fail(Error, DS_IO_ERROR, "cannot write '%s': %s", Path, strerror(errno));
+  const mode_t Mask = umask(0);
+  umask(Mask);
+  bool Good = writeAll(Opened.get(), Start, sizeof Start) && writeAll(Opened.get(), Header.str(), Header.size()) &&
+              writeAll(Opened.get(), Tensor.data, size_t(Bytes)) && fchmod(Opened.get(), 0666 & ~Mask) == 0 &&
+              close(Opened.take()) == 0 && rename(Temporary.str(), Path) == 0;
+  if (Good)
+    return DS_OK;
+  const int Number = errno;
+  unlink(Temporary.str());
+  return fail(Error, DS_IO_ERROR, "cannot write '%s': %s", Path, strerror(Number));
+}
+
+} // namespace ds::runtime

@@ -1,0 +1,54 @@
+//===- Npy.h - NumPy's array files ------------------------------*- C++ -*-===//
+// Assumes: nothing about the bytes read.
+// Guarantees: an array that was read is dense, row-major, and as large as its shape says.
+// Declines: big-endian, Fortran-ordered, structured, complex, text and object arrays.
+//
+// bfloat16 has no type of NumPy's own; it is written, and read, as '<V2', which is what np.save makes of ml_dtypes.bfloat16
+// (np.load(f).view(ml_dtypes.bfloat16) gives it back).
+//===----------------------------------------------------------------------===//
+#ifndef DS_RUNTIME_NPY_H
+#define DS_RUNTIME_NPY_H
+
+#include "Support.h"
+
+namespace ds::runtime {
+
+/// An array and the memory that holds it.
+struct NpyArray {
+  int32_t Dtype = 0;
+  Array<int64_t> Shape;
+  const char *Data = nullptr; // within Buffer
+  size_t Bytes = 0;
+  void *Buffer = nullptr; // of aligned_alloc
+
+  NpyArray() = default;
+  NpyArray(const NpyArray &) = delete;
+  NpyArray &operator=(const NpyArray &) = delete;
+  ~NpyArray() { free(Buffer); }
+  void take(NpyArray &Other) {
+    free(Buffer);
+    Dtype = Other.Dtype, Data = Other.Data, Bytes = Other.Bytes, Buffer = Other.Buffer;
+    Shape.swap(Other.Shape);
+    Other.Buffer = nullptr;
+  }
+
+  ds_tensor tensor() const { return {const_cast<char *>(Data), Dtype, int32_t(Shape.size()), Shape.data(), nullptr}; }
+};
+
+/// Memory for npy files: 64-byte aligned.
+void *allocateFileBuffer(size_t Size);
+
+/// Takes over `Buffer`, which holds a whole .npy file. `Name` is for messages.
+ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, ds_error *Error);
+ds_status readNpy(const char *Path, NpyArray &Out, ds_error *Error);
+
+/// Writes to a temporary file beside `Path` and renames it, so that no half of a file is left.
+ds_status writeNpy(const char *Path, const ds_tensor &Dense, ds_error *Error);
+
+/// Calls `Take` for each array in a .npz file (stored or deflated), with its name without ".npy".
+using NpzVisitor = ds_status (*)(void *Context, const char *Name, NpyArray &Array, ds_error *Error);
+ds_status readNpz(const char *Path, NpzVisitor Take, void *Context, ds_error *Error);
+
+} // namespace ds::runtime
+
+#endif

@@ -1,0 +1,290 @@
+//===- Report.cpp - What a program prints ------------------------------------===//
+// Assumes: a loaded model.
+// Guarantees: --json is exactly one line.
+// Declines: colours.
+//===----------------------------------------------------------------------===//
+#include "Program.h"
+#include "Tensor.h"
+#include <algorithm>
+#include <math.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+namespace ds::runtime {
+
+void appendType(Text &Out, const ds_tensor_info &Info) {
+  Out.append("%s [", ds_dtype_name(Info.dtype));
+  for (int32_t D = 0; D < Info.rank; ++D)
+    Out.append("%s%s", D ? ", " : "", Info.dimensions[D].text);
+  Out.append("]");
+}
+
+void printUsage(const Arguments &A, const ds_model *Model) {
+  printf("usage: %s %s[flags]\n\n", A.Program, Model && !A.Model ? "" : "MODEL.so ");
+  if (Model) {
+    auto List = [&](const char *Title, size_t Count, auto Get) {
+      printf("%s:\n", Title);
+      for (size_t I = 0; I < Count; ++I) {
+        ds_tensor_info Info;
+        Text Line;
+        Get(Model, I, &Info);
+        appendType(Line, Info);
+        printf("  %-24s %s\n", Info.name, Line.str());
+      }
+    };
+    List("inputs", ds_model_input_count(Model), ds_model_input);
+    List("outputs", ds_model_output_count(Model), ds_model_output);
+    if (ds_model_symbol_count(Model))
+      printf("dynamic dimensions:\n");
+    for (size_t I = 0; I < ds_model_symbol_count(Model); ++I) {
+      ds_symbol_info Symbol;
+      ds_tensor_info Input;
+      ds_model_symbol(Model, I, &Symbol);
+      ds_model_input(Model, size_t(Symbol.input), &Input);
+      printf("  %-24s dimension %d of input '%s'\n", Symbol.name, Symbol.dimension, Input.name);
+    }
+    printf("\n");
+  }
+  fputs("flags:\n"
+        "  --input NAME=FILE.npy     an input; once for each\n"
+        "  --inputs FILE.npz         inputs by the names of the arrays in the file\n"
+        "  --random [N=1,S=128]      make up the inputs that are not given, with these sizes: floats in [0, 1),\n"
+        "                            integers 0 or 1, the same each time\n"
+        "  --output-dir DIR          write each output to DIR/NAME.npy instead of printing a summary\n"
+        "  --threads N               threads to run on (default: all CPUs)\n"
+        "  --benchmark=N             time N runs after some to warm up; --json for one line of JSON\n"
+        "  --profile                 time of each kernel\n"
+        "  --verify                  compare the weights with their checksum\n"
+        "  --version, --help\n",
+        stdout);
+}
+
+void printVersion(const ds_model *Model) {
+  printf("ds runtime %s\n", DS_RUNTIME_VERSION);
+  if (!Model)
+    return;
+  ds_model_summary S;
+  ds_model_describe(Model, &S);
+  printf("model compiled by %s for %s, CPU %s; %llu kernels, %.1f MB of weights\n", S.compiler, S.triple, S.cpu,
+         static_cast<unsigned long long>(S.kernel_count), double(S.weight_bytes) / 1e6);
+}
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+/// A float of 16 bits with that many of mantissa.
+static double decodeHalf(uint16_t Bits, int MantissaBits) {
+  const int ExponentBits = 15 - MantissaBits, Bias = (1 << (ExponentBits - 1)) - 1;
+  const int Exponent = Bits >> MantissaBits & ((1 << ExponentBits) - 1), Fraction = Bits & ((1 << MantissaBits) - 1);
+  double Value;
+  if (Exponent == (1 << ExponentBits) - 1)
+    Value = Fraction ? double(NAN) : double(INFINITY);
+  else if (Exponent == 0)
+    Value = ldexp(Fraction, 1 - Bias - MantissaBits);
+  else
+    Value = ldexp(Fraction + (1 << MantissaBits), Exponent - Bias - MantissaBits);
+  return Bits >> 15 ? -Value : Value;
+}
+
+template <typename T> static double load(const char *Data, int64_t I) {
+  T Value;
+  memcpy(&Value, Data + I * int64_t(sizeof Value), sizeof Value);
+  return double(Value);
+}
+
+static double element(const ds_tensor &T, int64_t I) {
+  const char *Data = static_cast<const char *>(T.data);
+  switch (T.dtype) {
+  case DS_BOOL:
+  case DS_UINT8: return load<uint8_t>(Data, I);
+  case DS_INT8: return load<int8_t>(Data, I);
+  case DS_INT16: return load<int16_t>(Data, I);
+  case DS_INT32: return load<int32_t>(Data, I);
+  case DS_INT64: return load<int64_t>(Data, I);
+  case DS_UINT16: return load<uint16_t>(Data, I);
+  case DS_UINT32: return load<uint32_t>(Data, I);
+  case DS_UINT64: return load<uint64_t>(Data, I);
+  case DS_FLOAT32: return double(load<float>(Data, I));
+  case DS_FLOAT64: return load<double>(Data, I);
+  default: break;
+  }
+  uint16_t Bits;
+  memcpy(&Bits, Data + I * 2, 2);
+  return decodeHalf(Bits, T.dtype == DS_FLOAT16 ? 10 : 7);
+}
+
+void printOutputs(const ds_session *Session, const ds_model *Model) {
+  for (size_t I = 0; I < ds_model_output_count(Model); ++I) {
+    ds_tensor T;
+    ds_tensor_info Info;
+    ds_model_output(Model, I, &Info);
+    ds_session_output(Session, I, &T);
+    Text Shape;
+    appendShape(Shape, T.shape, size_t(T.rank));
+    int64_t Count = 1;
+    for (int32_t D = 0; D < T.rank; ++D)
+      Count *= T.shape[D];
+    printf("%s: %s %s", Info.name, ds_dtype_name(T.dtype), Shape.str());
+    if (Count) {
+      double Min = INFINITY, Max = -INFINITY, Sum = 0;
+      int64_t NotNumbers = 0;
+      for (int64_t E = 0; E < Count; ++E) {
+        const double Value = element(T, E);
+        NotNumbers += Value != Value;
+        Min = fmin(Min, Value);
+        Max = fmax(Max, Value);
+        Sum += Value;
+      }
+      printf("  min %.6g  max %.6g  mean %.6g", Min, Max, Sum / double(Count));
+      if (NotNumbers)
+        printf("  (%lld NaN)", static_cast<long long>(NotNumbers));
+      printf("  values");
+      for (int64_t E = 0; E < Count && E < 6; ++E)
+        printf(" %.6g", element(T, E));
+      printf("%s", Count > 6 ? " ..." : "");
+    }
+    printf("\n");
+  }
+}
+
+void fillRandom(const ds_tensor &T, uint64_t Seed) {
+  int64_t Count = 1;
+  for (int32_t D = 0; D < T.rank; ++D)
+    Count *= T.shape[D];
+  uint64_t State = (Seed + 1) * 0x9E3779B97F4A7C15u;
+  auto Next = [&State] { // splitmix64 (Steele, Lea and Flood 2014)
+    uint64_t Z = State += 0x9E3779B97F4A7C15u;
+    Z = (Z ^ Z >> 30) * 0xBF58476D1CE4E5B9u;
+    Z = (Z ^ Z >> 27) * 0x94D049BB133111EBu;
+    return Z ^ Z >> 31;
+  };
+  // K * 2^-(Bits + 1) as a float of 16 bits with Bits of mantissa, K < 2^(Bits + 1).
+  auto Half = [](unsigned K, int Bits, int Bias) -> uint16_t {
+    if (K == 0)
+      return 0;
+    const int E = 31 - __builtin_clz(K);
+    return uint16_t((E - Bits - 1 + Bias) << Bits | ((K << (Bits - E)) & ((1u << Bits) - 1)));
+  };
+  const size_t Size = ds_dtype_size(T.dtype);
+  char *Data = static_cast<char *>(T.data);
+  for (int64_t I = 0; I < Count; ++I, Data += Size) {
+    const uint64_t Bits = Next();
+    const float F32 = float(Bits >> 40) * 0x1p-24f;
+    const double F64 = double(Bits >> 11) * 0x1p-53;
+    const uint64_t Integer = Bits >> 63; // little-endian: any width takes its low bytes
+    const uint16_t F16 = T.dtype == DS_FLOAT16 ? Half(unsigned(Bits >> 53), 10, 15) : Half(unsigned(Bits >> 56), 7, 127);
+    const void *Value = T.dtype == DS_FLOAT32                               ? static_cast<const void *>(&F32)
+                        : T.dtype == DS_FLOAT64                             ? static_cast<const void *>(&F64)
+                        : T.dtype == DS_FLOAT16 || T.dtype == DS_BFLOAT16 ? static_cast<const void *>(&F16)
+                                                                            : static_cast<const void *>(&Integer);
+    memcpy(Data, Value, Size);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Times
+//===----------------------------------------------------------------------===//
+
+static double milliseconds() {
+  timespec T;
+  clock_gettime(CLOCK_MONOTONIC, &T);
+  return double(T.tv_sec) * 1e3 + double(T.tv_nsec) * 1e-6;
+}
+
+/// Of this process since it began; getrusage would count what it was before exec.
+static uint64_t peakMemory() {
+  unsigned long long Kilobytes = 0;
+  if (FILE *Status = fopen("/proc/self/status", "re")) {
+    char Line[256];
+    while (fgets(Line, sizeof Line, Status))
+      if (sscanf(Line, "VmHWM: %llu kB", &Kilobytes) == 1)
+        break;
+    fclose(Status);
+  }
+  rusage Usage;
+  if (!Kilobytes && !getrusage(RUSAGE_SELF, &Usage))
+    Kilobytes = static_cast<unsigned long long>(Usage.ru_maxrss);
+  return Kilobytes * 1024;
+}
+
+static ds_status warmUp(ds_session *Session, const InputSet &Inputs, ds_error *Error) {
+  // Pages, caches, clock rates: at least 3 runs, and up to 50 within a quarter of a second.
+  const double Start = milliseconds();
+  for (int I = 0; I < 3 || (I < 50 && milliseconds() - Start < 250); ++I)
+    if (ds_status Status = ds_session_run(Session, Inputs.tensors(), Inputs.size(), nullptr, 0, Error))
+      return Status;
+  return DS_OK;
+}
+
+ds_status benchmark(const Arguments &A, ds_session *Session, const InputSet &Inputs, ds_error *Error) {
+  Array<double> Times;
+  const size_t N = A.Benchmark;
+  if (!Times.resize(N))
+    return outOfMemory(Error);
+  if (ds_status Status = warmUp(Session, Inputs, Error))
+    return Status;
+  for (double &Time : Times) {
+    const double Start = milliseconds();
+    if (ds_status Status = ds_session_run(Session, Inputs.tensors(), Inputs.size(), nullptr, 0, Error))
+      return Status;
+    Time = milliseconds() - Start;
+  }
+  std::sort(Times.begin(), Times.end());
+  auto Percentile = [&](size_t P) { return Times[(N * P + 99) / 100 - 1]; }; // nearest rank
+  const double Median = (Times[(N - 1) / 2] + Times[N / 2]) / 2;
+  const unsigned long long Memory = peakMemory();
+  if (A.Json)
+    printf("{\"median_ms\":%.6f,\"p95_ms\":%.6f,\"p99_ms\":%.6f,\"min_ms\":%.6f,\"peak_rss_bytes\":%llu}\n", Median, Percentile(95),
+           Percentile(99), Times[0], Memory);
+  else
+    printf("median %.4f ms  p95 %.4f ms  p99 %.4f ms  min %.4f ms  peak memory %.1f MB  (%zu runs, %u thread%s)\n", Median,
+           Percentile(95), Percentile(99), Times[0], double(Memory) / 1e6, N, ds_session_threads(Session),
+           ds_session_threads(Session) == 1 ? "" : "s");
+  return DS_OK;
+}
+
+ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Inputs, ds_error *Error) {
+  const uint32_t Runs = A.Benchmark ? A.Benchmark : 10;
+  ds_status Status = warmUp(Session, Inputs, Error);
+  if (!Status)
+    Status = ds_session_profile(Session, 1, Error);
+  const double Start = milliseconds();
+  for (uint32_t I = 0; I < Runs && !Status; ++I)
+    Status = ds_session_run(Session, Inputs.tensors(), Inputs.size(), nullptr, 0, Error);
+  const double Total = milliseconds() - Start;
+  ds_session_profile(Session, 0, nullptr);
+  if (Status)
+    return Status;
+  Array<ds_profile_entry> Entries;
+  ds_profile_entry Entry;
+  double InKernels = 0;
+  for (size_t I = 0; !ds_session_profile_entry(Session, I, &Entry); ++I) {
+    InKernels += Entry.seconds;
+    if (!Entries.push(Entry))
+      return outOfMemory(Error);
+  }
+  std::sort(Entries.begin(), Entries.end(),
+            [](const ds_profile_entry &L, const ds_profile_entry &R) { return L.seconds > R.seconds; });
+  printf("%10s %6s %6s %9s %8s  %-32s %s\n", "ms/run", "%", "calls", "GFLOP/s", "GB/s", "kernel", "source nodes");
+  for (const ds_profile_entry &E : Entries) {
+    if (!E.calls)
+      continue;
+    printf("%10.4f %6.2f %6.4g ", E.seconds * 1e3 / Runs, InKernels > 0 ? E.seconds * 100 / InKernels : 0, double(E.calls) / Runs);
+    if (E.flops > 0)
+      printf("%9.2f ", E.flops * 1e-9 / E.seconds);
+    else
+      printf("%9s ", "-");
+    if (E.bytes > 0)
+      printf("%8.2f", E.bytes * 1e-9 / E.seconds);
+    else
+      printf("%8s", "-");
+    printf("  %-32s %s\n", E.kernel, E.source);
+  }
+  printf("%10.4f ms/run in kernels, %.4f ms/run in all (%u runs, %u threads)\n", InKernels * 1e3 / Runs, Total / Runs, Runs,
+         ds_session_threads(Session));
+  return DS_OK;
+}
+
+} // namespace ds::runtime

@@ -1,0 +1,373 @@
+//===- Session.cpp - Runs ----------------------------------------------------===//
+// Assumes: the caller's tensors are as large as they say.
+// Guarantees: every pointer that compiled code gets is as large as the metadata and the plan say, and not NULL.
+// Declines: anything asynchronous.
+//===----------------------------------------------------------------------===//
+#include "Session.h"
+#include <new>
+#include <sched.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+using namespace ds::runtime;
+
+// Where buffers without bytes point.
+alignas(64) static char Nothing[64];
+
+static constexpr uint32_t MaxThreads = 1024;
+
+ds_session::~ds_session() {
+  Pool.stop();
+  for (Region &R : InputCopies)
+    R.release(Memory);
+  for (OutputMemory &O : Outputs)
+    for (Region &R : O.Places)
+      R.release(Memory);
+  Arena.release(Memory);
+  Scratch.release(Memory);
+  ds_model_release(Model);
+}
+
+static uint32_t availableCpus() {
+  cpu_set_t Set;
+  if (sched_getaffinity(0, sizeof Set, &Set))
+    return 1;
+  uint32_t Count = uint32_t(CPU_COUNT(&Set));
+  return Count ? Count : 1;
+}
+
+ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Error) {
+  const Metadata &Meta = Model->Meta;
+  if (Options.threads > MaxThreads)
+    return fail(Error, DS_BAD_ARGUMENT, "%u threads asked for, at most %u can be", Options.threads, MaxThreads);
+  if (Options.allocator) {
+    if (!Options.allocator->allocate || !Options.allocator->release)
+      return fail(Error, DS_BAD_ARGUMENT, "the allocator lacks a function");
+    Memory.use(*Options.allocator);
+  }
+  Logger = Options.logger;
+  LoggerContext = Options.logger_context;
+  size_t InputDims = 0, OutputDims = 0;
+  for (size_t I = 0; I < Meta.Inputs.size(); ++I)
+    InputDims += Meta.Inputs[I].rank;
+  for (size_t I = 0; I < Meta.Outputs.size(); ++I)
+    OutputDims += Meta.Outputs[I].rank;
+  const uint32_t Threads = Options.threads ? Options.threads : availableCpus();
+  if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) || !Outputs.resize(Meta.Outputs.size()) ||
+      !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) || !Symbols.resize(Meta.Symbols.size()) ||
+      !InputData.resize(Meta.Inputs.size()) || !OutputData.resize(Meta.Outputs.size()) ||
+      !LastOutputs.resize(Meta.Outputs.size()) || !Workers.resize(Threads))
+    return outOfMemory(Error);
+  for (size_t I = 0; I < Meta.Buffers.size(); ++I) {
+    const ds_artifact_buffer &B = Meta.Buffers[I];
+    Buffers[I] = Nothing;
+    if (B.kind == DS_BUFFER_WEIGHT)
+      Buffers[I] = const_cast<unsigned char *>(Model->Weights + B.offset);
+    else if (!(B.kind == DS_BUFFER_TEMPORARY ? TemporaryBuffers : EntryBuffers).push(uint32_t(I)))
+      return outOfMemory(Error);
+  }
+  for (uint32_t I = 0; I < Threads; ++I)
+    Workers[I] = {int64_t(I), Nothing};
+  Host.buffers = Buffers.data();
+  chooseLaunch();
+  return Pool.start(Threads, Error);
+}
+
+ds_status ds_session_create(ds_model *Model, const ds_session_options *Options, ds_session **Session, ds_error *Error) {
+  if (!Model || !Session)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_session_create needs a model and a place for the session");
+  void *Place = nullptr;
+  if (posix_memalign(&Place, alignof(ds_session), sizeof(ds_session)))
+    return outOfMemory(Error);
+  ds_session *S = new (Place) ds_session;
+  retain(Model);
+  S->Model = Model;
+  if (ds_status Status = S->initialize(Options ? *Options : ds_session_options(), Error)) {
+    ds_session_destroy(S);
+    return Status;
+  }
+  *Session = S;
+  return DS_OK;
+}
+
+void ds_session_destroy(ds_session *Session) {
+  if (!Session)
+    return;
+  Session->~ds_session();
+  free(Session);
+}
+
+uint32_t ds_session_threads(const ds_session *Session) { return Session->Pool.threads(); }
+uint64_t ds_session_memory(const ds_session *Session) { return Session->Memory.held(); }
+
+//===----------------------------------------------------------------------===//
+// Launches
+//===----------------------------------------------------------------------===//
+
+void ds_session::chooseLaunch() {
+  Host.launch = Profiling ? launchProfiled : Workers.size() > 1 ? launchParallel : launchSerial;
+}
+
+int32_t ds_session::launchSerial(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                                 int64_t Range, int64_t Grain) {
+  if (Range <= 0)
+    return DS_KERNEL_OK;
+  ds_session *S = reinterpret_cast<ds_session *>(Host);
+  int32_t Result = Kernel(State, S->Workers.data(), 0, Range);
+  if (Result) [[unlikely]]
+    S->FailedLaunch = Node;
+  return Result;
+}
+
+int32_t ds_session::launchParallel(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                                   int64_t Range, int64_t Grain) {
+  ds_session *S = reinterpret_cast<ds_session *>(Host);
+  int32_t Result = S->Pool.run(S->Workers.data(), Kernel, State, Range, Grain);
+  if (Result) [[unlikely]]
+    S->FailedLaunch = Node;
+  return Result;
+}
+
+static int64_t nanoseconds() {
+  timespec T;
+  clock_gettime(CLOCK_MONOTONIC, &T);
+  return T.tv_sec * int64_t(1000000000) + T.tv_nsec;
+}
+
+int32_t ds_session::launchProfiled(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                                   int64_t Range, int64_t Grain) {
+  ds_session *S = reinterpret_cast<ds_session *>(Host);
+  const int64_t Start = nanoseconds();
+  int32_t Result = (S->Workers.size() > 1 ? launchParallel : launchSerial)(Host, Node, Kernel, State, Range, Grain);
+  if (Node >= 0 && size_t(Node) < S->Profile.size()) {
+    const ds_artifact_launch &L = S->Model->Meta.Launches[size_t(Node)];
+    ProfileCounter &C = S->Profile[size_t(Node)];
+    C.Nanoseconds += nanoseconds() - Start;
+    C.Calls += 1;
+    C.Flops += double(S->number(L.flops, *S->Bound));
+    C.Bytes += double(S->number(L.bytes, *S->Bound));
+  }
+  return Result;
+}
+
+ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
+  const Metadata &Meta = Model->Meta;
+  const char *Where = FailedLaunch >= 0 && size_t(FailedLaunch) < Meta.Launches.size()
+                          ? Meta.text(Meta.Launches[size_t(FailedLaunch)].source)
+                          : "the model";
+  switch (Code) {
+  case DS_KERNEL_INDEX_OUT_OF_RANGE:
+    return fail(Error, DS_BAD_INPUT, "%s: an index value is outside the dimension that it selects from", Where);
+  case DS_KERNEL_DIVISION_BY_ZERO: return fail(Error, DS_BAD_INPUT, "%s: integer division by zero", Where);
+  case DS_KERNEL_BAD_VALUE: return fail(Error, DS_BAD_INPUT, "%s: a value that the operator does not allow", Where);
+  default: return fail(Error, DS_BAD_INPUT, "%s: the kernel failed with code %d", Where, Code);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Memory of a run
+//===----------------------------------------------------------------------===//
+
+ds_status ds_session::bind(const Plan &P, ds_error *Error) {
+  if (Bound == &P)
+    return DS_OK;
+  Bound = nullptr;
+  int64_t AllScratch;
+  if (!multiply(P.ScratchSize, int64_t(Workers.size()), AllScratch) || !Arena.reserve(Memory, P.ArenaSize) ||
+      !Scratch.reserve(Memory, AllScratch))
+    return fail(Error, DS_OUT_OF_MEMORY, "cannot get %lld bytes for temporaries and %lld a thread for scratch memory",
+                static_cast<long long>(P.ArenaSize), static_cast<long long>(P.ScratchSize));
+  for (size_t I = 0; I < TemporaryBuffers.size(); ++I)
+    Buffers[TemporaryBuffers[I]] = P.Temporaries[I].Size ? Arena.Data + P.Temporaries[I].Offset : Nothing;
+  for (size_t I = 0; I < Workers.size(); ++I)
+    Workers[I].scratch = P.ScratchSize ? Scratch.Data + int64_t(I) * P.ScratchSize : Nothing;
+  Host.values = P.Values.data();
+  Bound = &P;
+  return DS_OK;
+}
+
+static bool isAligned(const void *Data, size_t ElementSize) { return reinterpret_cast<uintptr_t>(Data) % ElementSize == 0; }
+
+ds_status ds_session::takeInputs(const ds_tensor *Inputs, const Plan &P, ds_error *Error) {
+  const Metadata &Meta = Model->Meta;
+  for (size_t I = 0; I < Meta.Inputs.size(); ++I) {
+    const ds_artifact_tensor &T = Meta.Inputs[I];
+    const int64_t *Shape = P.Sizes.data() + T.first_dimension;
+    const size_t Size = dtypeSize(T.dtype);
+    int64_t Bytes;
+    if (!denseBytes(Shape, T.rank, Size, Bytes))
+      return fail(Error, DS_BAD_INPUT, "input '%s' would be larger than any memory", Meta.text(T.name));
+    InputData[I] = Nothing;
+    if (Bytes == 0)
+      continue;
+    if (!Inputs[I].data)
+      return fail(Error, DS_BAD_INPUT, "the data of input '%s' is NULL", Meta.text(T.name));
+    InputData[I] = Inputs[I].data;
+    if (isAligned(Inputs[I].data, Size) && isDense(Inputs[I], Shape))
+      continue;
+    if (!InputCopies[I].reserve(Memory, Bytes))
+      return outOfMemory(Error);
+    copyToDense(InputCopies[I].Data, Inputs[I], Shape);
+    InputData[I] = InputCopies[I].Data;
+  }
+  return DS_OK;
+}
+
+static bool overlap(const void *A, int64_t SizeA, const void *B, int64_t SizeB) {
+  return SizeA > 0 && SizeB > 0 && static_cast<const char *>(A) < static_cast<const char *>(B) + SizeB &&
+         static_cast<const char *>(B) < static_cast<const char *>(A) + SizeA;
+}
+
+/// The caller's memory for output number `Output` must be apart from all inputs and the outputs before it.
+ds_status ds_session::checkOverlap(const ds_tensor *Inputs, const ds_tensor *Given, const Plan &P, size_t Output,
+                                   ds_error *Error) const {
+  const Metadata &Meta = Model->Meta;
+  const char *Name = Meta.text(Meta.Outputs[Output].name);
+  for (size_t I = 0; I < Meta.Inputs.size(); ++I) {
+    const ds_artifact_tensor &T = Meta.Inputs[I];
+    int64_t Bytes;
+    if (denseBytes(P.Sizes.data() + T.first_dimension, T.rank, dtypeSize(T.dtype), Bytes) && InputData[I] == Inputs[I].data &&
+        overlap(Given[Output].data, P.OutputBytes[Output], InputData[I], Bytes))
+      return fail(Error, DS_BAD_INPUT, "the memory given for output '%s' overlaps that of input '%s'", Name, Meta.text(T.name));
+  }
+  for (size_t I = 0; I < Output; ++I)
+    if (Given[I].data && overlap(Given[Output].data, P.OutputBytes[Output], Given[I].data, P.OutputBytes[I]))
+      return fail(Error, DS_BAD_INPUT, "the memory given for output '%s' overlaps that of output '%s'", Name,
+                  Meta.text(Meta.Outputs[I].name));
+  return DS_OK;
+}
+
+ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, const Plan &P, ds_error *Error) {
+  const Metadata &Meta = Model->Meta;
+  for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
+    const ds_artifact_tensor &T = Meta.Outputs[I];
+    const int64_t *Shape = P.Sizes.data() + T.first_dimension;
+    const int64_t Bytes = P.OutputBytes[I];
+    // An entry that an earlier run filled in is still the session's.
+    if (Given && (Given[I].data == Outputs[I].Places[0].Data || Given[I].data == Outputs[I].Places[1].Data || Given[I].data == Nothing))
+      Given[I].data = nullptr;
+    if (Given && Given[I].data) {
+      const ds_tensor &G = Given[I];
+      if (G.dtype != int32_t(T.dtype))
+        return fail(Error, DS_BAD_INPUT, "output '%s' is %s, but memory for %s was given", Meta.text(T.name),
+                    ds_dtype_name(int32_t(T.dtype)), ds_dtype_name(G.dtype));
+      if (G.rank != int32_t(T.rank) || (T.rank && (!G.shape || memcmp(G.shape, Shape, T.rank * sizeof *Shape)))) {
+        Text Is, Was;
+        appendShape(Is, Shape, T.rank);
+        if (G.rank >= 0 && (G.shape || !G.rank))
+          appendShape(Was, G.shape, size_t(G.rank));
+        return fail(Error, DS_BAD_INPUT, "output '%s' has shape %s here, but memory for %s was given", Meta.text(T.name), Is.str(),
+                    Was.str());
+      }
+      if (ds_status Status = checkOverlap(Inputs, Given, P, I, Error))
+        return Status;
+      if (isAligned(G.data, dtypeSize(T.dtype)) && isDense(G, Shape)) {
+        OutputData[I] = G.data;
+        continue;
+      }
+    }
+    OutputData[I] = Nothing;
+    if (Bytes == 0)
+      continue;
+    OutputMemory &Own = Outputs[I];
+    auto IsInput = [&](uint32_t Place) {
+      for (size_t J = 0; J < Meta.Inputs.size(); ++J)
+        if (Own.Places[Place].overlaps(InputData[J], InputData[J] == Nothing ? 0 : 1))
+          return true;
+      return false;
+    };
+    if (IsInput(Own.Current)) {
+      Own.Current ^= 1;
+      if (IsInput(Own.Current))
+        return fail(Error, DS_BAD_INPUT, "output '%s' of a run before the last one was given as an input; copy it first",
+                    Meta.text(T.name));
+    }
+    Region &Place = Own.Places[Own.Current];
+    if (!Place.reserve(Memory, Bytes))
+      return fail(Error, DS_OUT_OF_MEMORY, "cannot get %lld bytes for output '%s'", static_cast<long long>(Bytes),
+                  Meta.text(T.name));
+    OutputData[I] = Place.Data;
+  }
+  return DS_OK;
+}
+
+ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given, size_t OutputCount, ds_error *Error) {
+  const Metadata &Meta = Model->Meta;
+  if (OutputCount && (OutputCount != Meta.Outputs.size() || !Given))
+    return fail(Error, DS_BAD_INPUT, "the model has %zu outputs, room for %zu given", Meta.Outputs.size(),
+                Given ? OutputCount : 0);
+  if (!OutputCount)
+    Given = nullptr;
+  HasRun = false;
+  const Plan *P = nullptr;
+  ds_status Status = plan(Inputs, InputCount, P, Error);
+  if (!Status)
+    Status = bind(*P, Error);
+  if (!Status)
+    Status = takeInputs(Inputs, *P, Error);
+  if (!Status)
+    Status = takeOutputs(Inputs, Given, *P, Error);
+  if (Status)
+    return Status;
+  for (uint32_t I : EntryBuffers) {
+    const ds_artifact_buffer &B = Meta.Buffers[I];
+    Buffers[I] = (B.kind == DS_BUFFER_INPUT ? InputData : OutputData)[B.index];
+  }
+  FailedLaunch = -1;
+  if (int32_t Code = Model->Code->run(&Host))
+    return kernelError(Code, Error);
+
+  int64_t *Shape = LastShapes.data();
+  for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
+    const ds_artifact_tensor &T = Meta.Outputs[I];
+    if (T.rank)
+      memcpy(Shape, P->Sizes.data() + T.first_dimension, T.rank * sizeof *Shape);
+    LastOutputs[I] = {OutputData[I], int32_t(T.dtype), int32_t(T.rank), Shape, nullptr};
+    if (Given && Given[I].data && Given[I].data != OutputData[I]) {
+      if (P->OutputBytes[I])
+        copyFromDense(Given[I], OutputData[I], Shape);
+      LastOutputs[I] = Given[I];
+      LastOutputs[I].shape = Shape;
+    } else if (Given && !Given[I].data) {
+      Given[I] = LastOutputs[I];
+    }
+    Shape += T.rank;
+  }
+  HasRun = true;
+  return DS_OK;
+}
+
+ds_status ds_session_run(ds_session *Session, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Outputs,
+                         size_t OutputCount, ds_error *Error) {
+  if (!Session)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_session_run needs a session");
+  return Session->run(Inputs, InputCount, Outputs, OutputCount, Error);
+}
+
+ds_status ds_session_output(const ds_session *Session, size_t Index, ds_tensor *Output) {
+  if (!Session || !Output || !Session->HasRun || Index >= Session->LastOutputs.size())
+    return DS_BAD_ARGUMENT;
+  *Output = Session->LastOutputs[Index];
+  return DS_OK;
+}
+
+ds_status ds_session_profile(ds_session *Session, int On, ds_error *Error) {
+  if (!Session)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_session_profile needs a session");
+  if (On && (!Session->Profile.resize(0) || !Session->Profile.resize(Session->Model->Meta.Launches.size())))
+    return outOfMemory(Error);
+  Session->Profiling = On;
+  Session->chooseLaunch();
+  return DS_OK;
+}
+
+ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_profile_entry *Entry) {
+  if (!Session || !Entry || Index >= Session->Profile.size())
+    return DS_BAD_ARGUMENT;
+  const Metadata &Meta = Session->Model->Meta;
+  const ds_artifact_launch &L = Meta.Launches[Index];
+  const ProfileCounter &C = Session->Profile[Index];
+  *Entry = {Meta.text(Meta.Kernels[L.kernel].name), Meta.text(L.source), C.Calls, double(C.Nanoseconds) * 1e-9, C.Flops, C.Bytes};
+  return DS_OK;
+}

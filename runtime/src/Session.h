@@ -1,0 +1,106 @@
+//===- Session.h - Runs of one model by one thread --------------*- C++ -*-===//
+// Assumes: a loaded model.
+// Guarantees: a run with sizes like those of one of the last four plans touches no allocator; a failed run leaves the
+//             session usable.
+// Declines: use by two threads at a time.
+//===----------------------------------------------------------------------===//
+#ifndef DS_RUNTIME_SESSION_H
+#define DS_RUNTIME_SESSION_H
+
+#include "Memory.h"
+#include "Model.h"
+#include "Planner.h"
+#include "Tensor.h"
+#include "ThreadPool.h"
+
+namespace ds::runtime {
+
+/// What follows from one tuple of symbol values.
+struct Plan {
+  uint64_t LastUse = 0; // 0: empty
+  Array<int64_t> Symbols, Values;
+  Array<int64_t> Sizes; // of all entries of the dimension table
+  Array<int64_t> OutputBytes;
+  Array<Temporary> Temporaries; // in the order of the temporary buffers
+  int64_t ArenaSize = 0, ScratchSize = 0;
+};
+
+/// Memory of one output: two places, so that the last run's output can be an input of the next.
+struct OutputMemory {
+  Region Places[2];
+  uint32_t Current = 0;
+};
+
+struct ProfileCounter {
+  uint64_t Calls;
+  int64_t Nanoseconds;
+  double Flops, Bytes;
+};
+
+} // namespace ds::runtime
+
+struct ds_session {
+  ds_program_host Host = {}; // first: the launch functions get its address
+  ds_model *Model = nullptr;
+  ds::runtime::MemorySource Memory;
+  ds::runtime::ThreadPool Pool;
+  ds::runtime::Array<ds_kernel_worker> Workers;
+  void (*Logger)(void *, const char *) = nullptr;
+  void *LoggerContext = nullptr;
+
+  static constexpr size_t PlanCount = 4;
+  ds::runtime::Plan Plans[PlanCount];
+  uint64_t Clock = 0;
+  const ds::runtime::Plan *Bound = nullptr; // whose temporaries Buffers holds
+
+  ds::runtime::Region Arena, Scratch;
+  ds::runtime::Array<void *> Buffers;
+  ds::runtime::Array<uint32_t> TemporaryBuffers;         // numbers of the temporary ones in Buffers
+  ds::runtime::Array<uint32_t> EntryBuffers;             // and of those of inputs and outputs
+  ds::runtime::Array<ds::runtime::Region> InputCopies;   // one an input
+  ds::runtime::Array<ds::runtime::OutputMemory> Outputs; // one an output
+
+  // Of the run in progress: shapes as given (the caller's may lie in memory that the run changes), addresses, symbols.
+  ds::runtime::Array<int64_t> GivenShapes, Symbols;
+  ds::runtime::Array<void *> InputData, OutputData;
+  ds::runtime::Array<ds_tensor> LastOutputs;
+  ds::runtime::Array<int64_t> LastShapes;
+  bool HasRun = false;
+  int32_t FailedLaunch = -1;
+
+  bool Profiling = false;
+  ds::runtime::Array<ds::runtime::ProfileCounter> Profile;
+
+  ~ds_session();
+
+  ds_status initialize(const ds_session_options &Options, ds_error *Error);
+  ds_status run(const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given, size_t OutputCount, ds_error *Error);
+
+  // SessionPlan.cpp
+  ds_status plan(const ds_tensor *Inputs, size_t InputCount, const ds::runtime::Plan *&Result, ds_error *Error);
+  ds_status planFor(const ds::runtime::Plan *&Result, ds_error *Error);
+
+  void chooseLaunch();
+
+private:
+  ds_status readShapes(const ds_tensor *Inputs, size_t InputCount, ds_error *Error);
+  ds_status checkShapes(const ds::runtime::Plan *P, ds_error *Error) const;
+  ds_status fillPlan(ds::runtime::Plan &P, ds_error *Error);
+  int64_t number(const ds_artifact_number &N, const ds::runtime::Plan &P) const;
+
+  ds_status bind(const ds::runtime::Plan &P, ds_error *Error);
+  ds_status takeInputs(const ds_tensor *Inputs, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status checkOverlap(const ds_tensor *Inputs, const ds_tensor *Given, const ds::runtime::Plan &P, size_t Output,
+                         ds_error *Error) const;
+  ds_status kernelError(int32_t Code, ds_error *Error) const;
+
+  static int32_t launchSerial(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                              int64_t Range, int64_t Grain);
+  static int32_t launchParallel(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                                int64_t Range, int64_t Grain);
+  static int32_t launchProfiled(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                                int64_t Range, int64_t Grain);
+};
+
+#endif
