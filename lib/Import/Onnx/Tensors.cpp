@@ -24,51 +24,6 @@ using onnx::TensorProto;
 /// Tensors of at most this many elements are literals: they are read by folds and printed in full.
 static constexpr int64_t LiteralElements = 64;
 
-Type ds::importer::elementType(MLIRContext *context, int onnxType) {
-  switch (onnxType) {
-  case TensorProto::FLOAT:
-    return Float32Type::get(context);
-  case TensorProto::DOUBLE:
-    return Float64Type::get(context);
-  case TensorProto::FLOAT16:
-    return Float16Type::get(context);
-  case TensorProto::BFLOAT16:
-    return BFloat16Type::get(context);
-  case TensorProto::BOOL:
-    return IntegerType::get(context, 1);
-  case TensorProto::INT8:
-    return IntegerType::get(context, 8);
-  case TensorProto::INT16:
-    return IntegerType::get(context, 16);
-  case TensorProto::INT32:
-    return IntegerType::get(context, 32);
-  case TensorProto::INT64:
-    return IntegerType::get(context, 64);
-  case TensorProto::UINT8:
-    return IntegerType::get(context, 8, IntegerType::Unsigned);
-  case TensorProto::UINT16:
-    return IntegerType::get(context, 16, IntegerType::Unsigned);
-  case TensorProto::UINT32:
-    return IntegerType::get(context, 32, IntegerType::Unsigned);
-  case TensorProto::UINT64:
-    return IntegerType::get(context, 64, IntegerType::Unsigned);
-  default:
-    return {};
-  }
-}
-
-int ds::importer::onnxType(Type type) {
-  for (int candidate = TensorProto::FLOAT; candidate <= TensorProto::BFLOAT16; ++candidate)
-    if (type == elementType(type.getContext(), candidate))
-      return candidate;
-  return TensorProto::UNDEFINED;
-}
-
-StringRef ds::importer::onnxTypeName(int onnxType) {
-  return TensorProto::DataType_IsValid(onnxType) ? StringRef(TensorProto::DataType_Name(TensorProto::DataType(onnxType)))
-                                                 : StringRef("invalid");
-}
-
 ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fallback, std::string &error) {
   if (ElementsAttr known = done.lookup(&tensor))
     return known;

@@ -6,6 +6,8 @@
 #ifndef DS_LIB_IMPORT_ONNX_TENSORS_H
 #define DS_LIB_IMPORT_ONNX_TENSORS_H
 
+#include "Types.h"
+
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -21,15 +23,6 @@ class TensorProto;
 }
 
 namespace ds::importer {
-
-/// The element type that `onnxType` (a TensorProto.DataType) becomes, or null where it has none.
-mlir::Type elementType(mlir::MLIRContext *context, int onnxType);
-
-/// The TensorProto.DataType of `type`, 0 where it has none.
-int onnxType(mlir::Type type);
-
-/// ONNX's name of a TensorProto.DataType, for messages.
-llvm::StringRef onnxTypeName(int onnxType);
 
 class TensorReader {
 public:

@@ -1,0 +1,44 @@
+//===- Onnx.h - ONNX models to the ds dialect -----------------------------===//
+// Assumes: the context may load the ds and func dialects.
+// Guarantees: a verified module whose `main` holds ops of ds with the newest operators' semantics, or errors emitted as
+// diagnostics (one line each, with node name and operator). Weights are resources that own or map their data.
+// Declines: control flow and sizes that depend on data; element types below 8 bits, 8-bit floats, strings, complex numbers.
+
+#ifndef DS_IMPORT_ONNX_H
+#define DS_IMPORT_ONNX_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include "llvm/ADT/StringRef.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ds {
+
+/// Function argument and result attributes that hold the model's names of inputs and outputs.
+inline constexpr llvm::StringLiteral kNameAttr = "ds.name";
+
+struct OnnxImportOptions {
+  /// Sizes for symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
+  std::vector<std::pair<std::string, int64_t>> shapes;
+};
+
+/// Imports a binary model. External data is looked for in the model's folder.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnxFile(mlir::MLIRContext &context, llvm::StringRef path,
+                                                 const OnnxImportOptions &options = {});
+
+/// Imports a file in ONNX's text format (`<ir_version: 8, opset_import: ["" : 17]> agraph (...) => (...) { ... }`).
+mlir::OwningOpRef<mlir::ModuleOp> importOnnxTextFile(mlir::MLIRContext &context, llvm::StringRef path,
+                                                     const OnnxImportOptions &options = {});
+
+/// Imports a binary model from memory. `folder` is where external data may lie.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnxBytes(mlir::MLIRContext &context, llvm::StringRef bytes,
+                                                  llvm::StringRef folder, const OnnxImportOptions &options = {});
+
+} // namespace ds
+
+#endif // DS_IMPORT_ONNX_H

@@ -1,0 +1,95 @@
+//===- Inputs.cpp - Dimensions of a model's inputs ------------------------===//
+// Assumes: what a model says about an input's dimensions.
+// Guarantees: each dimension is a constant or a symbol; equal anonymous names are different symbols; sizes asked for by the
+// user are put in, and each of them was used.
+// Declines: dimensions of outputs and inner values, which are derived and never trusted.
+
+#include "Inputs.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace llvm;
+using namespace ds;
+using namespace ds::importer;
+
+bool ds::importer::isAnonymousDim(StringRef name) {
+  return name.empty() || name == "?" || name == "*" || name == "-1" || name.starts_with("unk__") ||
+         name.contains("DynamicDimension");
+}
+
+/// Quotes delimit symbols in expressions.
+static std::string symbolName(StringRef name) {
+  std::string result = name.str();
+  for (char &c : result)
+    if (c == '\'' || !isPrint(c))
+      c = '_';
+  return result;
+}
+
+void InputDims::reserve(ArrayRef<DeclaredDim> dims) {
+  for (const DeclaredDim &dim : dims)
+    if (const auto *name = std::get_if<std::string>(&dim); name && !isAnonymousDim(*name))
+      taken.insert(symbolName(*name));
+}
+
+std::optional<int64_t> InputDims::option(StringRef key) {
+  std::optional<int64_t> size;
+  for (auto [index, entry] : enumerate(options.shapes))
+    if (entry.first == key) {
+      used[index] = true;
+      size = entry.second;
+    }
+  return size;
+}
+
+std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim> dims, std::string &error) {
+  SymDims result;
+  for (auto [index, dim] : enumerate(dims)) {
+    std::string position = input.str() + ":" + std::to_string(index);
+    std::optional<int64_t> asked = option(position);
+    if (const auto *size = std::get_if<int64_t>(&dim)) {
+      if (*size < 0) {
+        error = "dimension " + std::to_string(index) + " is negative: " + std::to_string(*size);
+        return std::nullopt;
+      }
+      if (asked && *asked != *size) {
+        error = "dimension " + std::to_string(index) + " is " + std::to_string(*size) + " and cannot become " +
+                std::to_string(*asked);
+        return std::nullopt;
+      }
+      result.push_back(SymExpr(*size));
+      continue;
+    }
+    const std::string &given = std::get<std::string>(dim);
+    std::string name = symbolName(given);
+    if (isAnonymousDim(given)) {
+      do
+        name = "d" + std::to_string(next++);
+      while (taken.contains(name));
+      taken.insert(name);
+    }
+    known.push_back(name);
+    if (!asked)
+      asked = option(name);
+    if (!asked && !given.empty())
+      asked = option(given);
+    result.push_back(asked ? SymExpr(*asked) : SymExpr::symbol(name));
+  }
+  return result;
+}
+
+std::string InputDims::unusedOption() const {
+  for (auto [index, entry] : enumerate(options.shapes))
+    if (!used[index]) {
+      SmallVector<StringRef> names;
+      for (const std::string &name : known)
+        if (!is_contained(names, name))
+          names.push_back(name);
+      return "--shape names '" + entry.first + "', but " +
+             (names.empty() ? std::string("no dimension of the model is symbolic")
+                            : "the model's symbolic dimensions are " + join(names, ", ")) +
+             " (or write INPUT:INDEX)";
+    }
+  return {};
+}

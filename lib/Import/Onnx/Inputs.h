@@ -1,0 +1,49 @@
+//===- Inputs.h - Dimensions of a model's inputs --------------------------===//
+// Assumes: what a model says about an input's dimensions.
+// Guarantees: each dimension is a constant or a symbol; equal anonymous names are different symbols; sizes asked for by the
+// user are put in, and each of them was used.
+// Declines: dimensions of outputs and inner values, which are derived and never trusted.
+
+#ifndef DS_LIB_IMPORT_ONNX_INPUTS_H
+#define DS_LIB_IMPORT_ONNX_INPUTS_H
+
+#include "ds/Import/Onnx.h"
+
+#include "dialects/ds/ShapeState.h"
+
+#include "llvm/ADT/StringSet.h"
+
+#include <variant>
+
+namespace ds::importer {
+
+/// A size, or a name (empty if the model gives none).
+using DeclaredDim = std::variant<int64_t, std::string>;
+
+/// True for names that exporters invent: equal ones mean nothing.
+bool isAnonymousDim(llvm::StringRef name);
+
+class InputDims {
+public:
+  explicit InputDims(const OnnxImportOptions &options) : options(options), used(options.shapes.size()) {}
+
+  /// Names that fresh symbols must avoid; to be called for all inputs before `resolve`.
+  void reserve(llvm::ArrayRef<DeclaredDim> dims);
+  /// The dims of an input; a message in `error` on failure.
+  std::optional<SymDims> resolve(llvm::StringRef input, llvm::ArrayRef<DeclaredDim> dims, std::string &error);
+  /// A message if a size was asked for that no input has.
+  std::string unusedOption() const;
+
+private:
+  std::optional<int64_t> option(llvm::StringRef key);
+
+  const OnnxImportOptions &options;
+  std::vector<bool> used;
+  llvm::StringSet<> taken;
+  std::vector<std::string> known;
+  unsigned next = 0;
+};
+
+} // namespace ds::importer
+
+#endif // DS_LIB_IMPORT_ONNX_INPUTS_H

@@ -1,0 +1,238 @@
+//===- Node.h - What the translation of one operator sees and does --------===//
+// Assumes: arity, attribute types and element types satisfy the operator's schema at `opset`; values are ranked tensors.
+// Guarantees: every op is built with inferred result types; the first failure is reported with the node's name and sticks:
+// afterwards every value made is null, and null operands give null, so that translations need no checks in between.
+// Declines: anything about graphs and messages; this header knows no protobuf.
+
+#ifndef DS_LIB_IMPORT_ONNX_NODE_H
+#define DS_LIB_IMPORT_ONNX_NODE_H
+
+#include "dialects/ds/DsOps.h"
+#include "dialects/ds/NodeName.h"
+#include "dialects/ds/ShapeState.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include "llvm/ADT/StringMap.h"
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace ds::importer {
+
+using mlir::Type;
+using mlir::Value;
+using Ints = llvm::SmallVector<int64_t>;
+using Attrs = llvm::ArrayRef<mlir::NamedAttribute>;
+
+/// begin, begin + 1, ..., end - 1.
+inline Ints span(int64_t begin, int64_t end) {
+  Ints result;
+  for (int64_t i = begin; i < end; ++i)
+    result.push_back(i);
+  return result;
+}
+
+/// An attribute of a node. Graphs stay with the importer and appear as monostate.
+using NodeAttribute = std::variant<std::monostate, int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
+                                   std::vector<std::string>, mlir::ElementsAttr>;
+
+class Node {
+public:
+  Node(mlir::OpBuilder &builder, ShapeState &shapes, mlir::Location loc) : b(builder), shapes(shapes), loc(loc) {}
+
+  //===-- what the node says ------------------------------------------------===//
+  std::string op;
+  int64_t opset = 0;
+  llvm::SmallVector<Value> inputs;   ///< null where absent
+  llvm::SmallVector<bool> wanted;    ///< one entry a declared output: does anything have its name?
+  llvm::SmallVector<Value> outputs;  ///< as long as `wanted`
+  llvm::StringMap<NodeAttribute> attributes;
+
+  bool has(unsigned i) const { return i < inputs.size() && inputs[i]; }
+  Value in(unsigned i) const { return i < inputs.size() ? inputs[i] : Value(); }
+  bool wants(unsigned i) const { return i < wanted.size() && wanted[i]; }
+  void set(unsigned i, Value value) {
+    if (i < outputs.size())
+      outputs[i] = value;
+  }
+
+  bool hasAttr(llvm::StringRef name) const { return attributes.count(name) != 0; }
+  int64_t getInt(llvm::StringRef name, int64_t otherwise) const { return get<int64_t>(name, otherwise); }
+  double getFloat(llvm::StringRef name, double otherwise) const { return get<float>(name, float(otherwise)); }
+  std::string getString(llvm::StringRef name, llvm::StringRef otherwise) const {
+    return get<std::string>(name, otherwise.str());
+  }
+  Ints getInts(llvm::StringRef name) const {
+    std::vector<int64_t> values = get<std::vector<int64_t>>(name, {});
+    return Ints(values.begin(), values.end());
+  }
+  mlir::ElementsAttr getTensor(llvm::StringRef name) const { return get<mlir::ElementsAttr>(name, {}); }
+  template <typename T>
+  T get(llvm::StringRef name, T otherwise) const {
+    auto found = attributes.find(name);
+    if (found == attributes.end())
+      return otherwise;
+    const T *value = std::get_if<T>(&found->second);
+    return value ? *value : otherwise;
+  }
+
+  //===-- failure -----------------------------------------------------------===//
+  bool failed = false;
+  /// Reports `message` unless something failed before; returns null to be returned on.
+  Value fail(const llvm::Twine &message);
+  /// Fails because the node needs what only a dynamic region can do.
+  Value needsDynamic(const llvm::Twine &why);
+
+  //===-- what is known of values -------------------------------------------===//
+  Type elem(Value value) const { return value ? mlir::getElementTypeOrSelf(value.getType()) : Type(); }
+  unsigned rank(Value value) const {
+    return value ? unsigned(llvm::cast<mlir::RankedTensorType>(value.getType()).getRank()) : 0;
+  }
+  SymDims dims(Value value) const;
+  SymExpr dim(Value value, unsigned i) const;
+  /// The dim as a number, or a failure that says which operand must be static.
+  int64_t staticDim(Value value, unsigned i, llvm::StringRef what);
+  /// Constant integers that `value` holds, if known now.
+  std::optional<Ints> constantInts(Value value) const;
+  /// The same, but a failure where unknown.
+  Ints requireInts(Value value, llvm::StringRef what);
+  int64_t requireInt(Value value, llvm::StringRef what);
+  /// Constant numbers of any type that `value` holds.
+  std::optional<llvm::SmallVector<double>> constantDoubles(Value value) const;
+  /// Contents as expressions.
+  std::optional<llvm::SmallVector<SymExpr>> contents(Value value) const;
+  bool isFloat(Value value) const { return value && llvm::isa<mlir::FloatType>(elem(value)); }
+
+  /// `axis` within [-rank, rank) as 0 .. rank-1, or a failure.
+  int64_t axis(int64_t axis, int64_t rank, llvm::StringRef what = "axis");
+  /// Normalized, sorted; fails on duplicates.
+  Ints axes(llvm::ArrayRef<int64_t> values, int64_t rank);
+
+  //===-- building ----------------------------------------------------------===//
+  mlir::OpBuilder &b;
+  ShapeState &shapes;
+  mlir::Location loc;
+
+  /// An op of one result, whose element type is `element` or else that of the first operand.
+  template <typename OpT>
+  Value make(llvm::ArrayRef<Value> operands, Attrs attrs = {}, Type element = {}) {
+    if (failed || llvm::is_contained(operands, Value()))
+      return stop();
+    auto op = createInferredGeneric<OpT>(b, loc, shapes, {element ? element : elem(operands[0])}, operands, attrs);
+    if (mlir::failed(op))
+      return stop();
+    return (*op)->getResult(0);
+  }
+  /// An op of several results.
+  template <typename OpT>
+  llvm::SmallVector<Value> makeMany(llvm::ArrayRef<Type> elements, llvm::ArrayRef<Value> operands, Attrs attrs = {}) {
+    llvm::SmallVector<Value> none(elements.size());
+    if (failed || llvm::is_contained(operands, Value()))
+      return stop(), none;
+    auto op = createInferredGeneric<OpT>(b, loc, shapes, elements, operands, attrs);
+    if (mlir::failed(op))
+      return stop(), none;
+    return llvm::SmallVector<Value>((*op)->getResults());
+  }
+
+  mlir::NamedAttribute attr(llvm::StringRef name, mlir::Attribute value) { return b.getNamedAttr(name, value); }
+  mlir::NamedAttribute unit(llvm::StringRef name) { return attr(name, b.getUnitAttr()); }
+  mlir::NamedAttribute i64(llvm::StringRef name, int64_t value) { return attr(name, b.getI64IntegerAttr(value)); }
+  mlir::NamedAttribute f64(llvm::StringRef name, double value) { return attr(name, b.getF64FloatAttr(value)); }
+  mlir::NamedAttribute i64s(llvm::StringRef name, llvm::ArrayRef<int64_t> values) {
+    return attr(name, b.getDenseI64ArrayAttr(values));
+  }
+  mlir::NamedAttribute shape(llvm::StringRef name, llvm::ArrayRef<SymExpr> dims) {
+    return attr(name, ShapeAttr::get(b.getContext(), dims));
+  }
+  mlir::NamedAttribute segments(llvm::ArrayRef<int32_t> sizes) {
+    return attr("operandSegmentSizes", b.getDenseI32ArrayAttr(sizes));
+  }
+
+  Value constant(mlir::ElementsAttr value);
+  /// A rank-0 constant of `element`; integers are rounded toward zero.
+  Value scalar(double value, Type element);
+  Value intScalar(int64_t value, Type element);
+  Value ints(llvm::ArrayRef<int64_t> values);
+  /// Expressions as an i64 tensor of rank 1, or of rank 0.
+  Value shapeValue(llvm::ArrayRef<SymExpr> exprs, bool isScalar = false);
+  Value fill(llvm::ArrayRef<SymExpr> dims, double value, Type element);
+
+  Value cast(Value x, Type element);
+  Value reshape(Value x, llvm::ArrayRef<SymExpr> dims);
+  Value transpose(Value x, llvm::ArrayRef<int64_t> perm);
+  /// Broadcast to exactly `dims`.
+  Value expand(Value x, llvm::ArrayRef<SymExpr> dims);
+  Value unsqueeze(Value x, llvm::ArrayRef<int64_t> sortedAxes);
+  Value squeeze(Value x, llvm::ArrayRef<int64_t> sortedAxes);
+  /// `size` elements from `start` along `axis`.
+  Value sliceAxis(Value x, int64_t axis, SymExpr start, SymExpr size, int64_t step = 1);
+  Value concat(llvm::ArrayRef<Value> values, int64_t axis);
+  Value padConstant(Value x, llvm::ArrayRef<SymExpr> low, llvm::ArrayRef<SymExpr> high, Value value = {});
+  template <typename OpT>
+  Value reduce(Value x, llvm::ArrayRef<int64_t> axes, bool keepdims) {
+    llvm::SmallVector<mlir::NamedAttribute> attrs{i64s("axes", axes)};
+    if (keepdims)
+      attrs.push_back(unit("keepdims"));
+    return make<OpT>({x}, attrs);
+  }
+  Value add(Value a, Value c) { return make<AddOp>({a, c}); }
+  Value sub(Value a, Value c) { return make<SubOp>({a, c}); }
+  Value mul(Value a, Value c) { return make<MulOp>({a, c}); }
+  Value div(Value a, Value c) { return make<DivOp>({a, c}); }
+  Value add(Value a, double c) { return add(a, scalar(c, elem(a))); }
+  Value sub(Value a, double c) { return sub(a, scalar(c, elem(a))); }
+  Value mul(Value a, double c) { return mul(a, scalar(c, elem(a))); }
+  Value div(Value a, double c) { return div(a, scalar(c, elem(a))); }
+  Value maximum(Value a, Value c) { return make<MaxOp>({a, c}); }
+  Value minimum(Value a, Value c) { return make<MinOp>({a, c}); }
+  Value select(Value cond, Value a, Value c) {
+    return make<SelectOp>({cond, a, c}, {}, elem(a));
+  }
+  Value compare(ComparePredicate predicate, Value a, Value c);
+  Value matmul(Value a, Value c) { return make<MatmulOp>({a, c}); }
+
+private:
+  Value stop() {
+    failed = true;
+    return {};
+  }
+};
+
+/// Translates one operator: sets all outputs, or fails through the node.
+using Handler = void (*)(Node &);
+
+/// The handler of an operator of the default domain, or null.
+Handler findHandler(llvm::StringRef op);
+
+/// True for operators that ONNX knows and that need sizes known only from data, sequences or control flow.
+bool needsDynamicRegion(llvm::StringRef op);
+
+class Registry {
+public:
+  void add(llvm::StringRef op, Handler handler) { handlers[op] = handler; }
+  Handler find(llvm::StringRef op) const { return handlers.lookup(op); }
+
+private:
+  llvm::StringMap<Handler> handlers;
+};
+
+void registerElementwise(Registry &registry);
+void registerMovement(Registry &registry);
+void registerIndexing(Registry &registry);
+void registerReduction(Registry &registry);
+void registerContraction(Registry &registry);
+void registerConvolution(Registry &registry);
+void registerPooling(Registry &registry);
+void registerNormalization(Registry &registry);
+void registerQuantization(Registry &registry);
+void registerResize(Registry &registry);
+void registerSource(Registry &registry);
+
+} // namespace ds::importer
+
+#endif // DS_LIB_IMPORT_ONNX_NODE_H

@@ -1,0 +1,57 @@
+//===- Onnx.cpp - ONNX models to the ds dialect ---------------------------===//
+// Assumes: see ds/Import/Onnx.h.
+// Guarantees: no exception leaves this file; whatever ONNX's library throws becomes a diagnostic.
+// Declines: see ds/Import/Onnx.h.
+
+#include "ds/Import/Onnx.h"
+
+#include "GraphImporter.h"
+#include "ModelFile.h"
+
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace llvm;
+using namespace ds;
+using namespace ds::importer;
+
+static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context, std::shared_ptr<onnx::ModelProto> model,
+                                                     StringRef error, StringRef folder,
+                                                     const OnnxImportOptions &options) {
+  mlir::Location loc = mlir::UnknownLoc::get(&context);
+  if (!model) {
+    mlir::emitError(loc) << error;
+    return {};
+  }
+  try {
+    return GraphImporter(context, *model, folder, options).run();
+  } catch (const std::exception &exception) {
+    mlir::emitError(loc) << "the model cannot be imported: " << oneLine(exception.what());
+    return {};
+  }
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxFile(mlir::MLIRContext &context, StringRef path,
+                                                     const OnnxImportOptions &options) {
+  std::string error;
+  std::shared_ptr<onnx::ModelProto> model = readModelFile(path, error);
+  return importModel(context, std::move(model), error, sys::path::parent_path(path), options);
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxTextFile(mlir::MLIRContext &context, StringRef path,
+                                                         const OnnxImportOptions &options) {
+  std::string error;
+  std::shared_ptr<onnx::ModelProto> model;
+  if (auto buffer = MemoryBuffer::getFile(path, /*IsText=*/true))
+    model = parseModelText((*buffer)->getBuffer(), error);
+  else
+    error = "cannot open the model: " + buffer.getError().message();
+  return importModel(context, std::move(model), error, sys::path::parent_path(path), options);
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxBytes(mlir::MLIRContext &context, StringRef bytes, StringRef folder,
+                                                      const OnnxImportOptions &options) {
+  std::string error;
+  std::shared_ptr<onnx::ModelProto> model = parseModelBytes(bytes, error);
+  return importModel(context, std::move(model), error, folder, options);
+}

@@ -1,0 +1,96 @@
+//===- Reduction.cpp - Reductions -----------------------------------------===//
+// Assumes: see Node.h.
+// Guarantees: axes are attributes; norms and logarithms of sums become sums with elementwise ends.
+// Declines: axes that are computed while the model runs.
+
+#include "../Node.h"
+
+using namespace llvm;
+using namespace ds;
+using namespace ds::importer;
+
+namespace {
+struct ReduceAxes {
+  Ints axes;
+  bool keepdims = true;
+  /// No axes and noop_with_empty_axes: nothing is reduced.
+  bool none = false;
+};
+} // namespace
+
+static ReduceAxes reduceAxes(Node &n) {
+  ReduceAxes result;
+  int64_t rank = n.rank(n.in(0));
+  Ints given = n.has(1) ? n.requireInts(n.in(1), "axes") : n.getInts("axes");
+  result.keepdims = n.getInt("keepdims", 1) != 0;
+  result.none = given.empty() && n.getInt("noop_with_empty_axes", 0);
+  result.axes = given.empty() && !result.none ? span(0, rank) : n.axes(given, rank);
+  return result;
+}
+
+template <typename OpT>
+static Value reduced(Node &n, Value x, const ReduceAxes &how) {
+  return how.none ? x : n.reduce<OpT>(x, how.axes, how.keepdims);
+}
+
+template <typename OpT>
+static void plain(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  n.set(0, n.failed ? Value() : reduced<OpT>(n, n.in(0), how));
+}
+
+static Value square(Node &n, Value x) { return n.mul(x, x); }
+
+/// Logarithms and roots of integers are computed in f64 and truncated, as ONNX's reference does.
+static Value asFloat(Node &n, Value x) { return n.isFloat(x) ? x : n.cast(x, n.b.getF64Type()); }
+
+static void l1(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  n.set(0, reduced<ReduceSumOp>(n, n.make<AbsOp>({n.in(0)}), how));
+}
+
+static void sumSquare(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  n.set(0, reduced<ReduceSumOp>(n, square(n, n.in(0)), how));
+}
+
+static void l2(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  Value x = asFloat(n, n.in(0));
+  n.set(0, n.cast(n.make<SqrtOp>({reduced<ReduceSumOp>(n, square(n, x), how)}), n.elem(n.in(0))));
+}
+
+static void logSum(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  Value x = asFloat(n, n.in(0));
+  n.set(0, n.cast(n.make<LogOp>({reduced<ReduceSumOp>(n, x, how)}), n.elem(n.in(0))));
+}
+
+/// max + log(sum(exp(x - max))); an infinite maximum (an empty or all -inf reduction) counts as 0.
+static void logSumExp(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  Value x = asFloat(n, n.in(0));
+  if (how.none)
+    return n.set(0, n.in(0));
+  Value peak = n.reduce<ReduceMaxOp>(x, how.axes, /*keepdims=*/true);
+  Value infinite = n.make<IsInfOp>({peak}, {n.unit("detect_negative"), n.unit("detect_positive")}, n.b.getI1Type());
+  peak = n.select(infinite, n.scalar(0, n.elem(x)), peak);
+  Value sum = n.reduce<ReduceSumOp>(n.make<ExpOp>({n.sub(x, peak)}), how.axes, /*keepdims=*/true);
+  Value result = n.add(n.make<LogOp>({sum}), peak);
+  if (!how.keepdims)
+    result = n.squeeze(result, how.axes);
+  n.set(0, n.cast(result, n.elem(n.in(0))));
+}
+
+void ds::importer::registerReduction(Registry &r) {
+  r.add("ReduceSum", plain<ReduceSumOp>);
+  r.add("ReduceMean", plain<ReduceMeanOp>);
+  r.add("ReduceMax", plain<ReduceMaxOp>);
+  r.add("ReduceMin", plain<ReduceMinOp>);
+  r.add("ReduceProd", plain<ReduceProdOp>);
+  r.add("ReduceL1", l1);
+  r.add("ReduceL2", l2);
+  r.add("ReduceSumSquare", sumSquare);
+  r.add("ReduceLogSum", logSum);
+  r.add("ReduceLogSumExp", logSumExp);
+}
