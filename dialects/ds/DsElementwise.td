@@ -125,15 +125,19 @@ def DS_IsInfOp : DS_PredicateOp<"is_inf", "x[i] is -inf (detect_negative) or +in
 //===----------------------------------------------------------------------===//
 
 def DS_AddOp : DS_BinaryOp<"add", DS_NumberTensor, "a[i] + b[i] (integers wrap)", [Commutative]> {
+  let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_SubOp : DS_BinaryOp<"sub", DS_NumberTensor, "a[i] - b[i] (integers wrap)"> {
+  let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_MulOp : DS_BinaryOp<"mul", DS_NumberTensor, "a[i] * b[i] (integers wrap)", [Commutative]> {
+  let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_DivOp : DS_BinaryOp<"div", DS_NumberTensor, "a[i] / b[i] (integers truncate; a zero divisor is a run-time error)"> {
+  let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_MaxOp : DS_BinaryOp<"max", DS_NumberTensor, "the larger of a[i] and b[i], NaN if either is", [Commutative]> {
@@ -228,6 +232,7 @@ def DS_CastOp : DS_ElementwiseOp<"cast"> {
   let arguments = (ins DS_Tensor:$x, UnitAttr:$saturate);
   let elementDeclaration = DS_InferElement;
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 #endif

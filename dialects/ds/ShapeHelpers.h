@@ -44,6 +44,14 @@ llvm::LogicalResult unifyDims(llvm::MutableArrayRef<SymExpr> into, llvm::ArrayRe
 /// The number of entries of a rank-1 shape operand, or nullopt (with a diagnostic unless verifying).
 std::optional<int64_t> shapeOperandLength(mlir::Value shape, ShapeState &state);
 
+/// A slice in attr form; `known` is false where a bound is not (its dim is then a fresh symbol).
+struct ResolvedSlice {
+  SymDims start, size;
+  llvm::SmallVector<int64_t> step;
+  bool known = false;
+};
+llvm::FailureOr<ResolvedSlice> resolveSlice(SliceOp op, ShapeState &state);
+
 /// Exactly one of an operand and an attribute.
 llvm::LogicalResult verifyOneForm(mlir::Operation *op, bool operandForm, bool attrForm, llvm::StringRef operandName,
                                   llvm::StringRef attrName);
