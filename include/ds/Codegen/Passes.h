@@ -1,0 +1,31 @@
+//===- Passes.h - Kernels to code -----------------------------------------===//
+// Guarantees: passes of phase 8, and the last step to object files.
+//===----------------------------------------------------------------------===//
+#ifndef DS_CODEGEN_PASSES_H
+#define DS_CODEGEN_PASSES_H
+
+#include "ds/Codegen/Target.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassManager.h"
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace ds {
+
+std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target);
+
+/// Adds what brings a module of scf, arith, math, vector, cf and func to the LLVM dialect.
+void buildLowerToLLVMPipeline(mlir::OpPassManager &pm);
+
+/// Compiles every module nested in `module` to an object file in memory, in their order, several at a time; `progress` is told
+/// how many are done. Emits a diagnostic on failure.
+mlir::FailureOr<std::vector<std::string>> emitObjects(mlir::ModuleOp module, const CpuTarget &target,
+                                                      std::function<void(size_t done, size_t all)> progress);
+
+void registerCodegenPasses();
+
+} // namespace ds
+
+#endif

@@ -1,0 +1,351 @@
+//===- Gemm.cpp - Kernels whose root is a matrix product or convolution ---===//
+// Assumes: f32; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows the root is
+//   pointwise in its result.
+// Guarantees: register tiles of rows x tile accumulators over the whole depth; the epilogue works on the tile while it is
+//   in the first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into the
+//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there.
+// The loops, outside in: items (batch or group, block of rows, share of the panels); panels; tiles of rows; depth.
+//===----------------------------------------------------------------------===//
+#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/Epilogue.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace ds {
+
+namespace {
+
+class GemmEmitter {
+public:
+  GemmEmitter(KernelEmitter &e, Operation *root)
+      : e(e), b(e.builder()), loc(e.getLoc()), root(root), epilogue(e, root) {}
+
+  LogicalResult emit();
+
+private:
+  void describeGemm(GemmOp op);
+  void describeConv(ConvGemmOp op);
+  /// Rows [first, first + count) of batch or group `batch` into the scratch.
+  LogicalResult packRows(Value batch, Value first, Value count);
+  LogicalResult packGemmRow(Value batch, Value row, Value target);
+  LogicalResult packConvRow(Value group, Value row, Value target);
+  /// `height` rows from `row` (in the block) times panel `panel`.
+  LogicalResult microKernel(int64_t height, Value batch, Value firstRow, Value row, Value panel, Value panelPointer);
+  LogicalResult finishTile(int64_t height, Value batch, Value row, Value panel);
+
+  KernelEmitter &e;
+  OpBuilder &b;
+  Location loc;
+  Operation *root;
+  Epilogue epilogue;
+
+  Value a, w;        // operands
+  SymExpr batches;   // batches with their own right operand, or groups
+  SymExpr rows;      // of a batch
+  SymExpr depth;     // the summed dimension
+  SymExpr columns;   // of a batch
+  SymExpr panels;    // ceildiv(columns, tile)
+  int64_t tile = 0;
+  bool direct = false; // rows are read where they lie
+  bool isConv = false;
+  int64_t vectors = 0; // a row of a tile
+  int64_t tallest = 0; // rows of the tallest register tile
+  Value rowsPointer, rowStride, tilePointer;
+};
+
+} // namespace
+
+void GemmEmitter::describeGemm(GemmOp op) {
+  a = op.getA();
+  w = op.getW();
+  SymDims dims = e.dimsOf(a), packed = e.dimsOf(w);
+  bool shared = packed.size() == 3;
+  ArrayRef<SymExpr> leading(dims.begin(), dims.end() - 2);
+  batches = shared ? SymExpr(1) : product(leading);
+  rows = shared ? product(leading) * dims[dims.size() - 2] : dims[dims.size() - 2];
+  depth = dims.back();
+  columns = op.getColumns().getDim(0);
+  panels = packed[packed.size() - 3];
+  tile = packed.back().getConst();
+  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()).isF32();
+}
+
+void GemmEmitter::describeConv(ConvGemmOp op) {
+  a = op.getX();
+  w = op.getW();
+  isConv = true;
+  SymDims result = e.dimsOf(op.getResult()), packed = e.dimsOf(w);
+  batches = SymExpr(static_cast<int64_t>(op.getGroup()));
+  rows = result[0] * result[1] * result[2];
+  depth = packed[2];
+  columns = SymExpr(static_cast<int64_t>(op.getChannels() / op.getGroup()));
+  panels = packed[1];
+  tile = packed[3].getConst();
+  auto all = [](ArrayRef<int64_t> values, int64_t value) {
+    return llvm::all_of(values, [&](int64_t v) { return v == value; });
+  };
+  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()).isF32() && op.getGroup() == 1 &&
+           all(op.getKernel(), 1) && all(op.getStrides(), 1) && all(op.getPadsLow(), 0) && all(op.getPadsHigh(), 0);
+}
+
+LogicalResult GemmEmitter::packGemmRow(Value batch, Value row, Value target) {
+  SymDims dims = e.dimsOf(a);
+  SmallVector<SymExpr> leading(dims.begin(), dims.end() - 1);
+  SmallVector<LaneIndex> indices;
+  if (batches.isConst(1)) {
+    indices = e.delinearize(LaneIndex::uniform(row), leading);
+  } else {
+    leading.pop_back();
+    indices = e.delinearize(LaneIndex::uniform(batch), leading);
+    indices.push_back(LaneIndex::uniform(row));
+  }
+  indices.push_back(e.constantIndex(0));
+  return e.vectorLoop(e.i64(0), e.size(depth), [&](LaneIndex k) -> LogicalResult {
+    indices.back() = k;
+    FailureOr<Value> element = e.element(a, indices);
+    if (failed(element))
+      return failure();
+    e.storeAt({target, b.getF32Type()}, k, *element);
+    return success();
+  });
+}
+
+LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
+  auto op = cast<ConvGemmOp>(root);
+  SymDims x = e.dimsOf(a), result = e.dimsOf(op.getResult());
+  SmallVector<LaneIndex> position = e.delinearize(LaneIndex::uniform(row), {result[0], result[1], result[2]});
+  SymExpr channels = SymExpr::exactDiv(x[3], op.getGroup());
+  Value perTap = e.size(channels), firstChannel = e.mulI(group, perTap);
+  int64_t kernelH = op.getKernel()[0], kernelW = op.getKernel()[1];
+  Value height = e.size(x[1]), width = e.size(x[2]);
+  Value topEdge = e.addI(e.mulI(position[1].getValue(), e.i64(op.getStrides()[0])), e.i64(-op.getPadsLow()[0]));
+  Value leftEdge = e.addI(e.mulI(position[2].getValue(), e.i64(op.getStrides()[1])), e.i64(-op.getPadsLow()[1]));
+  MemoryRef scratch{target, b.getF32Type()};
+  // Negative positions are above every size as unsigned numbers.
+  auto inside = [&](Value at, Value size) -> Value {
+    return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, at, size);
+  };
+  // Copies `count` elements from channel `from` of the pixel (y, x) on, which lie in one run, or zeros.
+  auto copy = [&](Value condition, Value y, Value xPosition, Value count, Value at) -> LogicalResult {
+    auto ifOp = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    KernelEmitter::Scope scope(e);
+    b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
+    LogicalResult copied = e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
+      FailureOr<Value> element = e.element(a, {position[0], LaneIndex::uniform(y), LaneIndex::uniform(xPosition),
+                                               e.add(i, LaneIndex::uniform(firstChannel))});
+      if (failed(element))
+        return failure();
+      e.storeAt(scratch, e.add(i, LaneIndex::uniform(at)), *element);
+      return success();
+    });
+    if (failed(copied))
+      return failure();
+    b.setInsertionPoint(ifOp.elseBlock()->getTerminator());
+    return e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
+      e.storeAt(scratch, e.add(i, LaneIndex::uniform(at)), e.constantFloat(b.getF32Type(), 0.0));
+      return success();
+    });
+  };
+  bool runs = e.isArgument(a) && op.getGroup() == 1 && op.getDilations()[1] == 1 && kernelW > 1;
+  return e.forLoop(e.i64(0), e.i64(kernelH), 1, [&](Value kh) -> LogicalResult {
+    Value y = e.addI(topEdge, e.mulI(kh, e.i64(op.getDilations()[0])));
+    Value insideY = inside(y, height);
+    Value rowAt = e.mulI(kh, e.mulI(e.i64(kernelW), perTap));
+    auto byTaps = [&]() -> LogicalResult {
+      return e.forLoop(e.i64(0), e.i64(kernelW), 1, [&](Value kw) -> LogicalResult {
+        Value xPosition = e.addI(leftEdge, e.mulI(kw, e.i64(op.getDilations()[1])));
+        Value condition = b.createOrFold<arith::AndIOp>(loc, insideY, inside(xPosition, width));
+        return copy(condition, y, xPosition, perTap, e.addI(rowAt, e.mulI(kw, perTap)));
+      });
+    };
+    if (!runs)
+      return byTaps();
+    // The taps of a row that lies within the image are one run of memory.
+    Value last = e.addI(leftEdge, e.i64(kernelW - 1));
+    Value whole = b.createOrFold<arith::AndIOp>(loc, insideY,
+                                                b.createOrFold<arith::AndIOp>(loc, inside(leftEdge, width), inside(last, width)));
+    auto ifOp = scf::IfOp::create(b, loc, whole, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    KernelEmitter::Scope scope(e);
+    b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
+    LaneIndex start = e.linearize({position[0], LaneIndex::uniform(y), LaneIndex::uniform(leftEdge), e.constantIndex(0)}, x);
+    Value count = e.mulI(perTap, e.i64(kernelW));
+    if (failed(e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
+          e.storeAt(scratch, e.add(i, LaneIndex::uniform(rowAt)), e.loadAt(e.argument(a), e.add(i, start)));
+          return success();
+        })))
+      return failure();
+    b.setInsertionPoint(ifOp.elseBlock()->getTerminator());
+    return byTaps();
+  });
+}
+
+LogicalResult GemmEmitter::packRows(Value batch, Value first, Value count) {
+  return e.forLoop(e.i64(0), count, 1, [&](Value i) {
+    Value target = e.advance(rowsPointer, b.getF32Type(), e.mulI(i, rowStride));
+    Value row = e.addI(first, i);
+    return isConv ? packConvRow(batch, row, target) : packGemmRow(batch, row, target);
+  });
+}
+
+LogicalResult GemmEmitter::finishTile(int64_t height, Value batch, Value row, Value panel) {
+  Value base = e.mulI(panel, e.i64(tile));
+  Value limit = e.size(columns);
+  bool whole = columns.isDivisibleBy(tile);
+  return e.forLoop(e.i64(0), e.i64(height), 1, [&](Value r) -> LogicalResult {
+    SmallVector<LaneIndex> indices = epilogue.rowIndices(isConv || batches.isConst(1) ? Value() : batch, e.addI(row, r));
+    for (int64_t v = 0; v < vectors; ++v) {
+      KernelEmitter::Scope scope(e);
+      Value column = e.addI(base, e.i64(v * e.getWidth()));
+      if (!whole)
+        e.setMask(e.lanesBelow(column, limit));
+      Value at = e.addI(e.mulI(r, e.i64(tile)), e.i64(v * e.getWidth()));
+      e.bind(root->getResult(0), e.loadVector(tilePointer, at, e.getWidth()));
+      Value resultColumn = isConv ? e.addI(column, e.mulI(batch, limit)) : column;
+      indices.back() = LaneIndex::consecutive(resultColumn);
+      if (failed(storeResults(e, indices)))
+        return failure();
+    }
+    return success();
+  });
+}
+
+LogicalResult GemmEmitter::microKernel(int64_t height, Value batch, Value firstRow, Value row, Value panel,
+                                       Value panelPointer) {
+  int64_t lanes = e.getWidth();
+  auto vectorType = VectorType::get({lanes}, b.getF32Type());
+  Value zero = e.broadcast(e.constantFloat(b.getF32Type(), 0.0));
+  Value rowStart = e.advance(rowsPointer, b.getF32Type(), e.mulI(row, rowStride));
+  // Low tiles sum alternate steps of the depth apart: enough additions in flight to hide their latency.
+  int64_t chains = std::max<int64_t>(1, 8 / (height * vectors));
+  auto step = [&](Value k, MutableArrayRef<Value> sums) {
+    SmallVector<Value> right;
+    Value at = e.mulI(k, e.i64(tile));
+    for (int64_t v = 0; v < vectors; ++v)
+      right.push_back(e.loadVector(panelPointer, e.addI(at, e.i64(v * lanes)), lanes));
+    for (int64_t r = 0; r < height; ++r) {
+      Value left = e.loadScalar(rowStart, e.addI(e.mulI(e.i64(r), rowStride), k));
+      left = vector::BroadcastOp::create(b, loc, vectorType, left);
+      for (int64_t v = 0; v < vectors; ++v)
+        sums[r * vectors + v] = vector::FMAOp::create(b, loc, left, right[v], sums[r * vectors + v]);
+    }
+  };
+  int64_t count = height * vectors;
+  SmallVector<Value> init(count * chains, zero);
+  Value limit = e.size(depth);
+  Value whole = chains == 1 ? limit : e.roundDown(limit, chains);
+  auto sums = e.forLoop(e.i64(0), whole, chains, init, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+    SmallVector<Value> next(state);
+    for (int64_t c = 0; c < chains; ++c)
+      step(e.addI(k, e.i64(c)), MutableArrayRef<Value>(next).slice(c * count, count));
+    return next;
+  });
+  if (failed(sums))
+    return failure();
+  for (int64_t c = chains; c > 1; c /= 2)
+    for (int64_t i = 0; i < count * c / 2; ++i)
+      (*sums)[i] = arith::AddFOp::create(b, loc, (*sums)[i], (*sums)[i + count * c / 2]);
+  sums->resize(count);
+  if (chains > 1 && !depth.isDivisibleBy(chains)) {
+    sums = e.forLoop(whole, limit, 1, *sums, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+      SmallVector<Value> next(state);
+      step(k, next);
+      return next;
+    });
+    if (failed(sums))
+      return failure();
+  }
+  for (int64_t i = 0; i < count; ++i)
+    e.storeVector(tilePointer, e.i64(i * lanes), (*sums)[i]);
+  return finishTile(height, batch, e.addI(firstRow, row), panel);
+}
+
+LogicalResult GemmEmitter::emit() {
+  if (auto gemm = dyn_cast<GemmOp>(root))
+    describeGemm(gemm);
+  else
+    describeConv(cast<ConvGemmOp>(root));
+  for (Operation &op : e.getKernel().getBody().front().without_terminator())
+    if (&op != root)
+      e.setInlined(&op);
+  vectors = tile / e.getWidth();
+  tallest = (e.getTarget().vectorRegisters - 4) / vectors - 1;
+  tallest = std::max<int64_t>(4, tallest - tallest % 2);
+  tallest = std::min<int64_t>(tallest, 12);
+
+  // Rows of a block: what stays in the second-level cache beside a panel.
+  constexpr int64_t kBlockBytes = 192 * 1024;
+  constexpr int64_t kItems = 16;
+  int64_t block = 4 * tallest;
+  if (depth.isConst() && depth.getConst() > 0)
+    block = std::clamp<int64_t>(kBlockBytes / (4 * depth.getConst()), tallest, 16 * tallest);
+  block -= block % tallest;
+  SymExpr blocks = SymExpr::ceilDiv(rows, block);
+  // Few blocks of rows: the panels are shared out too.
+  SymExpr shares = SymExpr::max(
+      SymExpr::min(panels, SymExpr::ceilDiv(kItems, SymExpr::max(blocks * batches, 1))), 1);
+  SymExpr share = SymExpr::ceilDiv(panels, shares);
+  SymExpr perItem = SymExpr::min(rows, block) * depth * share * SymExpr(tile);
+  e.setRange(batches * blocks * shares, SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));
+  e.setFlops(SymExpr(2) * batches * rows * depth * columns);
+
+  tilePointer = e.scratch(SymExpr(4 * tallest * tile));
+  rowStride = e.size(depth);
+  MemoryRef left = direct ? e.argument(a) : MemoryRef{};
+  Value packed = direct ? Value() : e.scratch(SymExpr(4 * block) * depth);
+  MemoryRef right = e.argument(w);
+  bool sharedWeights = batches.isConst(1);
+
+  auto item = [&](Value index, ValueRange state) -> FailureOr<SmallVector<Value>> {
+    Value shareCount = e.size(shares), blockCount = e.size(blocks);
+    Value blockNumber = e.divI(index, shareCount);
+    Value shareNumber = e.subI(index, e.mulI(blockNumber, shareCount));
+    Value batch = sharedWeights ? e.i64(0) : e.divI(blockNumber, blockCount);
+    Value firstRow = e.mulI(sharedWeights ? blockNumber : e.subI(blockNumber, e.mulI(batch, blockCount)), e.i64(block));
+    Value count = e.minI(e.i64(block), e.subI(e.size(rows), firstRow));
+    if (direct) {
+      Value offset = e.mulI(e.addI(e.mulI(batch, e.size(rows)), firstRow), rowStride);
+      rowsPointer = e.advance(left.pointer, left.elementType, offset);
+    } else {
+      rowsPointer = packed;
+      Value changed = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, blockNumber, state[0]);
+      if (failed(e.ifThen(changed, [&] { return packRows(batch, firstRow, count); })))
+        return failure();
+    }
+    Value firstPanel = e.mulI(shareNumber, e.size(share));
+    Value lastPanel = e.minI(e.addI(firstPanel, e.size(share)), e.size(panels));
+    LogicalResult done = e.forLoop(firstPanel, lastPanel, 1, [&](Value panel) -> LogicalResult {
+      Value number = e.addI(e.mulI(batch, e.size(panels)), panel);
+      Value pointer = e.advance(right.pointer, right.elementType, e.mulI(number, e.mulI(e.size(depth), e.i64(tile))));
+      Value whole = e.roundDown(count, tallest);
+      if (failed(e.forLoop(e.i64(0), whole, tallest,
+                           [&](Value row) { return microKernel(tallest, batch, firstRow, row, panel, pointer); })))
+        return failure();
+      // What is left is less than the tallest tile: 8, 4, 2, 1 rows.
+      if (rows.isDivisibleBy(tallest))
+        return success();
+      Value row = whole;
+      for (int64_t height : {8, 4, 2, 1}) {
+        if (height >= tallest)
+          continue;
+        Value fits = b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::sle, e.addI(row, e.i64(height)), count);
+        if (failed(e.ifThen(fits, [&] { return microKernel(height, batch, firstRow, row, panel, pointer); })))
+          return failure();
+        row = b.createOrFold<arith::SelectOp>(loc, fits, e.addI(row, e.i64(height)), row);
+      }
+      return success();
+    });
+    if (failed(done))
+      return failure();
+    return SmallVector<Value>{blockNumber};
+  };
+  return success(succeeded(e.forLoop(e.getBegin(), e.getEnd(), 1, ValueRange{e.i64(-1)}, item)));
+}
+
+LogicalResult emitGemm(KernelEmitter &e, Operation *root) { return GemmEmitter(e, root).emit(); }
+
+} // namespace ds

@@ -1,0 +1,121 @@
+//===- GenerateKernels.cpp - rt.kernel -> loops over vectors --------------===//
+// Assumes: kernels as `ds-group` leaves them.
+// Guarantees: each rt.kernel became a module of the same name holding one function of the kernel ABI in scf, arith, math,
+//   vector (rank 1) and LLVM loads and stores; the module's attributes say which sizes it wants (RtDialect.h).
+// Declines: nothing; an op without any code form is an error that names its node.
+//===----------------------------------------------------------------------===//
+#include "ds/Codegen/Passes.h"
+#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Threading.h"
+
+using namespace mlir;
+
+namespace ds {
+
+namespace {
+
+/// An emitter for kernels with a certain root.
+struct RootEmitter {
+  bool (*matches)(Operation *);
+  LogicalResult (*emit)(KernelEmitter &, Operation *);
+};
+
+const RootEmitter kRootEmitters[] = {
+    {[](Operation *op) { return isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op); },
+     emitReduction},
+    {[](Operation *op) { return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32(); },
+     emitGemm},
+};
+
+/// Results may lie where an argument of equal dims lies: every op reads its own position only.
+bool mayWorkInPlace(rt::KernelOp kernel) {
+  return llvm::all_of(kernel.getBody().front().without_terminator(), [](Operation &op) {
+    auto element = dyn_cast<ElementOpInterface>(op);
+    return (element && element.isPointwise()) || op.hasTrait<OpTrait::ConstantLike>() || isa<FillOp>(op);
+  });
+}
+
+FailureOr<OwningOpRef<ModuleOp>> generate(rt::KernelOp kernel, const CpuTarget &target) {
+  ShapeState shapes;
+  if (failed(inferFunction(kernel, shapes)))
+    return failure();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(kernel.getLoc(), kernel.getSymName());
+  OpBuilder builder(kernel.getContext());
+  bool inPlace = mayWorkInPlace(kernel);
+  KernelEmitter emitter(kernel, *module, builder, shapes, target, inPlace);
+  auto run = [&]() -> LogicalResult {
+    for (Operation &op : kernel.getBody().front().without_terminator())
+      for (const RootEmitter &root : kRootEmitters)
+        if (root.matches(&op))
+          return root.emit(emitter, &op);
+    return emitLoops(emitter);
+  };
+  if (failed(run()))
+    return failure();
+  emitter.finish();
+  if (inPlace)
+    (*module)->setAttr(rt::kInPlace, builder.getUnitAttr());
+  return module;
+}
+
+class GenerateKernelsPass : public PassWrapper<GenerateKernelsPass, OperationPass<ModuleOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(GenerateKernelsPass)
+  GenerateKernelsPass() = default;
+  explicit GenerateKernelsPass(CpuTarget target) : target(std::move(target)) {}
+  GenerateKernelsPass(const GenerateKernelsPass &other) : PassWrapper(other), target(other.target) {}
+
+  StringRef getArgument() const override { return "ds-generate-kernels"; }
+  StringRef getDescription() const override { return "turn kernels into loops over vectors"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
+  }
+
+  void runOnOperation() override {
+    if (target.cpu.empty()) {
+      std::string error;
+      FailureOr<CpuTarget> resolved = CpuTarget::resolve(cpu, error);
+      if (failed(resolved)) {
+        getOperation().emitError(error);
+        return signalPassFailure();
+      }
+      target = *resolved;
+    }
+    auto kernels = llvm::to_vector(getOperation().getOps<rt::KernelOp>());
+    std::vector<OwningOpRef<ModuleOp>> modules(kernels.size());
+    auto one = [&](size_t i) {
+      FailureOr<OwningOpRef<ModuleOp>> module = generate(kernels[i], target);
+      if (succeeded(module))
+        modules[i] = std::move(*module);
+      return success(succeeded(module));
+    };
+    if (failed(failableParallelForEachN(&getContext(), 0, kernels.size(), one)))
+      return signalPassFailure();
+    for (auto [kernel, module] : llvm::zip_equal(kernels, modules)) {
+      OpBuilder builder(kernel);
+      builder.insert(module.release());
+      kernel.erase();
+    }
+  }
+
+private:
+  CpuTarget target;
+  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("the processor to generate code for"),
+                          llvm::cl::init("native")};
+};
+
+} // namespace
+
+std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target) {
+  return std::make_unique<GenerateKernelsPass>(target);
+}
+
+void registerCodegenPasses() { PassRegistration<GenerateKernelsPass>(); }
+
+} // namespace ds

@@ -1,0 +1,124 @@
+//===- KernelEmitter.h - The function of one kernel, while it is built ----===//
+// Assumes: the kernel's ops are `ds` ops in attribute form, shapes inferred.
+// Guarantees: one function of the kernel ABI that loads pointers and sizes once, at its start; memory is touched through
+//   `load` and `store` only, which allocate and copy nothing.
+//===----------------------------------------------------------------------===//
+#ifndef DS_LIB_CODEGEN_CPU_KERNELEMITTER_H
+#define DS_LIB_CODEGEN_CPU_KERNELEMITTER_H
+
+#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ElementBuilder.h"
+#include "dialects/rt/RtDialect.h"
+#include "ds/Codegen/Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace ds {
+
+/// A row-major tensor in memory, or a part of one: where load and store go.
+struct MemoryRef {
+  mlir::Value pointer;
+  mlir::Type elementType;
+};
+
+class KernelEmitter : public ElementBuilder {
+public:
+  /// Starts the function of `kernel` in `module`, with the body's insertion point in `builder`.
+  KernelEmitter(rt::KernelOp kernel, mlir::ModuleOp module, mlir::OpBuilder &builder, ShapeState &shapes,
+                const CpuTarget &target, bool inPlace);
+
+  rt::KernelOp getKernel() { return kernel; }
+  const CpuTarget &getTarget() const { return target; }
+  /// What the kernel yields.
+  mlir::OperandRange results() { return kernel.getBody().front().getTerminator()->getOperands(); }
+
+  /// Items [begin, end) of the launch's range are computed by a call.
+  mlir::Value getBegin() { return begin; }
+  mlir::Value getEnd() { return end; }
+  void setRange(const SymExpr &items, const SymExpr &fewestItems);
+  void setFlops(const SymExpr &operations) { flops = operations; }
+  /// `bytes` more of the worker's scratch, 64-byte aligned.
+  mlir::Value scratch(const SymExpr &bytes);
+
+  /// The memory of a kernel argument, or of result number `index`.
+  MemoryRef argument(mlir::Value tensor);
+  MemoryRef result(unsigned index);
+  /// True if `tensor` is read from memory (a kernel argument, used directly).
+  bool isArgument(mlir::Value tensor) { return mlir::isa<mlir::BlockArgument>(tensor); }
+
+  /// Element or vector at a linear position (in elements) of `memory`, as its compute type.
+  mlir::Value loadAt(MemoryRef memory, LaneIndex position);
+  void storeAt(MemoryRef memory, LaneIndex position, mlir::Value value);
+  /// Whole vectors of f32 for kernels that keep their own addresses: no mask, no conversion.
+  mlir::Value loadVector(mlir::Value pointer, mlir::Value position, int64_t lanes);
+  mlir::Value loadScalar(mlir::Value pointer, mlir::Value position);
+  void storeVector(mlir::Value pointer, mlir::Value position, mlir::Value vector);
+  /// `pointer` moved by `position` elements of `elementType`.
+  mlir::Value advance(mlir::Value pointer, mlir::Type elementType, mlir::Value position);
+
+  // i64 arithmetic, constants folded.
+  mlir::Value i64(int64_t value) { return constantI64(value); }
+  mlir::Value addI(mlir::Value a, mlir::Value b);
+  mlir::Value subI(mlir::Value a, mlir::Value b);
+  mlir::Value mulI(mlir::Value a, mlir::Value b);
+  mlir::Value divI(mlir::Value a, mlir::Value b); ///< of non-negative values
+  mlir::Value remI(mlir::Value a, mlir::Value b); ///< of non-negative values
+  mlir::Value minI(mlir::Value a, mlir::Value b);
+  mlir::Value maxI(mlir::Value a, mlir::Value b);
+  mlir::Value lessI(mlir::Value a, mlir::Value b);
+  /// a - a % step.
+  mlir::Value roundDown(mlir::Value a, int64_t step);
+
+  /// for (i = lower; i < upper; i += step) body(i).
+  mlir::LogicalResult forLoop(mlir::Value lower, mlir::Value upper, int64_t step,
+                              llvm::function_ref<mlir::LogicalResult(mlir::Value)> body);
+  /// The same with values carried from one iteration to the next.
+  using CarryFn = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(mlir::Value, mlir::ValueRange)>;
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> forLoop(mlir::Value lower, mlir::Value upper, int64_t step,
+                                                          mlir::ValueRange init, CarryFn body);
+  /// if (condition) body().
+  mlir::LogicalResult ifThen(mlir::Value condition, llvm::function_ref<mlir::LogicalResult()> body);
+  /// Vectors over [lower, upper): body(consecutive index) for whole vectors, then once under a mask for the rest.
+  mlir::LogicalResult vectorLoop(mlir::Value lower, mlir::Value upper,
+                                 llvm::function_ref<mlir::LogicalResult(LaneIndex)> body, bool wholeOnly = false);
+  /// Lanes with start + lane < limit.
+  mlir::Value lanesBelow(mlir::Value start, mlir::Value limit);
+
+  mlir::Value sizeValue(const SymExpr &expr) override;
+  mlir::Value size(const SymExpr &expr) { return sizeValue(expr); }
+  SymDims dimsOf(mlir::Value tensor) { return dims(tensor); }
+
+  /// Ends the function and states sizes, range, … on the module.
+  void finish();
+
+protected:
+  mlir::FailureOr<mlir::Value> load(mlir::Value tensor, llvm::ArrayRef<LaneIndex> indices) override;
+  void raiseScalar(mlir::Value bad, KernelError error) override;
+
+private:
+  mlir::Type storageType(mlir::Type elementType);
+  mlir::Value fromStorage(mlir::Value value, mlir::Type elementType);
+  mlir::Value toStorage(mlir::Value value, mlir::Type elementType);
+
+  rt::KernelOp kernel;
+  mlir::ModuleOp module;
+  const CpuTarget &target;
+  mlir::func::FuncOp function;
+  mlir::Operation *entryEnd = nullptr; // what is computed once goes before this op
+  mlir::Value begin, end, sizesPointer, scratchPointer, errorSlot;
+  llvm::SmallVector<mlir::Value> bindings;
+  llvm::SmallVector<SymExpr> sizes;
+  std::map<std::string, mlir::Value> sizeValues;
+  SymExpr range, grain = SymExpr(1), scratchBytes, flops;
+};
+
+// Emitters, one a kind of root. Each sets the range and emits everything.
+mlir::LogicalResult emitLoops(KernelEmitter &e);
+mlir::LogicalResult emitReduction(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitGemm(KernelEmitter &e, mlir::Operation *root);
+
+/// Stores every result of the kernel at `indices` (positions in the results' dims, which all are equal).
+mlir::LogicalResult storeResults(KernelEmitter &e, llvm::ArrayRef<LaneIndex> indices);
+
+} // namespace ds
+
+#endif

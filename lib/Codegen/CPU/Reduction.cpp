@@ -1,0 +1,291 @@
+//===- Reduction.cpp - Kernels whose root is a reduction ------------------===//
+// Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result.
+// Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators, folded
+//   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads.
+//===----------------------------------------------------------------------===//
+#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace ds {
+
+namespace {
+
+class ReductionEmitter {
+public:
+  ReductionEmitter(KernelEmitter &e, Operation *root) : e(e), b(e.builder()), root(root) {}
+
+  LogicalResult emit();
+
+private:
+  LogicalResult emitRows();
+  LogicalResult emitColumns();
+  /// Loops over the outer reduced dimensions around `inner`.
+  FailureOr<SmallVector<Value>> reduceOuter(unsigned next, SmallVector<Value> init,
+                                            function_ref<FailureOr<SmallVector<Value>>(SmallVector<Value>)> inner);
+  Value combine(Value x, Value y);
+  Value neutral();
+  Value finish(Value value);
+  FailureOr<Value> input(LaneIndex innermost);
+  /// Positions of the input -> those of the result.
+  SmallVector<LaneIndex> resultIndices(LaneIndex innermost);
+
+  KernelEmitter &e;
+  OpBuilder &b;
+  Operation *root;
+  Value x;
+  Type type; // compute type
+  SymDims dims;
+  llvm::SmallBitVector reduced;
+  bool keepDims = false;
+  bool isFloat = false, isUnsigned = false;
+  unsigned innermost = 0;
+  SmallVector<unsigned> outerReduced, outerKept;
+  SmallVector<LaneIndex> indices;
+};
+
+} // namespace
+
+Value ReductionEmitter::combine(Value x, Value y) {
+  e.unify(x, y);
+  Location loc = e.getLoc();
+  if (isa<ReduceSumOp, ReduceMeanOp>(root))
+    return isFloat ? Value(arith::AddFOp::create(b, loc, x, y)) : Value(arith::AddIOp::create(b, loc, x, y));
+  if (isa<ReduceProdOp>(root))
+    return isFloat ? Value(arith::MulFOp::create(b, loc, x, y)) : Value(arith::MulIOp::create(b, loc, x, y));
+  bool isMax = isa<ReduceMaxOp>(root);
+  if (isFloat)
+    return isMax ? Value(arith::MaximumFOp::create(b, loc, x, y)) : Value(arith::MinimumFOp::create(b, loc, x, y));
+  if (type.isInteger(1))
+    return isMax ? Value(arith::OrIOp::create(b, loc, x, y)) : Value(arith::AndIOp::create(b, loc, x, y));
+  if (isUnsigned)
+    return isMax ? Value(arith::MaxUIOp::create(b, loc, x, y)) : Value(arith::MinUIOp::create(b, loc, x, y));
+  return isMax ? Value(arith::MaxSIOp::create(b, loc, x, y)) : Value(arith::MinSIOp::create(b, loc, x, y));
+}
+
+Value ReductionEmitter::neutral() {
+  bool isMax = isa<ReduceMaxOp>(root);
+  if (isa<ReduceSumOp, ReduceMeanOp>(root))
+    return isFloat ? e.constantFloat(type, 0.0) : e.constantInt(type, 0);
+  if (isa<ReduceProdOp>(root))
+    return isFloat ? e.constantFloat(type, 1.0) : e.constantInt(type, 1);
+  if (isFloat)
+    return e.constantFloat(type, isMax ? -std::numeric_limits<double>::infinity()
+                                       : std::numeric_limits<double>::infinity());
+  unsigned width = type.getIntOrFloatBitWidth();
+  APInt value = type.isInteger(1) || isUnsigned ? (isMax ? APInt::getZero(width) : APInt::getAllOnes(width))
+                : isMax                         ? APInt::getSignedMinValue(width)
+                                                : APInt::getSignedMaxValue(width);
+  return arith::ConstantOp::create(b, e.getLoc(), b.getIntegerAttr(type, value));
+}
+
+Value ReductionEmitter::finish(Value value) {
+  if (!isa<ReduceMeanOp>(root))
+    return value;
+  Location loc = e.getLoc();
+  SymExpr count(1);
+  for (unsigned d : reduced.set_bits())
+    count = count * dims[d];
+  // An empty integer mean is 0, an empty float mean 0/0.
+  Value number = isFloat ? e.size(count) : e.maxI(e.size(count), e.i64(1));
+  Value divisor = isFloat ? Value(arith::SIToFPOp::create(b, loc, type, number))
+                          : (type.isInteger(64) ? number : Value(arith::TruncIOp::create(b, loc, type, number)));
+  e.unify(value, divisor);
+  if (isFloat)
+    return arith::DivFOp::create(b, loc, value, divisor);
+  return arith::DivSIOp::create(b, loc, value, divisor);
+}
+
+FailureOr<Value> ReductionEmitter::input(LaneIndex last) {
+  SmallVector<LaneIndex> position = indices;
+  if (!dims.empty())
+    position[innermost] = last;
+  return e.element(x, position);
+}
+
+SmallVector<LaneIndex> ReductionEmitter::resultIndices(LaneIndex last) {
+  SmallVector<LaneIndex> result;
+  for (unsigned d = 0; d < dims.size(); ++d) {
+    if (!reduced.test(d))
+      result.push_back(d == innermost ? last : indices[d]);
+    else if (keepDims)
+      result.push_back(e.constantIndex(0));
+  }
+  return result;
+}
+
+FailureOr<SmallVector<Value>>
+ReductionEmitter::reduceOuter(unsigned next, SmallVector<Value> init,
+                              function_ref<FailureOr<SmallVector<Value>>(SmallVector<Value>)> inner) {
+  if (next == outerReduced.size())
+    return inner(std::move(init));
+  unsigned d = outerReduced[next];
+  return e.forLoop(e.i64(0), e.size(dims[d]), 1, init,
+                   [&](Value index, ValueRange state) -> FailureOr<SmallVector<Value>> {
+                     indices[d] = LaneIndex::uniform(index);
+                     return reduceOuter(next + 1, SmallVector<Value>(state), inner);
+                   });
+}
+
+/// The innermost dimension is reduced.
+LogicalResult ReductionEmitter::emitRows() {
+  constexpr int64_t kAccumulators = 4;
+  int64_t width = e.getWidth();
+  Value upper = e.size(dims[innermost]);
+  Value start = e.broadcast(neutral());
+  SmallVector<Value> init(kAccumulators, start);
+  auto sums = reduceOuter(0, init, [&](SmallVector<Value> state) -> FailureOr<SmallVector<Value>> {
+    Value whole = e.roundDown(upper, kAccumulators * width);
+    auto blocks = e.forLoop(e.i64(0), whole, kAccumulators * width, state,
+                            [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+                              SmallVector<Value> next;
+                              for (int64_t k = 0; k < kAccumulators; ++k) {
+                                auto value = input(LaneIndex::consecutive(e.addI(i, e.i64(k * width))));
+                                if (failed(value))
+                                  return failure();
+                                next.push_back(combine(carried[k], e.broadcast(*value)));
+                              }
+                              return next;
+                            });
+    if (failed(blocks))
+      return failure();
+    if (dims[innermost].isDivisibleBy(kAccumulators * width))
+      return blocks;
+    auto rest = e.forLoop(whole, upper, width, (*blocks)[0],
+                          [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+                            Value live = e.lanesBelow(i, upper);
+                            e.setMask(live);
+                            auto value = input(LaneIndex::consecutive(i));
+                            if (failed(value))
+                              return failure();
+                            Value next = combine(carried[0], e.broadcast(*value));
+                            return SmallVector<Value>{e.select(live, next, carried[0])};
+                          });
+    if (failed(rest))
+      return failure();
+    (*blocks)[0] = (*rest)[0];
+    return blocks;
+  });
+  if (failed(sums))
+    return failure();
+  Value sum = combine(combine((*sums)[0], (*sums)[1]), combine((*sums)[2], (*sums)[3]));
+  // Folding halves keeps every step a vector operation.
+  Location loc = e.getLoc();
+  for (int64_t lanes = width; lanes > 1; lanes /= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes / 2; ++i) {
+      low.push_back(i);
+      high.push_back(i + lanes / 2);
+    }
+    Value x = vector::ShuffleOp::create(b, loc, sum, sum, low), y = vector::ShuffleOp::create(b, loc, sum, sum, high);
+    sum = combine(x, y);
+  }
+  Value scalar = vector::ExtractOp::create(b, loc, sum, ArrayRef<int64_t>{0});
+  e.bind(root->getResult(0), finish(scalar));
+  return storeResults(e, resultIndices(e.constantIndex(0)));
+}
+
+/// The innermost dimension is kept: `kBlock` vectors of columns at a time.
+LogicalResult ReductionEmitter::emitColumns() {
+  Value limit = e.size(dims[innermost]);
+  // The first outer kept dimension is a block of columns (set by emit); its index is in `indices[innermost]`.
+  Value first = indices[innermost].getValue();
+  int64_t width = e.getWidth();
+  auto block = [&](int64_t count, Value start) -> LogicalResult {
+    SmallVector<Value> init(count, e.broadcast(neutral()));
+    auto sums = reduceOuter(0, init, [&](SmallVector<Value> state) -> FailureOr<SmallVector<Value>> {
+      for (int64_t k = 0; k < count; ++k) {
+        auto value = input(LaneIndex::consecutive(e.addI(start, e.i64(k * width))));
+        if (failed(value))
+          return failure();
+        state[k] = combine(state[k], e.broadcast(*value));
+      }
+      return state;
+    });
+    if (failed(sums))
+      return failure();
+    for (int64_t k = 0; k < count; ++k) {
+      KernelEmitter::Scope scope(e);
+      e.bind(root->getResult(0), finish((*sums)[k]));
+      if (failed(storeResults(e, resultIndices(LaneIndex::consecutive(e.addI(start, e.i64(k * width)))))))
+        return failure();
+    }
+    return success();
+  };
+  constexpr int64_t kBlock = 4;
+  Value end = e.minI(e.addI(first, e.i64(kBlock * width)), limit);
+  Value isWhole = b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first),
+                                                e.i64(kBlock * width));
+  if (failed(e.ifThen(isWhole, [&] { return block(kBlock, first); })))
+    return failure();
+  if (dims[innermost].isDivisibleBy(kBlock * width))
+    return success();
+  return e.ifThen(e.lessI(e.subI(end, first), e.i64(kBlock * width)), [&] {
+    return e.forLoop(first, end, width, [&](Value start) -> LogicalResult {
+      e.setMask(e.lanesBelow(start, end));
+      return block(1, start);
+    });
+  });
+}
+
+LogicalResult ReductionEmitter::emit() {
+  x = root->getOperand(0);
+  dims = e.dimsOf(x);
+  Type element = getElementTypeOrSelf(x.getType());
+  type = ElementBuilder::computeType(element);
+  isFloat = isa<FloatType>(type);
+  isUnsigned = element.isUnsignedInteger();
+  keepDims = e.dimsOf(root->getResult(0)).size() == dims.size();
+  reduced.resize(dims.size());
+  for (int64_t axis : cast<DenseI64ArrayAttr>(root->getAttr("axes")).asArrayRef())
+    reduced.set(axis);
+  for (Operation &op : e.getKernel().getBody().front().without_terminator())
+    if (&op != root)
+      e.setInlined(&op);
+
+  // Trailing dimensions of size 1 are no place for vectors.
+  innermost = dims.size() - 1;
+  while (innermost > 0 && dims[innermost].isConst(1))
+    --innermost;
+  indices.assign(dims.size(), e.constantIndex(0));
+  SymExpr inputSize = product(dims), keptSize(1);
+  for (unsigned d = 0; d < dims.size(); ++d) {
+    if (!reduced.test(d))
+      keptSize = keptSize * dims[d];
+    if (d == innermost || dims[d].isConst(1))
+      continue;
+    (reduced.test(d) ? outerReduced : outerKept).push_back(d);
+  }
+  e.setFlops(inputSize);
+
+  constexpr int64_t kBlock = 4;
+  bool rows = reduced.test(innermost);
+  SmallVector<SymExpr> loops;
+  for (unsigned d : outerKept)
+    loops.push_back(dims[d]);
+  int64_t block = kBlock * e.getWidth();
+  if (!rows)
+    loops.push_back(SymExpr::ceilDiv(dims[innermost], block));
+  SymExpr items = product(loops);
+  SymExpr perItem(1);
+  for (unsigned d : reduced.set_bits())
+    perItem = perItem * dims[d];
+  if (!rows)
+    perItem = perItem * SymExpr(block);
+  e.setRange(items, SymExpr::ceilDiv(16384, SymExpr::max(perItem, 1)));
+  return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) {
+    SmallVector<LaneIndex> position = e.delinearize(LaneIndex::uniform(item), loops);
+    for (auto [d, index] : llvm::zip(outerKept, position))
+      indices[d] = index;
+    if (rows)
+      return emitRows();
+    indices[innermost] = e.mul(position.back(), block);
+    return emitColumns();
+  });
+}
+
+LogicalResult emitReduction(KernelEmitter &e, Operation *root) { return ReductionEmitter(e, root).emit(); }
+
+} // namespace ds

@@ -1,0 +1,140 @@
+//===- ObjectEmitter.cpp - LLVM dialect to object files -------------------===//
+// Assumes: modules hold the LLVM dialect only.
+// Guarantees: one object a module, the same bytes whatever the number of threads; an LLVM context a thread.
+//===----------------------------------------------------------------------===//
+#include "ds/Codegen/Passes.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/ThreadPool.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include <atomic>
+
+using namespace mlir;
+
+namespace ds {
+
+void buildLowerToLLVMPipeline(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  ConvertVectorToLLVMPassOptions vectorOptions;
+  vectorOptions.reassociateFPReductions = true;
+  pm.addPass(createConvertVectorToLLVMPass(vectorOptions));
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &target) {
+  std::string error;
+  llvm::Triple triple(target.triple);
+  const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!backend)
+    return nullptr;
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  auto level = target.optLevel == 0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Aggressive;
+  return std::unique_ptr<llvm::TargetMachine>(backend->createTargetMachine(
+      triple, target.cpu, target.features, options, llvm::Reloc::PIC_, std::nullopt, level));
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PipelineTuningOptions tuning;
+  // Kernels are vectors already.
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  llvm::PassBuilder passes(&machine, tuning);
+  passes.registerModuleAnalyses(modules);
+  passes.registerCGSCCAnalyses(components);
+  passes.registerFunctionAnalyses(functions);
+  passes.registerLoopAnalyses(loops);
+  passes.crossRegisterProxies(loops, functions, components, modules);
+  llvm::ModulePassManager pipeline =
+      level == 0 ? passes.buildO0DefaultPipeline(llvm::OptimizationLevel::O0)
+                 : passes.buildPerModuleDefaultPipeline(level == 1   ? llvm::OptimizationLevel::O1
+                                                        : level == 2 ? llvm::OptimizationLevel::O2
+                                                                     : llvm::OptimizationLevel::O3);
+  pipeline.run(module, modules);
+}
+
+static bool emitObject(ModuleOp source, const CpuTarget &target, std::string &object) {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(source, context, source.getSymName().value_or("host"));
+  std::unique_ptr<llvm::TargetMachine> machine = createMachine(target);
+  if (!module || !machine)
+    return false;
+  module->setTargetTriple(llvm::Triple(target.triple));
+  module->setDataLayout(machine->createDataLayout());
+  for (llvm::Function &function : *module) {
+    if (function.isDeclaration())
+      continue;
+    // Spills of whole vectors must not cross cache lines, whatever the caller's stack.
+    function.addFnAttr("stackrealign");
+    function.addFnAttr("no-trapping-math", "true");
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
+    function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
+  }
+  optimize(*module, *machine, target.optLevel);
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager emission;
+  if (machine->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
+    return false;
+  emission.run(*module);
+  object.assign(bytes.begin(), bytes.end());
+  return true;
+}
+
+FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget &target,
+                                                std::function<void(size_t, size_t)> progress) {
+  registerBuiltinDialectTranslation(*module.getContext());
+  registerLLVMDialectTranslation(*module.getContext());
+  auto parts = llvm::to_vector(module.getOps<ModuleOp>());
+  std::vector<std::string> objects(parts.size());
+  std::atomic<size_t> done = 0;
+  std::atomic<bool> failed = false;
+  std::mutex mutex;
+  {
+    llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
+    for (size_t i = 0; i < parts.size(); ++i)
+      pool.async([&, i] {
+        if (failed)
+          return;
+        if (!emitObject(parts[i], target, objects[i]))
+          failed = true;
+        std::lock_guard<std::mutex> lock(mutex);
+        if (progress)
+          progress(++done, parts.size());
+      });
+    pool.wait();
+  }
+  if (failed) {
+    module.emitError("LLVM could not generate code for the target '") << target.cpu << "'";
+    return failure();
+  }
+  return objects;
+}
+
+} // namespace ds
