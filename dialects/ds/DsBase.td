@@ -129,9 +129,10 @@ def DS_SmallIntTensor : DS_TensorOf<DS_SignedInts # DS_UnsignedInts, "quantized 
 /// Every op of ds.
 class DS_Op<string mnemonic, list<Trait> traits = []> : Op<Ds_Dialect, mnemonic, traits>;
 
-/// A pure op on tensors that has a shape function of its own.
-class DS_TensorOp<string mnemonic, list<Trait> traits = []>
-    : DS_Op<mnemonic, traits # [Pure, DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+/// A pure op on tensors that has a shape function of its own; `shapeMethods` are the optional methods of
+/// ShapeOpInterface that it has too.
+class DS_TensorOp<string mnemonic, list<Trait> traits = [], list<string> shapeMethods = []>
+    : DS_Op<mnemonic, traits # [Pure, DeclareOpInterfaceMethods<ShapeOpInterface, shapeMethods>]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 

@@ -23,6 +23,13 @@ def ShapeOpInterface : OpInterface<"ShapeOpInterface"> {
         not expressible. Only ops that occur in shape arithmetic answer.
       }], "::std::optional<::ds::SymFraction>", "inferElement",
       (ins "::llvm::ArrayRef<::ds::SymFraction>":$operands), "", [{ return ::std::nullopt; }]>,
+    InterfaceMethod<[{
+        Turns the operand form into the attr form, if the shape operands' contents are expressions known on entry.
+        Returns whether anything changed.
+      }], "bool", "useKnownShapes", (ins "const ::ds::ShapeState &":$state), "", [{ return false; }]>,
+    InterfaceMethod<[{
+        Whether the (only) result provably equals operand 0.
+      }], "bool", "isIdentity", (ins "const ::ds::ShapeState &":$state), "", [{ return false; }]>,
   ];
   let verifyWithRegions = 0;
   let verify = [{ return ::ds::detail::verifyShapeOp($_op); }];

@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape"> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless
@@ -25,7 +25,7 @@ def DS_ReshapeOp : DS_TensorOp<"reshape"> {
   let hasCanonicalizer = 1;
 }
 
-def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType]> {
+def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType], ["isIdentity"]> {
   let summary = "a permutation of dimensions";
   let description = [{
     `dims(result)[i] = dims(x)[perm[i]]`; `result[..., j_i, ...] = x[...]` with `x`'s index `perm[i]` equal to `j_i`.
@@ -40,7 +40,7 @@ def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType]
   let hasCanonicalizer = 1;
 }
 
-def DS_ExpandOp : DS_TensorOp<"expand"> {
+def DS_ExpandOp : DS_TensorOp<"expand", [], ["useKnownShapes", "isIdentity"]> {
   let summary = "broadcast to a shape";
   let description = [{
     `dims(result) = broadcast(dims(x), shape)` (two-directional, as ONNX's Expand); `result[i] = x[i]` broadcast. In the
@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand"> {
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments]> {
+def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
@@ -98,7 +98,7 @@ def DS_ConcatOp : DS_TensorOp<"concat", [SameOperandsAndResultElementType]> {
   let hasFolder = 1;
 }
 
-def DS_PadOp : DS_TensorOp<"pad", [AttrSizedOperandSegments]> {
+def DS_PadOp : DS_TensorOp<"pad", [AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
   let summary = "more elements at the borders";
   let description = [{
     `dims(result)[d] = low[d] + dims(x)[d] + high[d]`; negative counts remove elements. New elements: `value` (absent: 0)
@@ -119,7 +119,7 @@ def DS_PadOp : DS_TensorOp<"pad", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def DS_TileOp : DS_TensorOp<"tile"> {
+def DS_TileOp : DS_TensorOp<"tile", [], ["useKnownShapes", "isIdentity"]> {
   let summary = "a tensor repeated along its dims";
   let description = [{
     `dims(result)[d] = dims(x)[d] * repeat[d]`; `result[i] = x[i mod dims(x)]`.
@@ -246,7 +246,7 @@ def DS_TriluOp : DS_TensorOp<"trilu", [SameOperandsAndResultElementType]> {
   let results = (outs DS_Tensor:$result);
 }
 
-def DS_OneHotOp : DS_TensorOp<"one_hot"> {
+def DS_OneHotOp : DS_TensorOp<"one_hot", [], ["useKnownShapes"]> {
   let summary = "indices as one-hot vectors";
   let description = [{
     A new dim of `depth` entries at `axis`: `result[p..., j, s...] = values[indices[p..., s...] mod-wrapped == j ? 1 : 0]`;

@@ -54,7 +54,7 @@ def DS_CumSumOp : DS_TensorOp<"cum_sum", [SameOperandsAndResultElementType]> {
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_TopKOp : DS_TensorOp<"top_k"> {
+def DS_TopKOp : DS_TensorOp<"top_k", [], ["useKnownShapes"]> {
   let summary = "the k largest or smallest elements along an axis";
   let description = [{
     Both results have k entries along `axis`: the values, and their indices (i64); of equal values the lower index comes

@@ -32,7 +32,7 @@ def DS_ReturnOp : DS_Op<"return", [Pure, Terminator, ReturnLike, HasParent<"Stat
     Its operands are the region's results.
   }];
   let arguments = (ins Variadic<DS_Tensor>:$values);
-  let builders = [OpBuilder<(ins), [{}]>];
+  let builders = [OpBuilder<(ins), [{ build($_builder, $_state, ::mlir::ValueRange()); }]>];
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 

@@ -195,7 +195,11 @@ SmallVector<LaneIndex> ElementBuilder::delinearize(LaneIndex linear, ArrayRef<Sy
   LaneIndex rest = linear;
   for (int64_t d = static_cast<int64_t>(sizes.size()) - 1; d > 0; --d) {
     LaneIndex size = LaneIndex::uniform(sizeValue(sizes[d]));
-    LaneIndex quotient = floorDiv(rest, size);
+    // Positions are not negative: unsigned division is one instruction.
+    LaneIndex quotient =
+        rest.isUniform()
+            ? LaneIndex::uniform(b.createOrFold<arith::DivUIOp>(loc, rest.getValue(), size.getValue()))
+            : LaneIndex::general(b.createOrFold<arith::DivUIOp>(loc, general(rest), general(size)));
     indices[d] = sub(rest, mul(quotient, size));
     rest = quotient;
   }

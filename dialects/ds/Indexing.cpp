@@ -325,4 +325,33 @@ LogicalResult ScatterNdOp::verify() {
   return verifySameElementType(*this, getX(), getResult(), "operand", "result");
 }
 
+//===----------------------------------------------------------------------===//
+// Attr form of slices
+//===----------------------------------------------------------------------===//
+
+bool SliceOp::useKnownShapes(const ShapeState &state) {
+  if (!getStarts())
+    return false;
+  // On a copy: resolving records constraints that inference has recorded already.
+  ShapeState scratch(state);
+  FailureOr<ResolvedSlice> slice = resolveSlice(*this, scratch);
+  if (failed(slice) || !slice->known)
+    return false;
+  ShapeAttr start = knownShape(getContext(), slice->start, scratch);
+  ShapeAttr size = knownShape(getContext(), slice->size, scratch);
+  if (!start || !size)
+    return false;
+  setStartAttr(start);
+  setSizeAttr(size);
+  setStep(slice->step);
+  for (MutableOperandRange range : {getStartsMutable(), getEndsMutable(), getAxesMutable(), getStepsMutable()})
+    range.clear();
+  return true;
+}
+
+bool SliceOp::isIdentity(const ShapeState &state) {
+  return getStart() && llvm::all_of(*getStep(), [](int64_t step) { return step == 1; }) &&
+         haveSameDims(getX(), getResult(), state);
+}
+
 } // namespace ds

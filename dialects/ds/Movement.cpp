@@ -403,4 +403,76 @@ LogicalResult ReverseSequenceOp::verify() {
   return verifySameElementType(*this, getX(), getResult(), "operand", "result");
 }
 
+//===----------------------------------------------------------------------===//
+// Attr forms and identities
+//===----------------------------------------------------------------------===//
+
+bool ReshapeOp::useKnownShapes(const ShapeState &state) {
+  ShapeAttr target = getShape() ? knownShape(getContext(), dimsOf(getResult(), state), state) : ShapeAttr();
+  if (!target)
+    return false;
+  setTargetAttr(target);
+  getShapeMutable().clear();
+  setAllowZero(false);
+  return true;
+}
+bool ReshapeOp::isIdentity(const ShapeState &state) { return haveSameDims(getX(), getResult(), state); }
+
+bool TransposeOp::isIdentity(const ShapeState &state) {
+  return llvm::equal(getPerm(), llvm::seq<int64_t>(0, getPerm().size()));
+}
+
+bool ExpandOp::useKnownShapes(const ShapeState &state) {
+  ShapeAttr target = getShape() ? knownShape(getContext(), dimsOf(getResult(), state), state) : ShapeAttr();
+  if (!target)
+    return false;
+  setTargetAttr(target);
+  getShapeMutable().clear();
+  return true;
+}
+bool ExpandOp::isIdentity(const ShapeState &state) { return haveSameDims(getX(), getResult(), state); }
+
+bool PadOp::useKnownShapes(const ShapeState &state) {
+  std::optional<SmallVector<SymExpr>> pads = getPads() ? state.getContents(getPads()) : std::nullopt;
+  if (!pads)
+    return false;
+  size_t rank = pads->size() / 2;
+  ShapeAttr low = knownShape(getContext(), ArrayRef(*pads).take_front(rank), state);
+  ShapeAttr high = knownShape(getContext(), ArrayRef(*pads).drop_front(rank), state);
+  if (!low || !high)
+    return false;
+  setLowAttr(low);
+  setHighAttr(high);
+  getPadsMutable().clear();
+  return true;
+}
+bool PadOp::isIdentity(const ShapeState &state) {
+  auto isZero = [](const SymExpr &expr) { return expr.isConst(0); };
+  return getLow() && getHigh() && llvm::all_of(getLow()->getDims(), isZero) &&
+         llvm::all_of(getHigh()->getDims(), isZero);
+}
+
+bool TileOp::useKnownShapes(const ShapeState &state) {
+  std::optional<SmallVector<SymExpr>> repeats = getRepeats() ? state.getContents(getRepeats()) : std::nullopt;
+  ShapeAttr repeat = repeats ? knownShape(getContext(), *repeats, state) : ShapeAttr();
+  if (!repeat)
+    return false;
+  setRepeatAttr(repeat);
+  getRepeatsMutable().clear();
+  return true;
+}
+bool TileOp::isIdentity(const ShapeState &state) {
+  return getRepeat() && llvm::all_of(getRepeat()->getDims(), [](const SymExpr &expr) { return expr.isConst(1); });
+}
+
+bool OneHotOp::useKnownShapes(const ShapeState &state) {
+  ShapeAttr size =
+      getDepth() ? knownShape(getContext(), {dimsOf(getResult(), state)[getAxis()]}, state) : ShapeAttr();
+  if (!size)
+    return false;
+  setSizeAttr(size);
+  getDepthMutable().clear();
+  return true;
+}
+
 } // namespace ds

@@ -168,4 +168,14 @@ LogicalResult TopKOp::verify() {
   return verifySameElementType(*this, getX(), getValues(), "the operand", "'values'");
 }
 
+bool TopKOp::useKnownShapes(const ShapeState &state) {
+  ShapeAttr count =
+      getK() ? knownShape(getContext(), {dimsOf(getValues(), state)[getAxis()]}, state) : ShapeAttr();
+  if (!count)
+    return false;
+  setCountAttr(count);
+  getKMutable().clear();
+  return true;
+}
+
 } // namespace ds

@@ -116,6 +116,18 @@ std::optional<int64_t> shapeOperandLength(Value shape, ShapeState &state) {
   return dims[0].tryConst();
 }
 
+ShapeAttr knownShape(MLIRContext *context, ArrayRef<SymExpr> exprs, const ShapeState &state) {
+  for (const SymExpr &expr : exprs)
+    if (expr.isOverflow() || !state.isKnownOnEntry(expr))
+      return {};
+  return ShapeAttr::get(context, exprs);
+}
+
+bool haveSameDims(Value a, Value b, const ShapeState &state) {
+  std::optional<SymDims> aDims = state.getDims(a), bDims = state.getDims(b);
+  return aDims && bDims && *aDims == *bDims;
+}
+
 LogicalResult verifyOneForm(Operation *op, bool operandForm, bool attrForm, StringRef operandName,
                             StringRef attrName) {
   if (operandForm != attrForm)

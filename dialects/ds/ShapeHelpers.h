@@ -52,6 +52,12 @@ struct ResolvedSlice {
 };
 llvm::FailureOr<ResolvedSlice> resolveSlice(SliceOp op, ShapeState &state);
 
+/// The expressions as an attribute, if all are known on entry; null otherwise.
+ShapeAttr knownShape(mlir::MLIRContext *context, llvm::ArrayRef<SymExpr> exprs, const ShapeState &state);
+
+/// True if both values have provably the same dims.
+bool haveSameDims(mlir::Value a, mlir::Value b, const ShapeState &state);
+
 /// Exactly one of an operand and an attribute.
 llvm::LogicalResult verifyOneForm(mlir::Operation *op, bool operandForm, bool attrForm, llvm::StringRef operandName,
                                   llvm::StringRef attrName);

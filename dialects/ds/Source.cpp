@@ -171,4 +171,26 @@ LogicalResult ShapeValueOp::inferShapes(ShapeState &state) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Attr forms
+//===----------------------------------------------------------------------===//
+
+bool FillOp::useKnownShapes(const ShapeState &state) {
+  ShapeAttr target = getShape() ? knownShape(getContext(), dimsOf(getResult(), state), state) : ShapeAttr();
+  if (!target)
+    return false;
+  setTargetAttr(target);
+  getShapeMutable().clear();
+  return true;
+}
+
+bool RangeOp::useKnownShapes(const ShapeState &state) {
+  ShapeAttr size = getSize() ? ShapeAttr() : knownShape(getContext(), dimsOf(getResult(), state), state);
+  if (!size)
+    return false;
+  setSizeAttr(size);
+  getLimitMutable().assign(getStart()); // Ignored from now on.
+  return true;
+}
+
 } // namespace ds
