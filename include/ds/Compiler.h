@@ -1,0 +1,67 @@
+//===- Compiler.h - The compiler as a library -----------------------------===//
+// Assumes: nothing of MLIR's set-up; every call makes its own context.
+// Guarantees: a whole output file or none; every failure is told to the diagnostic callback in one line.
+// Declines: surviving crashes of its own process (`supervise` in ds/Driver/Supervisor.h does, for tools).
+
+#ifndef DS_COMPILER_H
+#define DS_COMPILER_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ds {
+
+enum class EmitKind { Executable, Library, Object };
+
+enum class Severity { Error, Warning, Remark, Note };
+
+/// How a compilation ended; the values are the exit codes of ds-compile. BadModel also stands for files that cannot be
+/// read or written.
+enum class CompileStatus { Success = 0, BadModel = 1, BadUsage = 2, InternalError = 3 };
+
+struct CompileOptions {
+  /// A model: `.onnx` (binary), `.onnxtxt` (ONNX's text format) or `.mlir` (ops of ds).
+  std::string input;
+  /// Where the artifact (or the IR of `stopAfter`, "-" for standard output) goes.
+  std::string output;
+  EmitKind emit = EmitKind::Executable;
+  std::string targetCpu = "native";
+  int optLevel = 3;
+  /// Forbids transformations that trade accuracy for speed (Winograd).
+  bool precise = false;
+  /// Sizes of symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
+  std::vector<std::pair<std::string, int64_t>> shapes;
+  /// Ends after the phase of this name and writes the IR to `output`.
+  std::string stopAfter;
+  /// A folder that gets one numbered file a phase.
+  std::string savePhases;
+
+  std::function<void(Severity severity, llvm::StringRef message)> diagnostic;
+  /// Told when a phase begins (`done` and `all` 0) and how far it got.
+  std::function<void(llvm::StringRef phase, size_t done, size_t all)> progress;
+  /// Told how long each phase took.
+  std::function<void(llvm::StringRef phase, double seconds)> timing;
+};
+
+/// Compiles. Blocks; may use several threads.
+CompileStatus compile(const CompileOptions &options);
+
+/// The names of the phases, in order.
+llvm::ArrayRef<llvm::StringRef> phaseNames();
+
+/// The version of the compiler ("0.1.0").
+llvm::StringRef compilerVersion();
+
+/// What `name` alone says of an output's name: the model's name without folder and suffix.
+std::string defaultOutput(llvm::StringRef input, EmitKind emit);
+
+} // namespace ds
+
+#endif // DS_COMPILER_H

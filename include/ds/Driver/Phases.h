@@ -1,0 +1,41 @@
+//===- Phases.h - The phases of a compilation -----------------------------===//
+// Guarantees: the one table that `--stop-after`, `--save-phases`, `--timing` and the driver's loop read.
+// Declines: the passes of a phase; their order is lib/Pipelines' matter.
+
+#ifndef DS_DRIVER_PHASES_H
+#define DS_DRIVER_PHASES_H
+
+#include "ds/Compiler.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace ds {
+
+/// What a phase may know and do beside changing the module.
+struct PhaseContext {
+  const CompileOptions &options;
+  /// Where the last phase writes: a temporary file that becomes `options.output` when all went well.
+  std::string temporaryOutput;
+  std::function<void(size_t done, size_t all)> progress;
+};
+
+struct Phase {
+  llvm::StringRef name;
+  /// Adds the phase's passes, or
+  void (*build)(mlir::OpPassManager &passes, const PhaseContext &context) = nullptr;
+  /// does what no pass does (writes files); emits diagnostics on failure.
+  mlir::LogicalResult (*run)(mlir::ModuleOp module, PhaseContext &context) = nullptr;
+  /// Failures may be the model's fault; those of other phases are internal errors.
+  bool judgesModel = false;
+};
+
+/// All phases after import, in order.
+llvm::ArrayRef<Phase> phases();
+
+/// Registers and loads the dialects and interfaces that the phases need.
+void registerForCompilation(mlir::DialectRegistry &registry);
+
+} // namespace ds
+
+#endif // DS_DRIVER_PHASES_H

@@ -1,0 +1,254 @@
+//===- Compiler.cpp - The compiler as a library ---------------------------===//
+// Assumes: nothing of MLIR's set-up; every call makes its own context.
+// Guarantees: a whole output file or none; every failure is told to the diagnostic callback in one line.
+// Declines: surviving crashes of its own process.
+
+#include "ds/Compiler.h"
+
+#include "OutputFile.h"
+#include "dialects/ds/DsDialect.h"
+#include "dialects/ds/NodeName.h"
+#include "ds/Driver/Phases.h"
+#include "ds/Import/Onnx.h"
+#include "ds/Import/Text.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+using namespace llvm;
+using namespace ds;
+
+StringRef ds::compilerVersion() { return DS_VERSION; }
+
+ArrayRef<StringRef> ds::phaseNames() {
+  static const std::vector<StringRef> names = [] {
+    std::vector<StringRef> result{"import"};
+    for (const Phase &phase : phases())
+      result.push_back(phase.name);
+    return result;
+  }();
+  return names;
+}
+
+std::string ds::defaultOutput(StringRef input, EmitKind emit) {
+  StringRef stem = sys::path::stem(input);
+  std::string name = stem.empty() ? "model" : stem.str();
+  if (emit == EmitKind::Library)
+    return name + ".so";
+  if (emit == EmitKind::Object)
+    return name + ".o";
+  return name == sys::path::filename(input) ? name + ".out" : name; // never onto the model itself
+}
+
+namespace {
+
+class Compilation {
+public:
+  explicit Compilation(const CompileOptions &options) : options(options) {}
+  CompileStatus run();
+
+private:
+  CompileStatus checkOptions();
+  mlir::OwningOpRef<mlir::ModuleOp> load(mlir::MLIRContext &context);
+  CompileStatus finishPhase(mlir::ModuleOp module, size_t index);
+  void report(Severity severity, const Twine &message) {
+    hadError |= severity == Severity::Error;
+    if (options.diagnostic)
+      options.diagnostic(severity, message.str());
+  }
+  void forward(mlir::Diagnostic &diagnostic);
+  bool stopsAt(StringRef phase) const { return options.stopAfter == phase; }
+
+  const CompileOptions &options;
+  bool hadError = false;
+};
+
+} // namespace
+
+static std::string onOneLine(StringRef text) {
+  std::string line;
+  for (char c : text.trim()) {
+    c = isSpace(c) ? ' ' : c;
+    if (c != ' ' || line.empty() || line.back() != ' ')
+      line += c;
+  }
+  return line;
+}
+
+static Severity severityOf(mlir::DiagnosticSeverity severity) {
+  switch (severity) {
+  case mlir::DiagnosticSeverity::Error:
+    return Severity::Error;
+  case mlir::DiagnosticSeverity::Warning:
+    return Severity::Warning;
+  case mlir::DiagnosticSeverity::Remark:
+    return Severity::Remark;
+  case mlir::DiagnosticSeverity::Note:
+    break;
+  }
+  return Severity::Note;
+}
+
+/// One line: the node of the model, or the place in a text file, where the message does not name it already.
+void Compilation::forward(mlir::Diagnostic &diagnostic) {
+  std::string message = onOneLine(diagnostic.str());
+  if (!StringRef(message).starts_with("node '")) {
+    if (std::optional<NodeName> node = getNodeName(diagnostic.getLocation()))
+      message = "node '" + node->name + "' (" + node->opType + "): " + message;
+    else if (auto place = diagnostic.getLocation()->findInstanceOf<mlir::FileLineColLoc>())
+      message = (place.getFilename().getValue() + ":" + Twine(place.getLine()) + ":" + Twine(place.getColumn()) + ": " +
+                 message)
+                    .str();
+  }
+  report(severityOf(diagnostic.getSeverity()), message);
+  for (mlir::Diagnostic &note : diagnostic.getNotes())
+    if (StringRef(note.str()).take_front(18) != "see current operat") // prints the whole op, weights and all
+      report(Severity::Note, onOneLine(note.str()));
+}
+
+CompileStatus Compilation::checkOptions() {
+  auto usage = [&](const Twine &message) {
+    report(Severity::Error, message);
+    return CompileStatus::BadUsage;
+  };
+  if (!options.stopAfter.empty() && !is_contained(phaseNames(), options.stopAfter))
+    return usage("there is no phase '" + options.stopAfter + "'; the phases are " + join(phaseNames(), ", "));
+  if (options.emit == EmitKind::Object && options.stopAfter.empty())
+    return usage("object files are not supported yet; use --emit=library or --emit=executable");
+  StringRef suffix = sys::path::extension(options.input);
+  if (suffix != ".onnx" && suffix != ".onnxtxt" && suffix != ".mlir")
+    return usage("the model '" + options.input + "' has an unknown suffix; expected .onnx, .onnxtxt or .mlir");
+  return CompileStatus::Success;
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) {
+  OnnxImportOptions importOptions{options.shapes};
+  StringRef suffix = sys::path::extension(options.input);
+  if (suffix == ".onnx")
+    return importOnnxFile(context, options.input, importOptions);
+  if (suffix == ".onnxtxt")
+    return importOnnxTextFile(context, options.input, importOptions);
+  return importTextFile(context, options.input, options.shapes);
+}
+
+CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
+  StringRef phase = phaseNames()[index];
+  bool stops = stopsAt(phase);
+  if (!stops && options.savePhases.empty())
+    return CompileStatus::Success;
+  std::string text;
+  raw_string_ostream stream(text);
+  module->print(stream, mlir::OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+  stream << '\n';
+  auto write = [&](StringRef path) {
+    if (path == "-") {
+      outs() << text;
+      outs().flush();
+      return true;
+    }
+    Expected<OutputFile> file = OutputFile::create(path);
+    Error error = file ? file->write(text) : file.takeError();
+    if (!error)
+      error = file->keep();
+    if (error)
+      report(Severity::Error, toString(std::move(error)));
+    return !hadError;
+  };
+  if (!options.savePhases.empty()) {
+    SmallString<128> path(options.savePhases);
+    if (std::error_code code = sys::fs::create_directories(path)) {
+      report(Severity::Error, "cannot make the folder '" + options.savePhases + "': " + code.message());
+      return CompileStatus::BadModel;
+    }
+    std::string number = std::to_string(index + 1);
+    sys::path::append(path, std::string(number.size() < 2 ? "0" : "") + number + "-" + phase + ".mlir");
+    if (!write(path))
+      return CompileStatus::BadModel;
+  }
+  return !stops || write(options.output.empty() ? StringRef("-") : StringRef(options.output)) ? CompileStatus::Success
+                                                                                               : CompileStatus::BadModel;
+}
+
+CompileStatus Compilation::run() {
+  if (CompileStatus status = checkOptions(); status != CompileStatus::Success)
+    return status;
+  mlir::DialectRegistry registry;
+  registerForCompilation(registry);
+  mlir::MLIRContext context(registry);
+  context.loadDialect<DsDialect, mlir::func::FuncDialect>();
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    forward(diagnostic);
+    return mlir::success();
+  });
+
+  auto clock = std::chrono::steady_clock::now();
+  auto lap = [&](StringRef phase) {
+    auto now = std::chrono::steady_clock::now();
+    if (options.timing)
+      options.timing(phase, std::chrono::duration<double>(now - clock).count());
+    clock = now;
+  };
+
+  if (options.progress)
+    options.progress("import", 0, 0);
+  mlir::OwningOpRef<mlir::ModuleOp> module = load(context);
+  if (!module) {
+    if (!hadError)
+      report(Severity::Error, "the model cannot be imported");
+    return CompileStatus::BadModel;
+  }
+  lap("import");
+  if (CompileStatus status = finishPhase(*module, 0); status != CompileStatus::Success || stopsAt("import"))
+    return status;
+
+  std::optional<OutputFile> output;
+  if (options.stopAfter.empty()) {
+    Expected<OutputFile> file = OutputFile::create(options.output);
+    if (!file) {
+      report(Severity::Error, toString(file.takeError()));
+      return CompileStatus::BadModel;
+    }
+    output.emplace(std::move(*file));
+  }
+  for (auto [index, phase] : enumerate(phases())) {
+    if (options.progress)
+      options.progress(phase.name, 0, 0);
+    PhaseContext phaseContext{options, output ? output->path().str() : std::string(), {}};
+    phaseContext.progress = [this, name = phase.name](size_t done, size_t all) {
+      if (options.progress)
+        options.progress(name, done, all);
+    };
+    mlir::LogicalResult outcome = mlir::success();
+    if (phase.build) {
+      mlir::PassManager passes(&context);
+      phase.build(passes, phaseContext);
+      outcome = passes.run(*module);
+    }
+    if (succeeded(outcome) && phase.run)
+      outcome = phase.run(*module, phaseContext);
+    if (failed(outcome) || hadError) {
+      if (!hadError)
+        report(Severity::Error, "phase " + phase.name + " failed without a reason");
+      return phase.judgesModel ? CompileStatus::BadModel : CompileStatus::InternalError;
+    }
+    lap(phase.name);
+    if (CompileStatus status = finishPhase(*module, index + 1); status != CompileStatus::Success || stopsAt(phase.name))
+      return status;
+  }
+  if (Error error = output->keep(options.emit == EmitKind::Executable)) {
+    report(Severity::Error, toString(std::move(error)));
+    return CompileStatus::BadModel;
+  }
+  return CompileStatus::Success;
+}
+
+CompileStatus ds::compile(const CompileOptions &options) { return Compilation(options).run(); }

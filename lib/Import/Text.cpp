@@ -1,0 +1,84 @@
+//===- Text.cpp - Text in the ds dialect ----------------------------------===//
+// Assumes: see ds/Import/Text.h.
+// Guarantees: see ds/Import/Text.h.
+// Declines: see ds/Import/Text.h.
+
+#include "ds/Import/Text.h"
+
+#include "dialects/ds/DsOps.h"
+#include "ds/Import/Onnx.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+
+#include "llvm/Support/FileSystem.h"
+
+using namespace llvm;
+using namespace ds;
+
+/// Text may leave out what imported models have: names of inputs and outputs, and dims of inputs.
+static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std::pair<std::string, int64_t>> shapes) {
+  auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
+  if (!main || main.isExternal())
+    return mlir::emitError(module.getLoc()) << "the module has no function named main";
+  mlir::Builder builder(module.getContext());
+  std::vector<bool> used(shapes.size());
+  unsigned fresh = 0;
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    auto type = dyn_cast<mlir::RankedTensorType>(main.getArgument(i).getType());
+    if (!type)
+      return mlir::emitError(main.getLoc()) << "argument " << i << " of main is not a ranked tensor";
+    if (!main.getArgAttr(i, kNameAttr))
+      main.setArgAttr(i, kNameAttr, builder.getStringAttr("arg" + Twine(i)));
+    auto shape = main.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr);
+    SymDims dims;
+    if (shape)
+      dims.assign(shape.getDims().begin(), shape.getDims().end());
+    else
+      for (int64_t size : type.getShape())
+        dims.push_back(mlir::ShapedType::isDynamic(size) ? SymExpr::symbol("d" + std::to_string(fresh++)) : SymExpr(size));
+    StringRef name = main.getArgAttrOfType<mlir::StringAttr>(i, kNameAttr).getValue();
+    for (auto [index, dim] : enumerate(dims))
+      for (auto [option, entry] : enumerate(shapes))
+        if (entry.first == name.str() + ":" + std::to_string(index) || dim.symbolName() == entry.first) {
+          dim = SymExpr(entry.second);
+          used[option] = true;
+        }
+    if (!shape || !shapes.empty()) {
+      main.setArgAttr(i, kShapeArgAttr, ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>(dims)));
+      main.getArgument(i).setType(typeFromDims(type.getElementType(), dims));
+    }
+  }
+  for (auto [option, entry] : enumerate(shapes))
+    if (!used[option])
+      return mlir::emitError(main.getLoc()) << "--shape names '" << entry.first << "', but no dimension has that name";
+  for (unsigned i = 0; i < main.getNumResults(); ++i)
+    if (!main.getResultAttr(i, kNameAttr))
+      main.setResultAttr(i, kNameAttr, builder.getStringAttr("result" + Twine(i)));
+  if (shapes.empty())
+    return mlir::success();
+  // Inner types follow the arguments'.
+  ShapeState state;
+  if (failed(seedArguments(main.getBody(), state)))
+    return mlir::failure();
+  for (mlir::Operation &op : main.getBody().front().without_terminator())
+    if (failed(inferAndRefine(&op, state)))
+      return mlir::failure();
+  mlir::Operation *terminator = main.getBody().front().getTerminator();
+  main.setFunctionType(builder.getFunctionType(main.getBody().getArgumentTypes(), terminator->getOperandTypes()));
+  return mlir::verify(module);
+}
+
+mlir::OwningOpRef<mlir::ModuleOp> ds::importTextFile(mlir::MLIRContext &context, StringRef path,
+                                                     ArrayRef<std::pair<std::string, int64_t>> shapes) {
+  context.loadDialect<DsDialect, mlir::func::FuncDialect>();
+  if (!sys::fs::exists(path)) {
+    mlir::emitError(mlir::UnknownLoc::get(&context)) << "cannot open the model '" << path << "': no such file";
+    return {};
+  }
+  auto module = mlir::parseSourceFile<mlir::ModuleOp>(path, mlir::ParserConfig(&context));
+  if (module && failed(completeFunction(*module, shapes)))
+    return {};
+  return module;
+}

@@ -1,0 +1,38 @@
+//===- Options.td - The flags of ds-compile -------------------------------===//
+// LLVM's global option registry is not used: its own libraries fill it with hundreds of flags (a --stop-after among them).
+//===----------------------------------------------------------------------===//
+
+include "llvm/Option/OptParser.td"
+
+class Both<string name, string help> : Flag<["--", "-"], name>, HelpText<help>;
+
+def grp_output : OptionGroup<"output">, HelpText<"OUTPUT">;
+def grp_target : OptionGroup<"target">, HelpText<"TARGET AND SHAPES">;
+def grp_inside : OptionGroup<"inside">, HelpText<"LOOKING INSIDE">;
+def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
+
+def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, Group<grp_output>,
+  HelpText<"Write to <file> (default: the model's name without suffix)">;
+def emit_EQ : Joined<["--", "-"], "emit=">, MetaVarName<"<kind>">, Values<"executable,library,object">, Group<grp_output>,
+  HelpText<"executable (default): a program; library: a .so for the runtime's C interface">;
+
+def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
+  HelpText<"native (default), znver4, x86-64-v3, ...">;
+def shape : Separate<["--", "-"], "shape">, MetaVarName<"N=1,S=128">, Group<grp_target>,
+  HelpText<"Make dimensions static, by symbol (N=1) or by input and index (x:0=1)">;
+def shape_EQ : Joined<["--", "-"], "shape=">, Alias<shape>;
+def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, Group<grp_target>, HelpText<"Optimization level (default: -O3)">;
+def precise : Both<"precise", "No transformation that trades accuracy for speed (Winograd)">, Group<grp_target>;
+
+def stop_after_EQ : Joined<["--", "-"], "stop-after=">, MetaVarName<"<phase>">, Group<grp_inside>,
+  HelpText<"Print the IR after <phase> (to -o; default: standard output)">;
+def save_phases_EQ : Joined<["--", "-"], "save-phases=">, MetaVarName<"<dir>">, Group<grp_inside>,
+  HelpText<"Write the IR after each phase into <dir>">;
+def timing : Both<"timing", "Print the time of each phase">, Group<grp_inside>;
+def verbose : Both<"verbose", "Name each phase as it begins; print remarks">, Group<grp_inside>;
+def in_process : Flag<["--"], "in-process">, Flags<[HelpHidden]>, Group<grp_inside>,
+  HelpText<"Compile in this process, for debuggers: crashes are not caught">;
+
+def help : Both<"help", "Print this">, Group<grp_other>;
+def h : Flag<["-"], "h">, Alias<help>;
+def version : Both<"version", "Print the versions of the compiler and of LLVM">, Group<grp_other>;

@@ -1,0 +1,185 @@
+//===- ds-compile.cpp - Models to programs --------------------------------===//
+// Assumes: nothing.  Guarantees: flags become CompileOptions, results become text and an exit code (0 done, 1 bad model or
+// file, 2 bad usage, 3 internal error).  Declines: everything else; ds/Compiler.h does the work.
+
+#include "ds/Compiler.h"
+#include "ds/Driver/Supervisor.h"
+
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Option/ArgList.h"
+#include "llvm/Option/OptTable.h"
+#include "llvm/Option/Option.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+using namespace llvm::opt; // what tablegen generates names its flags unqualified
+
+namespace {
+enum OptionId {
+  OPT_INVALID = 0,
+#define OPTION(...) LLVM_MAKE_OPT_ID(__VA_ARGS__),
+#include "Options.inc"
+#undef OPTION
+};
+#define OPTTABLE_STR_TABLE_CODE
+#include "Options.inc"
+#undef OPTTABLE_STR_TABLE_CODE
+#define OPTTABLE_PREFIXES_TABLE_CODE
+#include "Options.inc"
+#undef OPTTABLE_PREFIXES_TABLE_CODE
+constexpr opt::OptTable::Info Infos[] = {
+#define OPTION(...) LLVM_CONSTRUCT_OPT_INFO(__VA_ARGS__),
+#include "Options.inc"
+#undef OPTION
+};
+
+class Flags : public opt::GenericOptTable {
+public:
+  Flags() : GenericOptTable(OptionStrTable, OptionPrefixesTable, Infos) {}
+};
+} // namespace
+
+namespace {
+/// One line on a terminal that is overwritten while work goes on; nothing in a pipe.
+class ProgressLine {
+public:
+  explicit ProgressLine(bool enabled) : enabled(enabled) {}
+  void show(StringRef phase, size_t done, size_t all) {
+    if (!enabled)
+      return;
+    errs() << "\r\033[K" << phase;
+    if (all)
+      errs() << ": kernels " << done << " / " << all;
+    errs().flush();
+    shown = true;
+  }
+  void clear() {
+    if (shown)
+      errs() << "\r\033[K";
+    shown = false;
+  }
+
+private:
+  bool enabled, shown = false;
+};
+} // namespace
+
+static int usage(const Twine &message) {
+  errs() << "ds-compile: error: " << message << "; try --help\n";
+  return 2;
+}
+
+static StringRef label(ds::Severity severity) {
+  switch (severity) {
+  case ds::Severity::Error:
+    return "error: ";
+  case ds::Severity::Warning:
+    return "warning: ";
+  case ds::Severity::Remark:
+    return "remark: ";
+  case ds::Severity::Note:
+    break;
+  }
+  return "note: ";
+}
+
+static void printHelp(const Flags &flags) {
+  flags.printHelp(outs(), "ds-compile [options] <model.onnx|model.onnxtxt|model.mlir>",
+                  "ds-compile: compiles a model to a native program");
+  std::string phases;
+  for (StringRef name : ds::phaseNames())
+    phases += (phases.empty() ? "" : ", ") + name.str();
+  outs() << "\nPhases: " << phases << "\n\nExit codes: 0 done, 1 bad model or file, 2 bad usage, 3 internal error\n";
+}
+
+/// Reads --shape's "N=1,x:0=2"; the reason on failure.
+static std::string parseShapes(StringRef text, ds::CompileOptions &options) {
+  SmallVector<StringRef> entries;
+  text.split(entries, ',');
+  for (StringRef entry : entries) {
+    auto [name, number] = entry.rsplit('=');
+    int64_t size;
+    if (name.empty() || number.getAsInteger(10, size) || size < 0)
+      return "--shape expects NAME=SIZE, not '" + entry.str() + "'";
+    options.shapes.emplace_back(name.str(), size);
+  }
+  return {};
+}
+
+int main(int argc, char **argv) {
+  Flags flags;
+  unsigned missingIndex, missingCount;
+  opt::InputArgList args = flags.ParseArgs(ArrayRef(argv + 1, argv + argc), missingIndex, missingCount);
+  if (missingCount)
+    return usage("'" + StringRef(args.getArgString(missingIndex)) + "' needs a value");
+  for (const opt::Arg *arg : args.filtered(OPT_UNKNOWN)) {
+    std::string nearest, given = arg->getAsString(args);
+    bool close = flags.findNearest(given, nearest) <= 2;
+    return usage("unknown flag '" + given + "'" + (close ? "; did you mean '" + nearest + "'?" : std::string()));
+  }
+  if (args.hasArg(OPT_help))
+    return printHelp(flags), 0;
+  if (args.hasArg(OPT_version)) {
+    outs() << "ds-compile " << ds::compilerVersion() << " (LLVM " << LLVM_VERSION_STRING << ")\n";
+    return 0;
+  }
+  std::vector<std::string> inputs = args.getAllArgValues(OPT_INPUT);
+  if (inputs.size() != 1)
+    return usage(inputs.empty() ? Twine("no model given") : "more than one model given: '" + inputs[1] + "'");
+
+  ds::CompileOptions options;
+  options.input = inputs[0];
+  options.output = args.getLastArgValue(OPT_o).str();
+  options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ, "native").str();
+  options.precise = args.hasArg(OPT_precise);
+  options.stopAfter = args.getLastArgValue(OPT_stop_after_EQ).str();
+  options.savePhases = args.getLastArgValue(OPT_save_phases_EQ).str();
+  StringRef emit = args.getLastArgValue(OPT_emit_EQ, "executable");
+  if (emit == "library")
+    options.emit = ds::EmitKind::Library;
+  else if (emit == "object")
+    options.emit = ds::EmitKind::Object;
+  else if (emit != "executable")
+    return usage("--emit=" + emit + " is unknown; expected executable, library or object");
+  StringRef level = args.getLastArgValue(OPT_O, "3");
+  if (level.getAsInteger(10, options.optLevel) || options.optLevel < 0 || options.optLevel > 3)
+    return usage("-O" + level + " is not an optimization level; expected -O0 to -O3");
+  for (const std::string &text : args.getAllArgValues(OPT_shape))
+    if (std::string reason = parseShapes(text, options); !reason.empty())
+      return usage(reason);
+  if (options.output.empty() && options.stopAfter.empty())
+    options.output = ds::defaultOutput(options.input, options.emit);
+
+  bool verbose = args.hasArg(OPT_verbose);
+  ProgressLine line(sys::Process::StandardErrIsDisplayed() && options.stopAfter.empty() && !verbose);
+  unsigned errors = 0;
+  options.diagnostic = [&](ds::Severity severity, StringRef message) {
+    if (severity == ds::Severity::Remark && !verbose)
+      return;
+    constexpr unsigned MaxErrors = 20;
+    if (severity == ds::Severity::Error && ++errors > MaxErrors)
+      return;
+    line.clear();
+    errs() << "ds-compile: " << label(severity) << message << '\n';
+  };
+  options.progress = [&](StringRef phase, size_t done, size_t all) {
+    if (verbose && all == 0)
+      errs() << "ds-compile: phase " << phase << '\n';
+    line.show(phase, done, all);
+  };
+  double total = 0;
+  if (args.hasArg(OPT_timing))
+    options.timing = [&](StringRef phase, double seconds) {
+      line.clear();
+      total += seconds;
+      errs() << format("%9.3f s  ", seconds) << phase << format("  (%.3f s in all)\n", total);
+    };
+  std::string command = "ds-compile";
+  for (int i = 1; i < argc; ++i)
+    command += " " + std::string(argv[i]);
+  int code = args.hasArg(OPT_in_process) ? int(ds::compile(options)) : ds::compileSupervised(options, command);
+  line.clear();
+  return code;
+}
