@@ -25,9 +25,10 @@ bool isDense(const ds_tensor &T, const int64_t *Shape) {
   if (!T.strides)
     return true;
   int64_t Expected = 1;
-  for (int32_t I = T.rank; I-- > 0;) {
+  for (int32_t I = 0; I < T.rank; ++I)
     if (Shape[I] == 0)
       return true;
+  for (int32_t I = T.rank; I-- > 0;) {
     if (Shape[I] != 1 && T.strides[I] != Expected)
       return false;
     Expected *= Shape[I];

@@ -1,0 +1,258 @@
+//===- DamageTest.cpp - Metadata and files that are not what they say --------===//
+#include "Metadata.h"
+#include "Model.h"
+#include "Tiny.h"
+#include "ds_hash.h"
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <random>
+#include <unistd.h>
+
+using namespace ds::artifact;
+using namespace ds::test;
+using ds::runtime::Metadata;
+
+namespace {
+
+std::vector<char> tinyMetadata() {
+  std::string error;
+  std::vector<char> bytes = serializeMetadata(tinyProgram(), 1, 2, error);
+  EXPECT_EQ(error, "");
+  return bytes;
+}
+
+/// Parses a copy of exactly that size, so that the address sanitizer sees every byte too many; reads all that was accepted.
+ds_status parse(const std::vector<char> &bytes, std::string *message = nullptr) {
+  char *copy = static_cast<char *>(malloc(bytes.size() + !bytes.size()));
+  if (!bytes.empty())
+    memcpy(copy, bytes.data(), bytes.size());
+  Metadata meta;
+  ds_error error = {};
+  const ds_status status = meta.parse(copy, bytes.size(), &error);
+  if (message)
+    *message = error.message;
+  size_t sum = 0;
+  if (!status) {
+    for (size_t i = 0; i < meta.Launches.size(); ++i)
+      sum += strlen(meta.text(meta.Launches[i].source)) + meta.Kernels[meta.Launches[i].kernel].name.length;
+    for (size_t i = 0; i < meta.Symbols.size(); ++i)
+      sum += meta.Inputs[meta.Symbols[i].input].rank + strlen(meta.text(meta.Symbols[i].name));
+    for (size_t i = 0; i < meta.Outputs.size(); ++i)
+      for (size_t d = 0; d < meta.Outputs[i].rank; ++d)
+        sum += strlen(meta.text(meta.Dimensions[meta.Outputs[i].first_dimension + d].text));
+    for (size_t i = 0; i < meta.Properties.size(); ++i)
+      sum += strlen(meta.text(meta.Properties[i].value));
+  }
+  EXPECT_LT(sum, size_t(1) << 20);
+  free(copy);
+  return status;
+}
+
+/// Makes the checksum right again: what an attacker would do.
+void rehash(std::vector<char> &bytes) {
+  ds_artifact_header header;
+  if (bytes.size() < sizeof header)
+    return;
+  memcpy(&header, bytes.data(), sizeof header);
+  if (header.length > bytes.size())
+    return;
+  header.hash = 0;
+  memcpy(bytes.data(), &header, sizeof header);
+  header.hash = ds_hash_bytes(bytes.data(), header.length);
+  memcpy(bytes.data(), &header, sizeof header);
+}
+
+} // namespace
+
+TEST(Damage, SoundMetadataIsAccepted) { EXPECT_EQ(parse(tinyMetadata()), DS_OK); }
+
+TEST(Damage, EveryTruncationIsRefused) {
+  const std::vector<char> good = tinyMetadata();
+  for (size_t size = 0; size < good.size(); ++size) {
+    std::string message;
+    EXPECT_EQ(parse({good.begin(), good.begin() + long(size)}, &message), DS_BAD_ARTIFACT);
+    EXPECT_NE(message, "");
+  }
+}
+
+TEST(Damage, EveryFlippedBitIsRefused) {
+  std::vector<char> bytes = tinyMetadata();
+  for (size_t i = 0; i < bytes.size(); ++i)
+    for (int bit = 0; bit < 8; ++bit) {
+      bytes[i] = char(bytes[i] ^ 1 << bit);
+      EXPECT_EQ(parse(bytes), DS_BAD_ARTIFACT);
+      bytes[i] = char(bytes[i] ^ 1 << bit);
+    }
+}
+
+TEST(Damage, RightChecksumsHelpNobody) {
+  const std::vector<char> good = tinyMetadata();
+  for (size_t i = 0; i < good.size(); ++i)
+    for (int change : {1, 2, 0x40, 0x80, 0xFF, 0x55}) {
+      std::vector<char> bytes = good;
+      bytes[i] = char(bytes[i] ^ change);
+      rehash(bytes);
+      parse(bytes);
+    }
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 20000; ++round) {
+    std::vector<char> bytes = good;
+    for (int changes = 1 + int(random() % 4); changes > 0; --changes) {
+      const size_t at = random() % (bytes.size() / 4) * 4;
+      const uint32_t values[] = {0, 1, 0xFFFFFFFF, 0x80000000, uint32_t(random()), uint32_t(bytes.size())};
+      memcpy(bytes.data() + at, &values[random() % 6], 4);
+    }
+    rehash(bytes);
+    parse(bytes);
+  }
+}
+
+TEST(Damage, LaterVersionsMayAddTablesAndFields) {
+  // An unknown table and entries of a longer stride, as a later writer would make them.
+  std::vector<char> bytes = tinyMetadata();
+  ds_artifact_header header;
+  memcpy(&header, bytes.data(), sizeof header);
+  std::vector<ds_artifact_table> tables(header.table_count);
+  memcpy(tables.data(), bytes.data() + sizeof header, tables.size() * sizeof tables[0]);
+  const size_t start = sizeof header + tables.size() * sizeof tables[0];
+  std::vector<char> body(bytes.begin() + long(start), bytes.end());
+  for (ds_artifact_table &t : tables) {
+    if (t.kind != DS_TABLE_KERNELS)
+      continue;
+    std::vector<char> longer(t.count * (t.entry_size + 8), '\x7F');
+    for (size_t i = 0; i < t.count; ++i)
+      memcpy(longer.data() + i * (t.entry_size + 8), bytes.data() + t.offset + i * t.entry_size, t.entry_size);
+    t.offset = start + body.size();
+    t.entry_size += 8;
+    body.insert(body.end(), longer.begin(), longer.end());
+  }
+  tables.push_back({1000, 8, start, 1});
+  for (ds_artifact_table &t : tables)
+    t.offset += sizeof t;
+  header.table_count += 1;
+  header.length = sizeof header + tables.size() * sizeof tables[0] + body.size();
+  std::vector<char> newer(sizeof header);
+  memcpy(newer.data(), &header, sizeof header);
+  newer.insert(newer.end(), reinterpret_cast<char *>(tables.data()), reinterpret_cast<char *>(tables.data() + tables.size()));
+  newer.insert(newer.end(), body.begin(), body.end());
+  rehash(newer);
+  std::string message;
+  EXPECT_EQ(parse(newer, &message), DS_OK) << message;
+}
+
+TEST(Damage, InconsistenciesAreNamed) {
+  auto expect = [](auto change, const char *part) {
+    Program program = tinyProgram();
+    change(program);
+    std::string error;
+    EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  };
+  expect([](Program &p) { p.symbols[0].input = 7; }, "symbol");
+  expect([](Program &p) { p.symbols[0].dimension = 1; }, "symbol");
+  expect([](Program &p) { p.valueCount = 2; }, "launch");
+  expect([](Program &p) { p.inputs[0].dtype = 99; }, "type");
+  expect([](Program &p) { p.inputs[0].name = std::string("a\0b", 3); }, "name");
+  expect([](Program &p) { p.outputs[0].dimensions[0].size = Number::none(); }, "dimension");
+  expect([](Program &p) { p.buffers[6].lastLaunch = 3; }, "lifetime");
+  expect([](Program &p) { p.buffers[3] = Buffer::output(1); }, "without a buffer");
+  expect([](Program &p) { p.buffers[0] = Buffer::input(3); }, "does not exist");
+  expect([](Program &p) { p.buffers[5] = Buffer::weight(1); }, "does not exist");
+  expect([](Program &p) { p.scratch = Number::constant(-1); }, "scratch");
+}
+
+//===----------------------------------------------------------------------===//
+// Whole files
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+std::string loadProblem(const std::string &path) {
+  ds_model *model = nullptr;
+  ds_error error = {};
+  if (ds_model_load(path.c_str(), &model, &error))
+    return error.message;
+  ds_model_release(model);
+  return "";
+}
+
+} // namespace
+
+TEST(Damage, TruncatedFilesAreRefused) {
+  TestFolder folder;
+  const std::string good = readFile(linkTiny(folder.file("m.so"), EmitKind::SharedLibrary)), path = folder.file("bad.so");
+  for (size_t size = 0; size < good.size(); size += size < 200 || size > good.size() - 200 ? 1 : 37) {
+    writeFile(path, std::string_view(good).substr(0, size));
+    EXPECT_NE(loadProblem(path).find(path), std::string::npos);
+  }
+}
+
+TEST(Damage, SectionTablesThatLieAreRefused) {
+  TestFolder folder;
+  const std::string path = linkTiny(folder.file("m.so"), EmitKind::SharedLibrary), good = readFile(path);
+  Elf64_Ehdr header;
+  memcpy(&header, good.data(), sizeof header);
+  const int descriptor = open(path.c_str(), O_RDWR);
+  auto sections = [&] {
+    ds::runtime::ElfSections found;
+    ds_error error = {};
+    const ds_status status = findSections(descriptor, path.c_str(), found, &error);
+    for (const ds::runtime::FileRange *range : {&found.Metadata, &found.Weights})
+      EXPECT_TRUE(range->Offset <= good.size() && range->Size <= good.size() - range->Offset);
+    return status;
+  };
+  ASSERT_EQ(sections(), DS_OK);
+  std::vector<size_t> places;
+  for (size_t i = 0; i < sizeof header; ++i)
+    places.push_back(i);
+  for (size_t i = header.e_shoff; i < good.size(); ++i)
+    places.push_back(i);
+  for (size_t place : places)
+    for (int change : {1, 2, 0x80, 0xFF}) {
+      const char byte = char(good[place] ^ change);
+      ASSERT_EQ(pwrite(descriptor, &byte, 1, off_t(place)), 1);
+      sections();
+      ASSERT_EQ(pwrite(descriptor, &good[place], 1, off_t(place)), 1);
+    }
+  EXPECT_EQ(sections(), DS_OK);
+  close(descriptor);
+}
+
+TEST(Damage, DamagedWeightsAreFoundOnDemand) {
+  TestFolder folder;
+  const std::string path = linkTiny(folder.file("m.so"), EmitKind::SharedLibrary);
+  std::string bytes = readFile(path);
+  const size_t at = bytes.find(std::string(reinterpret_cast<const char *>(tinyWeights), sizeof tinyWeights));
+  bytes[at + 2] ^= 1;
+  writeFile(path, bytes);
+  ds_model *model = nullptr;
+  ds_error error = {};
+  ASSERT_EQ(ds_model_load(path.c_str(), &model, &error), DS_OK) << error.message;
+  EXPECT_EQ(ds_model_verify(model, &error), DS_BAD_ARTIFACT);
+  EXPECT_NE(std::string(error.message).find("weights are damaged"), std::string::npos);
+  ds_model_release(model);
+}
+
+TEST(Damage, NoModelAtAll) {
+  TestFolder folder;
+  writeFile(folder.file("text"), "hello");
+  EXPECT_NE(loadProblem(folder.file("text")).find("not a compiled model"), std::string::npos);
+  EXPECT_NE(loadProblem(folder.file("nothing")).find("No such file"), std::string::npos);
+  EXPECT_NE(loadProblem(folder.file("")).find("not a regular file"), std::string::npos);
+  EXPECT_NE(loadProblem("/dev/zero").find("not a regular file"), std::string::npos);
+  EXPECT_NE(loadProblem("/proc/self/exe").find("no section .ds.meta"), std::string::npos);
+}
+
+TEST(Damage, OtherMachinesAreRefusedPolitely) {
+  TestFolder folder;
+  Program program = tinyProgram();
+  program.features = {"avx9000", program.features.empty() ? "neon" : "sse2", "amx9"};
+  program.cpu = "futurelake";
+  std::string problem = loadProblem(linkTiny(folder.file("a.so"), EmitKind::SharedLibrary, program));
+  EXPECT_NE(problem.find("'futurelake' and needs features that this one lacks (avx9000, amx9)"), std::string::npos) << problem;
+  program = tinyProgram();
+  program.triple = "sparc-sun-solaris";
+  problem = loadProblem(linkTiny(folder.file("b.so"), EmitKind::SharedLibrary, program));
+  EXPECT_NE(problem.find("compiled for 'sparc-sun-solaris'"), std::string::npos) << problem;
+}

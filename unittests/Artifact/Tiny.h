@@ -1,0 +1,56 @@
+//===- Tiny.h - The description of TinyProgram.c ----------------*- C++ -*-===//
+// Assumes: kept in step with TinyProgram.c.
+// Guarantees: one symbol, two computed sizes, a weight, a temporary, a constraint: something of everything.
+// Declines: being useful.
+//===----------------------------------------------------------------------===//
+#ifndef DS_UNITTESTS_ARTIFACT_TINY_H
+#define DS_UNITTESTS_ARTIFACT_TINY_H
+
+#include "ds/Artifact/Link.h"
+#include "unittests/Runtime/TestFiles.h"
+#include <gtest/gtest.h>
+
+namespace ds::test {
+
+inline const float tinyWeights[4] = {1, 10, 100, 1000};
+
+inline artifact::Program tinyProgram() {
+  using namespace artifact;
+  Program p;
+#if defined(__aarch64__)
+  p.triple = "aarch64-unknown-linux-gnu";
+#else
+  p.triple = "x86_64-unknown-linux-gnu";
+  p.features = checkedFeatures("+sse2,+fxsr,-avx512f,+fast-lzcnt");
+#endif
+  p.cpu = "generic";
+  p.compiler = "hand";
+  p.valueCount = 3;
+  p.scratch = Number::constant(4);
+  p.symbols = {{"N", "N", 0, 0}};
+  const Number n = Number::ofSymbol(0);
+  p.inputs = {{"a", DS_FLOAT32, {{n, "N"}, {Number::constant(4), "4"}}}, {"b", DS_FLOAT32, {{n, "N"}}}, {"pick", DS_INT64, {}}};
+  p.outputs = {{"sum", DS_FLOAT32, {{n, "N"}}}, {"row", DS_FLOAT32, {{Number::ofValue(1), "2*N+1"}}}};
+  p.constraints = {"the batch N must be at most 1000"};
+  p.weights = {{sizeof tinyWeights, tinyWeights, nullptr}};
+  p.buffers = {Buffer::input(0),  Buffer::input(1),  Buffer::input(2),
+               Buffer::output(0), Buffer::output(1), Buffer::weight(0),
+               Buffer::temporary(Number::ofValue(0), 0, 1)};
+  p.kernels = {{"multiply_weights", "mul"}, {"sum_rows", "sum"}, {"fill_row", "row"}};
+  p.launches = {{0, "node 'mul' (Mul)", Number::ofValue(2), Number::ofValue(0)},
+                {1, "node 'sum' (ReduceSum)", Number::ofValue(2), Number::none()},
+                {2, "node 'row' (Gather)", Number::none(), Number::ofValue(1)}};
+  p.properties = {{"author", "nobody"}, {"alphabet", "a\nb\nc"}};
+  return p;
+}
+
+/// Links the tiny program; returns the path.
+inline std::string linkTiny(const std::string &path, artifact::EmitKind kind, const artifact::Program &program = tinyProgram()) {
+  const std::string error = artifact::linkArtifact({{DS_TINY_OBJECT, {}}}, program, kind, path);
+  EXPECT_EQ(error, "");
+  return path;
+}
+
+} // namespace ds::test
+
+#endif

@@ -1,0 +1,68 @@
+/*===- TinyProgram.c - A program as the compiler would emit it --------------===*
+ * Assumes: the description of Tiny.h.
+ * Guarantees: sum[n] = b[n] + the sum over j of a[n][j] * w[j], and row[k] = k * w[pick] for k < 2 * N + 1.
+ * Declines: N above 1000, and a `pick` outside 0..3.
+ *===----------------------------------------------------------------------===*/
+#include "ds_kernel.h"
+
+enum { InA, InB, InPick, OutSum, OutRow, WeightW, TempProducts };
+
+static int32_t multiply_weights(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
+  const float *A = State->bindings[0], *W = State->bindings[1];
+  float *Products = State->bindings[2];
+  for (int64_t N = Begin; N < End; ++N)
+    for (int J = 0; J < 4; ++J)
+      Products[4 * N + J] = A[4 * N + J] * W[J];
+  return DS_KERNEL_OK;
+}
+
+static int32_t sum_rows(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
+  const float *Products = State->bindings[0], *B = State->bindings[1];
+  float *Sum = State->bindings[2], *Scratch = Worker->scratch;
+  for (int64_t N = Begin; N < End; ++N) {
+    Scratch[0] = B[N];
+    for (int J = 0; J < 4; ++J)
+      Scratch[0] += Products[4 * N + J];
+    Sum[N] = Scratch[0];
+  }
+  return DS_KERNEL_OK;
+}
+
+static int32_t fill_row(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
+  const float *W = State->bindings[0];
+  const int64_t Pick = *(const int64_t *)State->bindings[1];
+  float *Row = State->bindings[2];
+  if (Pick < 0 || Pick >= 4)
+    return DS_KERNEL_INDEX_OUT_OF_RANGE;
+  for (int64_t K = Begin; K < End; ++K)
+    Row[K] = (float)K * W[Pick];
+  return DS_KERNEL_OK;
+}
+
+/* Values: 0: N * 4 * 4 bytes, 1: 2 * N + 1, 2: N * 4 operations. */
+static int32_t sizes(const int64_t *Symbols, int64_t *Values) {
+  Values[0] = Symbols[0] * 16;
+  Values[1] = 2 * Symbols[0] + 1;
+  Values[2] = Symbols[0] * 4;
+  return Symbols[0] > 1000 ? 1 : 0;
+}
+
+static int32_t run(ds_program_host *Host) {
+  void *const *B = Host->buffers;
+  const int64_t N = Host->values[2] / 4;
+  void *First[] = {B[InA], B[WeightW], B[TempProducts]};
+  void *Second[] = {B[TempProducts], B[InB], B[OutSum]};
+  void *Third[] = {B[WeightW], B[InPick], B[OutRow]};
+  ds_kernel_state State = {First, 0};
+  int32_t Code = Host->launch(Host, 0, multiply_weights, &State, N, 1);
+  if (Code)
+    return Code;
+  State.bindings = Second;
+  Code = Host->launch(Host, 1, sum_rows, &State, N, 1);
+  if (Code)
+    return Code;
+  State.bindings = Third;
+  return Host->launch(Host, 2, fill_row, &State, Host->values[1], 1);
+}
+
+__attribute__((visibility("default"))) const ds_program_code ds_program = {DS_KERNEL_ABI_VERSION, 3, sizes, run};

@@ -1,0 +1,122 @@
+//===- NpyTest.cpp -----------------------------------------------------------===//
+#include "Npy.h"
+#include "TestFiles.h"
+#include <cstring>
+#include <gtest/gtest.h>
+#include <vector>
+
+using namespace ds::runtime;
+using namespace ds::test;
+
+namespace {
+
+std::string npy(const std::string &header, const std::string &data, char version = 1) {
+  std::string bytes = "\x93NUMPY";
+  bytes += version;
+  bytes += '\0';
+  bytes += char(header.size() & 255);
+  bytes += char(header.size() >> 8);
+  if (version > 1)
+    bytes += std::string(2, '\0');
+  return bytes + header + data;
+}
+
+/// The message, or "" where it can be read.
+std::string problem(const std::string &bytes, NpyArray &array) {
+  ds_error error = {};
+  void *buffer = allocateFileBuffer(bytes.size());
+  memcpy(buffer, bytes.data(), bytes.size());
+  return parseNpy(buffer, bytes.size(), "f.npy", array, &error) ? error.message : "";
+}
+
+std::string problem(const std::string &bytes) {
+  NpyArray array;
+  return problem(bytes, array);
+}
+
+const std::string eight(8, 'x');
+
+} // namespace
+
+TEST(Npy, ReadsAllVersions) {
+  for (char version : {1, 2, 3}) {
+    NpyArray array;
+    ASSERT_EQ(problem(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }\n", eight, version), array), "");
+    EXPECT_EQ(array.Dtype, DS_FLOAT32);
+    ASSERT_EQ(array.Shape.size(), 2u);
+    EXPECT_EQ(array.Shape[0], 2);
+    EXPECT_EQ(std::string(array.Data, array.Bytes), eight);
+  }
+}
+
+TEST(Npy, ReadsWhatOthersWrite) {
+  EXPECT_EQ(problem(npy("{\"shape\":(8,),\"descr\":\"|b1\",\"fortran_order\":False}", eight)), "");
+  EXPECT_EQ(problem(npy("{'descr': '<i8', 'fortran_order': False, 'shape': ()}", eight)), "");
+  EXPECT_EQ(problem(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 999999999999)}", "")), "");
+  EXPECT_EQ(problem(npy("{'descr': '|V2', 'fortran_order': False, 'shape': (4L,)}", eight)), "");
+  EXPECT_EQ(problem(npy("{'descr': '>u1', 'fortran_order': False, 'shape': (8,)}", eight)), "");
+  EXPECT_EQ(problem(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2)}", eight)), "");
+}
+
+TEST(Npy, SaysWhatIsWrong) {
+  auto expect = [](const std::string &bytes, const char *part) {
+    const std::string message = problem(bytes);
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos);
+  };
+  expect("", "not a .npy file");
+  expect("PK\3\4 something else", "not a .npy file");
+  expect(npy("{}", "", 9), "version 9.0");
+  expect(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}", eight + eight), "Fortran-ordered");
+  expect(npy("{'descr': '>f4', 'fortran_order': False, 'shape': (2,)}", eight), "big-endian");
+  expect(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", eight), "type '<c8'");
+  expect(npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", eight), "type '|O'");
+  expect(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", eight), "structured");
+  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", eight), "truncated");
+  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", eight), "more data");
+  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", eight), "'shape'");
+  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", eight), "'shape'");
+  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", eight), "cannot have the shape");
+  expect(npy("{'descr': '<f4', 'fortran_order': False}", eight), "lacks");
+  expect(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", eight), "'descr'");
+  expect(npy("{'descr': '<f4", eight).substr(0, 20), "header");
+}
+
+TEST(Npy, NoDamageCrashes) {
+  const std::string good = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }\n", eight);
+  for (size_t i = 0; i < good.size(); ++i) {
+    problem(good.substr(0, i));
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bad = good;
+      bad[i] = char(bad[i] ^ 1 << bit);
+      problem(bad);
+    }
+  }
+}
+
+TEST(Npy, WritesWhatItReads) {
+  TestFolder folder;
+  for (int32_t dtype = DS_BOOL; dtype <= DS_FLOAT64; ++dtype)
+    for (int32_t rank : {0, 1, 3}) {
+      const int64_t shape[] = {2, 3, 1};
+      std::string data(6 * ds_dtype_size(dtype), '\1');
+      ds_tensor tensor = {data.data(), dtype, rank, shape, nullptr};
+      ds_error error = {};
+      const std::string path = folder.file("x.npy");
+      ASSERT_EQ(writeNpy(path.c_str(), tensor, &error), DS_OK) << error.message;
+      NpyArray array;
+      ASSERT_EQ(readNpy(path.c_str(), array, &error), DS_OK) << error.message;
+      EXPECT_EQ(array.Dtype, dtype);
+      EXPECT_EQ(array.Shape.size(), size_t(rank));
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(array.Data) % 64, 0u);
+      EXPECT_EQ(array.Bytes, ds_dtype_size(dtype) * (rank == 0 ? 1 : rank == 1 ? 2 : 6));
+    }
+}
+
+TEST(Npy, LeavesNothingWhereItCannotWrite) {
+  ds_error error = {};
+  float value = 1;
+  ds_tensor tensor = {&value, DS_FLOAT32, 0, nullptr, nullptr};
+  EXPECT_EQ(writeNpy("/nonexistent/x.npy", tensor, &error), DS_IO_ERROR);
+  EXPECT_NE(std::string(error.message).find("/nonexistent/x.npy"), std::string::npos);
+}
