@@ -4,39 +4,24 @@
 // Declines: expressions past kMaxText characters or kMaxTerms terms; they become "overflow", which has no value.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/SymExpr.h"
+#include "dialects/ds/SymExprDetail.h"
 #include <algorithm>
 #include <cassert>
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <numeric>
 
 namespace ds {
 
-using Atom = SymExpr::Atom;
-using AtomKind = SymExpr::AtomKind;
-using Monomial = SymExpr::Monomial;
-using Term = SymExpr::Term;
-
 static constexpr size_t kMaxText = 16384;
 static constexpr size_t kMaxTerms = 256;
-static constexpr unsigned kMaxParseDepth = 64;
 
 struct SymExpr::Node {
   std::vector<Term> terms;
   bool overflow = false;
   std::string text;
 };
-
-static int64_t floorDivInt(int64_t a, int64_t b) {
-  int64_t q = a / b;
-  return q - (a % b != 0 && (a < 0) != (b < 0));
-}
-static int64_t floorModInt(int64_t a, int64_t b) {
-  int64_t r = a % b;
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-/// True if a / b and a % b have no defined value.
-static bool badDivision(int64_t a, int64_t b) { return b == 0 || (a == INT64_MIN && b == -1); }
 
 static int compareMonomials(const Monomial &a, const Monomial &b) {
   if (a.size() != b.size())
@@ -99,7 +84,7 @@ static std::string symbolText(const std::string &name) {
   return text + "'";
 }
 
-static const char *functionName(AtomKind kind) {
+const char *functionName(AtomKind kind) {
   switch (kind) {
   case AtomKind::Symbol: break;
   case AtomKind::FloorDiv: return "floordiv";
@@ -277,7 +262,7 @@ std::set<std::string> SymExpr::symbols() const {
   return result;
 }
 
-static SymExpr applyFunction(AtomKind kind, const SymExpr &a, const SymExpr &b) {
+SymExpr applyFunction(AtomKind kind, const SymExpr &a, const SymExpr &b) {
   switch (kind) {
   case AtomKind::Symbol: break;
   case AtomKind::FloorDiv: return SymExpr::floorDiv(a, b);
@@ -356,160 +341,6 @@ std::optional<int64_t> SymExpr::evaluate(const std::map<std::string, int64_t> &v
   }
   return sum;
 }
-
-//===----------------------------------------------------------------------===//
-// Bounds
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// A missing end is infinite.
-struct Interval {
-  std::optional<int64_t> lo, hi;
-};
-} // namespace
-
-static std::optional<int64_t> minKnown(std::optional<int64_t> a, std::optional<int64_t> b) {
-  if (a && b)
-    return std::min(*a, *b);
-  return a ? a : b;
-}
-static std::optional<int64_t> maxKnown(std::optional<int64_t> a, std::optional<int64_t> b) {
-  if (a && b)
-    return std::max(*a, *b);
-  return a ? a : b;
-}
-static std::optional<int64_t> both(std::optional<int64_t> a, std::optional<int64_t> b, bool larger) {
-  if (!a || !b)
-    return std::nullopt;
-  return larger ? std::max(*a, *b) : std::min(*a, *b);
-}
-static std::optional<int64_t> addKnown(std::optional<int64_t> a, std::optional<int64_t> b) {
-  int64_t sum;
-  if (!a || !b || __builtin_add_overflow(*a, *b, &sum))
-    return std::nullopt;
-  return sum;
-}
-static std::optional<int64_t> mulKnown(std::optional<int64_t> a, std::optional<int64_t> b) {
-  int64_t result;
-  if ((a && *a == 0) || (b && *b == 0))
-    return 0;
-  if (!a || !b || __builtin_mul_overflow(*a, *b, &result))
-    return std::nullopt;
-  return result;
-}
-
-/// Only products of non-negative factors get bounds; others are unbounded.
-static Interval multiplyIntervals(Interval a, Interval b) {
-  if (!a.lo || !b.lo || *a.lo < 0 || *b.lo < 0)
-    return {};
-  std::optional<int64_t> lo = mulKnown(a.lo, b.lo);
-  return {lo ? lo : 0, mulKnown(a.hi, b.hi)};
-}
-
-static Interval boundsOf(const SymExpr &expr);
-
-static Interval boundsOf(const Atom &atom) {
-  if (atom.kind == AtomKind::Symbol)
-    return {0, std::nullopt};
-  Interval a = boundsOf(atom.a), b = boundsOf(atom.b);
-  switch (atom.kind) {
-  case AtomKind::Symbol: break;
-  case AtomKind::FloorDiv:
-  case AtomKind::CeilDiv: {
-    if (std::optional<int64_t> c = atom.b.tryConst(); c && *c > 0) {
-      int64_t bump = atom.kind == AtomKind::CeilDiv ? *c - 1 : 0;
-      a = {addKnown(a.lo, bump), addKnown(a.hi, bump)};
-      return {a.lo ? std::optional(floorDivInt(*a.lo, *c)) : std::nullopt,
-              a.hi ? std::optional(floorDivInt(*a.hi, *c)) : std::nullopt};
-    }
-    if (a.lo && *a.lo >= 0 && b.lo && *b.lo >= 0) // The divisor is not 0, hence at least 1.
-      return {0, a.hi};
-    return {};
-  }
-  case AtomKind::Mod:
-    if (b.lo && *b.lo >= 0) {
-      std::optional<int64_t> hi = addKnown(b.hi, -1);
-      return {0, a.lo && *a.lo >= 0 ? minKnown(hi, a.hi) : hi};
-    }
-    return {};
-  case AtomKind::Min: return {both(a.lo, b.lo, false), minKnown(a.hi, b.hi)};
-  case AtomKind::Max: return {maxKnown(a.lo, b.lo), both(a.hi, b.hi, true)};
-  case AtomKind::Bcast: return {both(a.lo, b.lo, false), both(a.hi, b.hi, true)};
-  }
-  return {};
-}
-
-static Interval boundsOf(const SymExpr &expr) {
-  if (expr.isOverflow())
-    return {};
-  Interval sum{0, 0};
-  for (const Term &term : expr.terms()) {
-    Interval value{1, 1};
-    for (const auto &atom : term.monomial)
-      value = value.lo && *value.lo == 1 && value.hi && *value.hi == 1 ? boundsOf(*atom)
-                                                                      : multiplyIntervals(value, boundsOf(*atom));
-    Interval scaled{value.lo ? mulKnown(value.lo, term.coefficient) : std::nullopt,
-                    value.hi ? mulKnown(value.hi, term.coefficient) : std::nullopt};
-    if (term.coefficient < 0)
-      std::swap(scaled.lo, scaled.hi);
-    sum = {addKnown(sum.lo, scaled.lo), addKnown(sum.hi, scaled.hi)};
-  }
-  return sum;
-}
-
-std::optional<int64_t> SymExpr::lowerBound() const { return boundsOf(*this).lo; }
-std::optional<int64_t> SymExpr::upperBound() const { return boundsOf(*this).hi; }
-
-/// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it.
-static bool proveNonNegative(const SymExpr &e, unsigned depth) {
-  if (std::optional<int64_t> lo = e.lowerBound(); lo && *lo >= 0)
-    return true;
-  if (depth == 0 || e.isOverflow())
-    return false;
-  for (const Term &term : e.terms()) {
-    if (term.monomial.size() != 1 || term.monomial[0]->kind == AtomKind::Symbol)
-      continue;
-    const Atom &atom = *term.monomial[0];
-    SymExpr c(term.coefficient);
-    SymExpr self = applyFunction(atom.kind, atom.a, atom.b);
-    SymExpr rest = e - c * self;
-    bool positive = term.coefficient > 0;
-    auto withA = [&] { return proveNonNegative(rest + c * atom.a, depth - 1); };
-    auto withB = [&] { return proveNonNegative(rest + c * atom.b, depth - 1); };
-    switch (atom.kind) {
-    case AtomKind::Symbol: break;
-    case AtomKind::Max:
-      if (positive ? withA() || withB() : withA() && withB())
-        return true;
-      break;
-    case AtomKind::Min:
-      if (positive ? withA() && withB() : withA() || withB())
-        return true;
-      break;
-    case AtomKind::Bcast:
-      if (withA() && withB())
-        return true;
-      break;
-    case AtomKind::FloorDiv:
-      if (std::optional<int64_t> d = atom.b.tryConst(); d && *d > 0) {
-        SymExpr numerator = positive ? atom.a - SymExpr(*d - 1) : atom.a;
-        if (proveNonNegative(rest * SymExpr(*d) + c * numerator, depth - 1))
-          return true;
-      }
-      break;
-    case AtomKind::Mod:
-      if (!positive && proveNonNegative(atom.a, depth - 1) && withA())
-        return true;
-      break;
-    case AtomKind::CeilDiv: break;
-    }
-  }
-  return false;
-}
-
-bool SymExpr::isNonNegative() const { return proveNonNegative(*this, 4); }
-bool SymExpr::isPositive() const { return proveNonNegative(*this - SymExpr(1), 4); }
-bool SymExpr::provablyLessEqual(const SymExpr &a, const SymExpr &b) { return proveNonNegative(b - a, 4); }
 
 //===----------------------------------------------------------------------===//
 // Division
@@ -766,155 +597,25 @@ SymExpr SymExpr::bcast(const SymExpr &a, const SymExpr &b) {
     std::optional<int64_t> lo = operand.lowerBound(), hi = operand.upperBound();
     if ((lo && *lo > 1) || (hi && *hi < 1))
       return operand;
-    if (!operand.isConst(1))
+    if (operand.isConst(1))
+      continue;
+    // min(c, x) beside x, with c > 1: if they differ one is 1, and then so is the other. It is x.
+    std::vector<SymExpr> parts;
+    flatten(AtomKind::Min, operand, parts);
+    bool redundant = parts.size() > 1 && std::count_if(parts.begin(), parts.end(), [](const SymExpr &part) {
+                                           std::optional<int64_t> low = part.lowerBound();
+                                           return low && *low > 1;
+                                         }) + 1 == std::ptrdiff_t(parts.size());
+    if (redundant)
+      redundant = std::any_of(parts.begin(), parts.end(), [&](const SymExpr &part) {
+        std::optional<int64_t> low = part.lowerBound();
+        return !(low && *low > 1) && std::find(operands.begin(), operands.end(), part) != operands.end();
+      });
+    if (!redundant)
       kept.push_back(operand);
   }
   return kept.empty() ? SymExpr(1) : chain(AtomKind::Bcast, std::move(kept));
 }
-
-//===----------------------------------------------------------------------===//
-// Parsing
-//===----------------------------------------------------------------------===//
-
-namespace {
-class Parser {
-public:
-  explicit Parser(std::string_view text) : text(text) {}
-
-  std::optional<SymExpr> parseAll() {
-    std::optional<SymExpr> result = parseSum(0);
-    skipSpace();
-    if (!result || pos != text.size() || result->isOverflow())
-      return std::nullopt;
-    return result;
-  }
-
-private:
-  void skipSpace() {
-    while (pos < text.size() && text[pos] == ' ')
-      ++pos;
-  }
-  bool consume(char c) {
-    skipSpace();
-    if (pos == text.size() || text[pos] != c)
-      return false;
-    ++pos;
-    return true;
-  }
-
-  std::optional<SymExpr> parseSum(unsigned depth) {
-    if (depth > kMaxParseDepth)
-      return std::nullopt;
-    bool negative = consume('-');
-    SymExpr sum;
-    do {
-      std::optional<SymExpr> term = parseTerm(depth, negative);
-      if (!term)
-        return std::nullopt;
-      sum += *term;
-      negative = false;
-    } while (consume('+') || (negative = consume('-')));
-    return sum;
-  }
-
-  std::optional<SymExpr> parseTerm(unsigned depth, bool negative) {
-    SymExpr result(1);
-    bool first = true;
-    do {
-      // The sign belongs to the first factor, so that the least int64 is read.
-      std::optional<SymExpr> factor = parseFactor(depth, first && negative);
-      if (!factor)
-        return std::nullopt;
-      result *= *factor;
-      first = false;
-    } while (consume('*'));
-    return result;
-  }
-
-  std::optional<SymExpr> parseFactor(unsigned depth, bool negative) {
-    if (consume('-')) {
-      if (depth > kMaxParseDepth)
-        return std::nullopt;
-      return parseFactor(depth + 1, !negative);
-    }
-    std::optional<SymExpr> result = parseUnsigned(depth, negative);
-    if (result && negative && !wasInteger)
-      result = -*result;
-    return result;
-  }
-
-  /// Applies `negative` itself to an integer only (and says so in wasInteger).
-  std::optional<SymExpr> parseUnsigned(unsigned depth, bool negative) {
-    wasInteger = false;
-    if (consume('(')) {
-      std::optional<SymExpr> inner = parseSum(depth + 1);
-      if (!inner || !consume(')'))
-        return std::nullopt;
-      wasInteger = false;
-      return inner;
-    }
-    if (consume('\''))
-      return parseQuoted();
-    if (pos == text.size())
-      return std::nullopt;
-    if (std::isdigit((unsigned char)text[pos]))
-      return parseInteger(negative);
-    if (!std::isalpha((unsigned char)text[pos]) && text[pos] != '_')
-      return std::nullopt;
-    size_t begin = pos;
-    while (pos < text.size() && (std::isalnum((unsigned char)text[pos]) || text[pos] == '_' || text[pos] == '.'))
-      ++pos;
-    std::string_view name = text.substr(begin, pos - begin);
-    if (!consume('('))
-      return SymExpr::symbol(name);
-    for (AtomKind kind : {AtomKind::FloorDiv, AtomKind::CeilDiv, AtomKind::Mod, AtomKind::Min, AtomKind::Max,
-                          AtomKind::Bcast}) {
-      if (name != functionName(kind))
-        continue;
-      std::optional<SymExpr> a = parseSum(depth + 1);
-      if (!a || !consume(','))
-        return std::nullopt;
-      std::optional<SymExpr> b = parseSum(depth + 1);
-      if (!b || !consume(')'))
-        return std::nullopt;
-      wasInteger = false;
-      return applyFunction(kind, *a, *b);
-    }
-    return std::nullopt;
-  }
-
-  std::optional<SymExpr> parseQuoted() {
-    std::string name;
-    while (pos < text.size() && text[pos] != '\'') {
-      if (text[pos] == '\\' && ++pos == text.size())
-        return std::nullopt;
-      name += text[pos++];
-    }
-    if (pos == text.size())
-      return std::nullopt;
-    ++pos;
-    return SymExpr::symbol(name);
-  }
-
-  std::optional<SymExpr> parseInteger(bool negative) {
-    int64_t value = 0;
-    for (; pos < text.size() && std::isdigit((unsigned char)text[pos]); ++pos) {
-      int64_t digit = text[pos] - '0';
-      if (__builtin_mul_overflow(value, int64_t(10), &value) ||
-          __builtin_add_overflow(value, negative ? -digit : digit, &value))
-        return std::nullopt;
-    }
-    wasInteger = true;
-    return SymExpr(value);
-  }
-
-  std::string_view text;
-  size_t pos = 0;
-  bool wasInteger = false;
-};
-} // namespace
-
-std::optional<SymExpr> SymExpr::parse(std::string_view text) { return Parser(text).parseAll(); }
 
 //===----------------------------------------------------------------------===//
 // SymFraction
