@@ -15,6 +15,8 @@ namespace {
 
 /// 1.5 * 2^23: adding it rounds to an integer, which the low bits of the sum then hold.
 constexpr float kMagic = 12582912.0f;
+/// The bias of f32's exponent.
+constexpr int32_t kBias = 127;
 constexpr float kLog2E = 1.44269502f, kLog2ELow = 1.92596303e-8f;
 
 /// Arithmetic on values of the type of one f32 scalar or vector.
@@ -83,12 +85,12 @@ public:
   Value scaleFully(Value p, Value shifted) {
     Value k = subInt(bits(shifted), integer(llvm::bit_cast<int32_t>(kMagic)));
     Value half = shiftRight(k, 1);
-    auto power = [&](Value exponent) { return fromBits(shiftLeft(addInt(exponent, integer(127)), 23)); };
+    auto power = [&](Value exponent) { return fromBits(shiftLeft(addInt(exponent, integer(kBias)), 23)); };
     return mul(mul(p, power(half)), power(subInt(k, half)));
   }
 
-  /// The same where p * 2^k is normal: k is added to the exponent.
-  Value scaleNormal(Value p, Value shifted) { return fromBits(addInt(bits(p), shiftLeft(bits(shifted), 23))); }
+  /// 2^k for -127 <= k <= 128 (giving 0 and inf at the ends) and k + 127 in the low bits of `shifted`.
+  Value power(Value shifted) { return fromBits(shiftLeft(bits(shifted), 23)); }
 
   OpBuilder &b;
   Location loc;
@@ -107,10 +109,9 @@ private:
 Value sinReduced(F32 &f, Value x, int32_t quadrant) {
   Value shifted;
   Value k = f.roundToInteger(x, 0.636619747f, shifted);
-  Value minusK = f.neg(k);
-  Value r = f.fma(minusK, 1.57079637f, x);
-  r = f.fma(minusK, -4.37113883e-8f, r);
-  r = f.fma(minusK, -1.71512451e-15f, r);
+  Value r = f.fma(k, -1.57079625f, x);
+  r = f.fma(k, -7.54978942e-08f, r);
+  r = f.fma(k, -5.39030253e-15f, r);
   Value z = f.mul(r, r);
   Value sine = f.fma(f.polynomial(z, {-0.166666552f, 0.00833215564f, -0.00019514632f}), f.mul(z, r), r);
   Value inner = f.fma(f.polynomial(z, {0.0416666456f, -0.00138873095f, 2.44324128e-05f}), z, -0.5f);
@@ -124,17 +125,21 @@ Value sinReduced(F32 &f, Value x, int32_t quadrant) {
 
 Value buildSinCos(OpBuilder &b, Location loc, Value x, int32_t quadrant) {
   F32 f(b, loc, x);
+  Value reduced = sinReduced(f, x, quadrant);
+  if (quadrant == 0) // -0 stays
+    reduced = f.select(f.equal(x, 0.0f), x, reduced);
   // "Not at most" is true for NaN, which libm handles as well as infinities.
   Value large = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UGT, f.abs(x), f.constant(65536.0f));
+  Value any = large;
   if (isa<VectorType>(x.getType()))
-    large = vector::ReductionOp::create(b, loc, vector::CombiningKind::OR, large);
-  auto branch = scf::IfOp::create(b, loc, TypeRange{x.getType()}, large, /*withElseRegion=*/true);
+    any = vector::ReductionOp::create(b, loc, vector::CombiningKind::OR, large);
+  auto branch = scf::IfOp::create(b, loc, TypeRange{x.getType()}, any, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.thenBlock());
   Value exact = quadrant == 0 ? Value(math::SinOp::create(b, loc, x)) : Value(math::CosOp::create(b, loc, x));
-  scf::YieldOp::create(b, loc, exact);
+  scf::YieldOp::create(b, loc, f.select(large, exact, reduced));
   b.setInsertionPointToStart(branch.elseBlock());
-  scf::YieldOp::create(b, loc, sinReduced(f, x, quadrant));
+  scf::YieldOp::create(b, loc, reduced);
   return branch.getResult(0);
 }
 
@@ -160,16 +165,16 @@ Value buildExp2(OpBuilder &b, Location loc, Value x) {
 Value buildExpNonPositive(OpBuilder &b, Location loc, Value x) {
   F32 f(b, loc, x);
   Value shifted;
-  Value k = f.roundToInteger(x, kLog2E, shifted);
-  Value result = f.scaleNormal(f.exp2Reduced(f.expRemainder(x, k)), shifted);
+  Value k = f.roundToInteger(x, kLog2E, shifted, kBias);
+  Value result = f.mul(f.exp2Reduced(f.expRemainder(x, k)), f.power(shifted));
   return f.select(f.less(x, -87.33f), f.constant(0.0f), result);
 }
 
 Value buildExp2NonPositive(OpBuilder &b, Location loc, Value x) {
   F32 f(b, loc, x);
   Value shifted;
-  Value k = f.roundToInteger(x, 1.0f, shifted);
-  Value result = f.scaleNormal(f.exp2Reduced(f.sub(x, k)), shifted);
+  Value k = f.roundToInteger(x, 1.0f, shifted, kBias);
+  Value result = f.mul(f.exp2Reduced(f.sub(x, k)), f.power(shifted));
   return f.select(f.less(x, -126.0f), f.constant(0.0f), result);
 }
 
@@ -205,13 +210,13 @@ Value buildTanh(OpBuilder &b, Location loc, Value x) {
   // exact (k = 0) and never cancels. From 9.02 on the quotient rounds to 1.
   Value magnitude = f.atMost(f.abs(x), 9.02f);
   Value shifted;
-  Value k = f.roundToInteger(magnitude, 2.88539004f, shifted, /*bias=*/127);
+  Value k = f.roundToInteger(magnitude, 2.88539004f, shifted, kBias);
   Value minusK = f.neg(k);
   Value r = f.fma(minusK, 0.693145752f, f.add(magnitude, magnitude));
   r = f.fma(minusK, 1.42860677e-6f, r);
   Value p = f.polynomial(r, {0.49999997f, 0.16666542f, 0.0416672044f, 0.00836669188f, 0.00138824875f}); // 1.4e-8
   p = f.fma(f.mul(r, r), p, r);
-  Value power = f.fromBits(f.shiftLeft(f.bits(shifted), 23));
+  Value power = f.power(shifted);
   Value e = f.fma(power, p, f.sub(power, f.constant(1.0f)));
   return f.copySign(f.div(e, f.add(e, f.constant(2.0f))), x);
 }
@@ -221,8 +226,8 @@ static Value logistic(F32 &f, Value p, Value x) {
   // 2^k is 0 at the lower clamp and inf at the upper one, where the results round to p and 0.
   Value y = f.atLeast(f.atMost(f.neg(x), 88.8f), -88.0f);
   Value shifted;
-  Value k = f.roundToInteger(y, kLog2E, shifted, /*bias=*/127);
-  Value power = f.fromBits(f.shiftLeft(f.bits(shifted), 23));
+  Value k = f.roundToInteger(y, kLog2E, shifted, kBias);
+  Value power = f.power(shifted);
   Value one = f.constant(1.0f);
   return f.div(p ? p : one, f.fma(f.exp2Reduced(f.expRemainder(y, k)), power, one));
 }
@@ -244,8 +249,8 @@ Value buildErf(OpBuilder &b, Location loc, Value x) {
       f.polynomial(t, {0.128511906f, 0.635726571f, 0.105250999f, -0.0228830408f, 0.00321280328f, -0.00021372459f});
   exponent = f.neg(f.fma(exponent, t, t)); // above -19: no clamping
   Value shifted;
-  Value k = f.roundToInteger(exponent, kLog2E, shifted);
-  Value outer = f.scaleNormal(f.exp2Reduced(f.expRemainder(exponent, k)), shifted);
+  Value k = f.roundToInteger(exponent, kLog2E, shifted, kBias);
+  Value outer = f.mul(f.exp2Reduced(f.expRemainder(exponent, k)), f.power(shifted));
   outer = f.sub(f.constant(1.0f), outer);
   return f.copySign(f.select(f.less(t, 0.927734375f), inner, outer), x);
 }

@@ -1,6 +1,6 @@
 //===- MathFunctions.h - Elementary functions of f32 ----------------------===//
 // Assumes: the target has fused multiply-add (without it `math.fma` becomes a call).
-// Guarantees: straight-line arith and math.fma ops, for a scalar f32 and a vector of f32 alike, so that no call stands
+// Guarantees: arith and math.fma ops, for a scalar f32 and a vector of f32 alike, so that no call stands
 // in
 //   a vector loop. NaN gives NaN; infinities give the limits. The errors below are in units in the last place (ulp) of
 //   the result, over all inputs whose result is normal, and are measured by unittests/Element.
@@ -18,7 +18,7 @@ namespace ds {
 
 /// e^x; 1.2 ulp. Subnormal results are right to half a unit; overflow gives inf.
 mlir::Value buildExp(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
-/// 2^x; 0.6 ulp. As buildExp.
+/// 2^x; 1 ulp. As buildExp.
 mlir::Value buildExp2(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 /// e^x and 2^x for x <= 0 only: cheaper. Below 2^-126 the result is 0.
 mlir::Value buildExpNonPositive(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
@@ -34,14 +34,14 @@ mlir::Value buildSigmoid(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 /// erf x; 1.2 ulp.
 mlir::Value buildErf(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 
-/// x Phi(x); the error is at most 1.9e-7 |x| (what an exact f32 erf gives is 1.2e-7 |x|), one division. As in the
+/// x Phi(x); the error is at most 1.9e-7 |x|, one division. As in the
 /// defining formula, -inf gives NaN.
 mlir::Value buildGelu(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 /// x / (1 + e^(-2u)), u = sqrt(2 / pi) (x + 0.044715 x^3), which equals 0.5 x (1 + tanh(u)) without its cancellation;
 /// the error is at most 2e-7 |x|.
 mlir::Value buildGeluTanh(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 
-/// sin x and cos x; 1.6 ulp. Where any lane exceeds 65536 in magnitude, the math dialect's op (libm) serves all lanes.
+/// sin x and cos x; 1.6 ulp. Lanes beyond 65536 in magnitude are left to the math dialect's op (libm), in a branch.
 mlir::Value buildSin(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 mlir::Value buildCos(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 
