@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -50,31 +51,47 @@ class Result:
         return (errors or lines or [f"exit code {self.code} without a message"])[0]
 
 
+def _tree(pid: int) -> list[int]:
+    """A process and those it started."""
+    found = [pid]
+    for parent in found:
+        try:
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{task}/children", encoding="ascii") as file:
+                    found += [int(child) for child in file.read().split()]
+        except OSError:
+            continue
+    return found
+
+
 def run(command: list[str], timeout: float | None = None, **options) -> Result:
-    """Runs a command to its end, watching its highest resident size (VmHWM)."""
+    """Runs a command to its end, watching the highest resident size (VmHWM) of it and of each process it starts."""
     start = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **options)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, **options
+        )
         peak = [0]
         done = threading.Event()
 
         # ru_maxrss would not do: a child starts with its parent's.
         def watch() -> None:
-            while not done.wait(0.01):
-                try:
-                    with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
-                        found = re.search(r"VmHWM:\s+(\d+) kB", status.read())
-                except OSError:
-                    return
-                if found:
-                    peak[0] = max(peak[0], int(found[1]) * 1024)
+            while not done.wait(0.02):
+                for pid in _tree(process.pid):
+                    try:
+                        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+                            found = re.search(r"VmHWM:\s+(\d+) kB", status.read())
+                    except OSError:
+                        continue
+                    if found:
+                        peak[0] = max(peak[0], int(found[1]) * 1024)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
             code: int | None = process.wait(timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             code = None
         done.set()
