@@ -1,6 +1,7 @@
 //===- Append.cpp - Puts metadata and weights behind a linked file ---------===//
 // Assumes: an ELF file as a linker wrote it, with section headers.
-// Guarantees: nothing that the dynamic linker looks at moves; weights go from their source to the file without a copy of
+// Guarantees: nothing that the dynamic linker looks at moves; weights go from their source to the file without a copy
+// of
 //             the whole.
 // Declines: files that already have the two sections.
 // Layout: [linked file][weights][metadata][section names][section headers]. The gap before the weights is a hole.

@@ -130,10 +130,10 @@ std::vector<std::string> linkerArguments(const std::vector<std::string> &objects
                                          const std::string &versionScript, const std::string &output) {
   const std::string folder = linkFolder() + "/";
   // No build id: it would be one more thing that must be the same twice, and it is never asked for.
-  // -z nognustack is not given: the stack stays not executable. Kernel symbols stay, for profilers.
-  std::vector<std::string> arguments = {linker(),         "-o",          output,       "--build-id=none",         "--hash-style=gnu",
-                                        "--strip-debug",  "--gc-sections", "-z",       "relro",                   "-z",
-                                        "now",            "--threads=1",  "--no-mmap-output-file", "--fatal-warnings"};
+  // Kernel symbols stay, for profilers.
+  std::vector<std::string> arguments = {
+      linker(), "-o", output, "--build-id=none", "--hash-style=gnu",      "--strip-debug",   "--gc-sections", "-z",
+      "relro",  "-z", "now",  "--threads=1",     "--no-mmap-output-file", "--fatal-warnings"};
   auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   if (kind == EmitKind::Executable)
     add({"-pie", "-dynamic-linker", dynamicLinker, folder + "Scrt1.o", folder + "crti.o"});
@@ -143,7 +143,8 @@ std::vector<std::string> linkerArguments(const std::vector<std::string> &objects
   arguments.insert(arguments.end(), objects.begin(), objects.end());
   if (kind == EmitKind::Executable)
     add({folder + "libds_executable.a"});
-  add({folder + "libds_builtins.a", "--as-needed", folder + "libm.so.6", folder + "libc.so.6", folder + "libc_nonshared.a"});
+  add({folder + "libds_builtins.a", "--as-needed", folder + "libm.so.6", folder + "libc.so.6",
+       folder + "libc_nonshared.a"});
   if (kind == EmitKind::Executable)
     add({folder + "crtn.o"});
   return arguments;
@@ -188,7 +189,8 @@ std::string linkArtifact(const std::vector<Object> &objects, const Program &prog
   const uint64_t codeId = ds_hash_finish(&hash);
 
   const std::string linked = folder.file("linked"), script = folder.file("exports");
-  if (error = writeFile(script, "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n"); !error.empty())
+  if (error = writeFile(script, "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
+      !error.empty())
     return error;
   if (error = runProgram(linkerArguments(paths, kind, codeId, script, linked), folder.file("log")); !error.empty())
     return error;

@@ -3,10 +3,10 @@
 // Guarantees: the runtime's own checks accept what it writes; the same program gives the same bytes.
 // Declines: programs with more than 4 GB of texts.
 //===----------------------------------------------------------------------===//
+#include "runtime/src/Metadata.h"
 #include "ds/Artifact/Program.h"
 #include "runtime/include/ds_hash.h"
 #include "runtime/include/ds_kernel.h"
-#include "runtime/src/Metadata.h"
 #include <cstring>
 #include <map>
 

@@ -6,9 +6,9 @@
  * Declines: trust. Code in an artifact can do what any program can; checksums find damage, not forgery.
  *
  * Section .ds.meta (not loaded by the dynamic linker): one ds_artifact_header, then table_count descriptors of type
- * ds_artifact_table, then the tables. Section .ds.weights (not loaded, page-aligned in the file): the weights, each at a
- * multiple of DS_ARTIFACT_WEIGHT_ALIGNMENT. The runtime maps that part of the file read-only, so that all processes share it.
- * docs/Artifact.md explains the format in prose.
+ * ds_artifact_table, then the tables. Section .ds.weights (not loaded, page-aligned in the file): the weights, each at
+ * a multiple of DS_ARTIFACT_WEIGHT_ALIGNMENT. The runtime maps that part of the file read-only, so that all processes
+ * share it. docs/Artifact.md explains the format in prose.
  *===----------------------------------------------------------------------===*/
 #ifndef DS_ARTIFACT_H
 #define DS_ARTIFACT_H
@@ -17,7 +17,9 @@
 
 #define DS_ARTIFACT_META_SECTION ".ds.meta"
 #define DS_ARTIFACT_WEIGHTS_SECTION ".ds.weights"
-#define DS_ARTIFACT_MAGIC "\x89" "dsmeta\n"
+#define DS_ARTIFACT_MAGIC                                                                                              \
+  "\x89"                                                                                                               \
+  "dsmeta\n"
 #define DS_ARTIFACT_VERSION 1
 #define DS_ARTIFACT_WEIGHT_ALIGNMENT 64
 /* An absolute symbol whose address is ds_artifact_program.code_id: ties loaded code to the metadata it came with. */
@@ -42,21 +44,23 @@ typedef struct ds_artifact_table {
 } ds_artifact_table;
 
 enum {
-  DS_TABLE_STRINGS = 1,     /* bytes; texts point into it */
-  DS_TABLE_PROGRAM = 2,     /* one ds_artifact_program */
-  DS_TABLE_FEATURES = 3,    /* ds_artifact_text: LLVM's names of CPU features that the code needs */
-  DS_TABLE_SYMBOLS = 4,     /* ds_artifact_symbol */
-  DS_TABLE_DIMENSIONS = 5,  /* ds_artifact_dimension: those of all inputs and outputs, one after another */
-  DS_TABLE_INPUTS = 6,      /* ds_artifact_tensor */
-  DS_TABLE_OUTPUTS = 7,     /* ds_artifact_tensor */
-  DS_TABLE_CONSTRAINTS = 8, /* ds_artifact_text: what must hold; `sizes` returns 1 + the index of the one that does not */
-  DS_TABLE_BUFFERS = 9,     /* ds_artifact_buffer, in the order of ds_program_host.buffers */
-  DS_TABLE_KERNELS = 10,    /* ds_artifact_kernel */
-  DS_TABLE_LAUNCHES = 11,   /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
-  DS_TABLE_PROPERTIES = 12  /* ds_artifact_property: the source model's own metadata */
+  DS_TABLE_STRINGS = 1,    /* bytes; texts point into it */
+  DS_TABLE_PROGRAM = 2,    /* one ds_artifact_program */
+  DS_TABLE_FEATURES = 3,   /* ds_artifact_text: LLVM's names of CPU features that the code needs */
+  DS_TABLE_SYMBOLS = 4,    /* ds_artifact_symbol */
+  DS_TABLE_DIMENSIONS = 5, /* ds_artifact_dimension: those of all inputs and outputs, one after another */
+  DS_TABLE_INPUTS = 6,     /* ds_artifact_tensor */
+  DS_TABLE_OUTPUTS = 7,    /* ds_artifact_tensor */
+  DS_TABLE_CONSTRAINTS =
+      8,                  /* ds_artifact_text: what must hold; `sizes` returns 1 + the index of the one that does not */
+  DS_TABLE_BUFFERS = 9,   /* ds_artifact_buffer, in the order of ds_program_host.buffers */
+  DS_TABLE_KERNELS = 10,  /* ds_artifact_kernel */
+  DS_TABLE_LAUNCHES = 11, /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
+  DS_TABLE_PROPERTIES = 12 /* ds_artifact_property: the source model's own metadata */
 };
 
-/* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0 or 1. */
+/* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0
+ * or 1. */
 enum {
   DS_BOOL = 1,
   DS_INT8 = 2,
@@ -93,10 +97,10 @@ typedef struct ds_artifact_number {
 } ds_artifact_number;
 
 typedef struct ds_artifact_program {
-  ds_artifact_text triple;    /* target triple the code was compiled for */
-  ds_artifact_text cpu;       /* target CPU, for display */
-  ds_artifact_text compiler;  /* version of the compiler, for display */
-  uint32_t kernel_abi;        /* DS_KERNEL_ABI_VERSION of the code */
+  ds_artifact_text triple;   /* target triple the code was compiled for */
+  ds_artifact_text cpu;      /* target CPU, for display */
+  ds_artifact_text compiler; /* version of the compiler, for display */
+  uint32_t kernel_abi;       /* DS_KERNEL_ABI_VERSION of the code */
   uint32_t reserved;
   uint64_t value_count;       /* elements that `sizes` writes */
   uint64_t code_id;           /* see DS_ARTIFACT_ID_SYMBOL */
@@ -105,8 +109,8 @@ typedef struct ds_artifact_program {
   ds_artifact_number scratch; /* bytes of scratch memory a worker thread needs; none = 0 */
 } ds_artifact_program;
 
-/* An entry dimension that runs may choose. It is read from one dimension of one input; that entry of the dimension table
- * is DS_NUMBER_SYMBOL with this symbol. */
+/* An entry dimension that runs may choose. It is read from one dimension of one input; that entry of the dimension
+ * table is DS_NUMBER_SYMBOL with this symbol. */
 typedef struct ds_artifact_symbol {
   ds_artifact_text name;    /* unique */
   ds_artifact_text display; /* as the source model spells it */

@@ -21,13 +21,14 @@ typedef struct ds_kernel_state {
   const int64_t *sizes;
 } ds_kernel_state;
 
-/* The thread that runs a piece of a launch. `scratch` is 64-byte aligned and at least as large as the program asked for. */
+/* The thread that runs a piece of a launch. `scratch` is 64-byte aligned and at least as large as the program asked
+ * for. */
 typedef struct ds_kernel_worker {
   int64_t id;
   void *scratch;
 } ds_kernel_worker;
 
-/* Computes items [begin, end) of the launch's range. Returns DS_KERNEL_OK, or a code below (where: see ds_kernel_error). */
+/* Computes items [begin, end) of the launch's range. Returns DS_KERNEL_OK, or a code below. */
 typedef int32_t (*ds_kernel_fn)(const ds_kernel_state *state, const ds_kernel_worker *worker, int64_t begin,
                                 int64_t end);
 

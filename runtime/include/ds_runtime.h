@@ -1,8 +1,8 @@
 /*===- ds_runtime.h - Running compiled models -----------------------------===*
  * Assumes: Linux, a 64-bit little-endian machine.
- * Guarantees: no function throws, exits, prints or leaks; a failing one returns a status, writes one line to `error` (where
- *             that is not NULL) that says what was expected and what was given, and changes nothing else.
- * Declines: running artifacts of strangers safely. Code in an artifact is as trusted as any program.
+ * Guarantees: no function throws, exits, prints or leaks; a failing one returns a status, writes one line to `error`
+ * (where that is not NULL) that says what was expected and what was given, and changes nothing else. Declines: running
+ * artifacts of strangers safely. Code in an artifact is as trusted as any program.
  *
  * A model is immutable and may be shared between threads; a session belongs to one thread at a time.
  *
@@ -35,12 +35,12 @@ extern "C" {
 
 typedef enum ds_status {
   DS_OK = 0,
-  DS_BAD_ARGUMENT = 1,  /* a NULL or number out of range where the function needs another */
-  DS_BAD_ARTIFACT = 2,  /* not an artifact, damaged, or of another version */
-  DS_UNSUPPORTED = 3,   /* a sound artifact that this machine cannot run */
-  DS_BAD_INPUT = 4,     /* a tensor of the wrong type, rank or size, or values that an operator refuses */
+  DS_BAD_ARGUMENT = 1, /* a NULL or number out of range where the function needs another */
+  DS_BAD_ARTIFACT = 2, /* not an artifact, damaged, or of another version */
+  DS_UNSUPPORTED = 3,  /* a sound artifact that this machine cannot run */
+  DS_BAD_INPUT = 4,    /* a tensor of the wrong type, rank or size, or values that an operator refuses */
   DS_OUT_OF_MEMORY = 5,
-  DS_IO_ERROR = 6       /* the operating system refused to open, read, map or start something */
+  DS_IO_ERROR = 6 /* the operating system refused to open, read, map or start something */
 } ds_status;
 
 /* One line, without a line break at its end, always NUL-terminated. */
@@ -59,8 +59,8 @@ typedef struct ds_tensor {
   const int64_t *strides;
 } ds_tensor;
 
-/* A dimension of an input or output: `size` where the compiler knew it, otherwise -1. `text` is the size as an expression
- * over the model's symbols. */
+/* A dimension of an input or output: `size` where the compiler knew it, otherwise -1. `text` is the size as an
+ * expression over the model's symbols. */
 typedef struct ds_dimension_info {
   int64_t size;
   const char *text;
@@ -127,13 +127,15 @@ typedef struct ds_model_summary {
 } ds_model_summary;
 DS_API void ds_model_describe(const ds_model *model, ds_model_summary *summary);
 
-/* The source model's own metadata. `key` of property number `index`, NULL past the end; value of a key, NULL without it. */
+/* The source model's own metadata. `key` of property number `index`, NULL past the end; value of a key, NULL without
+ * it. */
 DS_API const char *ds_model_property_key(const ds_model *model, size_t index);
 DS_API const char *ds_model_property(const ds_model *model, const char *key);
 
 /*===- Sessions -----------------------------------------------------------===*/
 
-/* `allocate` returns `size` bytes aligned to `alignment`, a power of two (or NULL); `release` gets the same size back. */
+/* `allocate` returns `size` bytes aligned to `alignment`, a power of two (or NULL); `release` gets the same size back.
+ */
 typedef struct ds_allocator {
   void *context;
   void *(*allocate)(void *context, size_t size, size_t alignment);
@@ -156,22 +158,23 @@ DS_API void ds_session_destroy(ds_session *session);
 DS_API uint32_t ds_session_threads(const ds_session *session);
 
 /* Runs the model. All inputs must be given, in the order of ds_model_input.
- * Outputs: `outputs` may be NULL (output_count 0); otherwise output_count is that of the model, and each entry is either
- *   - `data` not NULL: the caller's memory, with dtype, rank and shape as the run will produce them (ds_session_infer), or
- *   - `data` NULL, or as an earlier run of the session filled it in: the run fills in the entry. Data and shape belong to
- *     the session.
- * Session-owned outputs stay valid until the next run, and may be inputs of it (without a copy). No caller-owned output
- * may overlap an input or another output.
- * Errors: DS_BAD_INPUT (count, type, rank, size, inputs that disagree on a symbol, a constraint of the model, an index
- * value out of range, overlap), DS_OUT_OF_MEMORY. After an error outputs have no defined contents. */
+ * Outputs: `outputs` may be NULL (output_count 0); otherwise output_count is that of the model, and each entry is
+ * either
+ *   - `data` not NULL: the caller's memory, with dtype, rank and shape as the run will produce them (ds_session_infer),
+ * or
+ *   - `data` NULL, or as an earlier run of the session filled it in: the run fills in the entry. Data and shape belong
+ * to the session. Session-owned outputs stay valid until the next run, and may be inputs of it (without a copy). No
+ * caller-owned output may overlap an input or another output. Errors: DS_BAD_INPUT (count, type, rank, size, inputs
+ * that disagree on a symbol, a constraint of the model, an index value out of range, overlap), DS_OUT_OF_MEMORY. After
+ * an error outputs have no defined contents. */
 DS_API ds_status ds_session_run(ds_session *session, const ds_tensor *inputs, size_t input_count, ds_tensor *outputs,
                                 size_t output_count, ds_error *error);
 
 /* Output number `index` of the last successful run, wherever it lies. */
 DS_API ds_status ds_session_output(const ds_session *session, size_t index, ds_tensor *output);
 
-/* Fills in dtype, rank and shape of all outputs (`outputs`: one a model output, data NULL) for inputs of the given shapes
- * (their data is not looked at). Shapes are valid until the next call of this kind, or run, on the session. */
+/* Fills in dtype, rank and shape of all outputs (`outputs`: one a model output, data NULL) for inputs of the given
+ * shapes (their data is not looked at). Shapes are valid until the next call of this kind, or run, on the session. */
 DS_API ds_status ds_session_infer(ds_session *session, const ds_tensor *inputs, size_t input_count, ds_tensor *outputs,
                                   size_t output_count, ds_error *error);
 

@@ -93,8 +93,8 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
         const char *Value = R.value();
         int64_t Number;
         if (!Value || !parseNumber(Value, N.Max, Number) || Number == 0)
-          return fail(Error, DS_BAD_ARGUMENT, "%s needs a number from 1 to %lld%s%s%s", N.Name, static_cast<long long>(N.Max),
-                      Value ? ", not '" : "", Value ? Value : "", Value ? "'" : "");
+          return fail(Error, DS_BAD_ARGUMENT, "%s needs a number from 1 to %lld%s%s%s", N.Name,
+                      static_cast<long long>(N.Max), Value ? ", not '" : "", Value ? Value : "", Value ? "'" : "");
         *N.Out = uint32_t(Number);
         Known = true;
       }
@@ -215,8 +215,8 @@ ds_status InputSet::readSizes(const char *Sizes, Array<int64_t> &Symbols, ds_err
         ds_model_symbol(Model, I, &Info);
         Names.append("%s%s", I ? ", " : "", Info.name);
       }
-      return fail(Error, DS_BAD_INPUT, "the model has no dynamic dimension '%.*s'; %s%s", int(Equals - Item.str()), Item.str(),
-                  Symbols.empty() ? "all its dimensions are fixed" : "it has: ", Names.str());
+      return fail(Error, DS_BAD_INPUT, "the model has no dynamic dimension '%.*s'; %s%s", int(Equals - Item.str()),
+                  Item.str(), Symbols.empty() ? "all its dimensions are fixed" : "it has: ", Names.str());
     }
   }
   return DS_OK;
@@ -245,7 +245,8 @@ ds_status InputSet::makeUp(const char *Sizes, ds_session *Session, ds_error *Err
     ds_model_symbol(Model, I, &Info);
     ds_model_input(Model, size_t(Info.input), &Input);
     if (Symbols[I] < 0)
-      Missing.append("%s%s (dimension %d of input '%s')", Missing.empty() ? "" : ", ", Info.name, Info.dimension, Input.name);
+      Missing.append("%s%s (dimension %d of input '%s')", Missing.empty() ? "" : ", ", Info.name, Info.dimension,
+                     Input.name);
   }
   if (!Missing.empty())
     return fail(Error, DS_BAD_INPUT, "--random needs a size for %s", Missing.str());
@@ -301,7 +302,8 @@ ds_status InputSet::gather(const Arguments &A, ds_session *Session, ds_error *Er
     }
     if (MissingCount && MissingCount == Count && A.Inputs.empty() && !A.InputsFile)
       return fail(Error, DS_BAD_ARGUMENT,
-                  "the model needs input%s %s: give --input name=file.npy for each, --inputs file.npz, or --random to make them up",
+                  "the model needs input%s %s: give --input name=file.npy for each, --inputs file.npz, or --random to "
+                  "make them up",
                   Count > 1 ? "s" : "", Missing.str());
     if (MissingCount)
       return fail(Error, DS_BAD_INPUT, "input%s %s %s missing", MissingCount > 1 ? "s" : "", Missing.str(),

@@ -1,6 +1,6 @@
 //===- Builtins.cpp - Half-precision conversions ---------------------------===//
-// Assumes: code compiled for a CPU without instructions for them calls these, by the names of the compiler's support library.
-// Guarantees: round to nearest, ties to even, in one rounding; infinities, NaN and subnormal numbers kept.
+// Assumes: code compiled for a CPU without instructions for them calls these, by the names of the compiler's support
+// library. Guarantees: round to nearest, ties to even, in one rounding; infinities, NaN and subnormal numbers kept.
 // Declines: floating-point exception flags.
 //===----------------------------------------------------------------------===//
 #include <bit>

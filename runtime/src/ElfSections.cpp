@@ -65,7 +65,8 @@ ds_status findSections(int Descriptor, const char *Path, ElfSections &Sections, 
     *Range = {Section.sh_offset, Section.sh_size, true};
   }
   if (!Sections.Metadata.Found)
-    return fail(Error, DS_BAD_ARTIFACT, "'%s' is not a compiled model (it has no section " DS_ARTIFACT_META_SECTION ")", Path);
+    return fail(Error, DS_BAD_ARTIFACT, "'%s' is not a compiled model (it has no section " DS_ARTIFACT_META_SECTION ")",
+                Path);
   return DS_OK;
 }
 

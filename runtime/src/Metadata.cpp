@@ -28,7 +28,8 @@ ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error) {
   if (memcmp(Header.magic, DS_ARTIFACT_MAGIC, sizeof Header.magic))
     return fail(Error, DS_BAD_ARTIFACT, "metadata does not begin with the magic bytes of this format");
   if (Header.version != DS_ARTIFACT_VERSION)
-    return fail(Error, DS_BAD_ARTIFACT, "artifact has format version %u, this runtime reads version %u; compile the model again",
+    return fail(Error, DS_BAD_ARTIFACT,
+                "artifact has format version %u, this runtime reads version %u; compile the model again",
                 Header.version, unsigned(DS_ARTIFACT_VERSION));
   if (Header.length > Size || Header.length < sizeof Header || Header.length % 8)
     return fail(Error, DS_BAD_ARTIFACT, "metadata says it has %llu bytes, but %zu are there",
@@ -59,8 +60,8 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
     ds_artifact_table T;
     memcpy(&T, Bytes + sizeof Header + I * sizeof T, sizeof T);
     uint64_t Length;
-    if (T.entry_size == 0 || __builtin_mul_overflow(T.count, T.entry_size, &Length) || T.offset % 8 || T.offset < TablesEnd ||
-        T.offset > Header.length || Length > Header.length - T.offset)
+    if (T.entry_size == 0 || __builtin_mul_overflow(T.count, T.entry_size, &Length) || T.offset % 8 ||
+        T.offset < TablesEnd || T.offset > Header.length || Length > Header.length - T.offset)
       return fail(Error, DS_BAD_ARTIFACT, "metadata table %u lies outside the metadata", I);
     if (T.kind < 64) {
       if (Seen >> T.kind & 1)
@@ -79,18 +80,41 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       Strings = reinterpret_cast<const char *>(Bytes + T.offset);
       StringBytes = T.count;
       break;
-    case DS_TABLE_PROGRAM: Take(Programs, static_cast<ds_artifact_program *>(nullptr)); break;
-    case DS_TABLE_FEATURES: Take(Features, static_cast<ds_artifact_text *>(nullptr)); break;
-    case DS_TABLE_SYMBOLS: Take(Symbols, static_cast<ds_artifact_symbol *>(nullptr)); break;
-    case DS_TABLE_DIMENSIONS: Take(Dimensions, static_cast<ds_artifact_dimension *>(nullptr)); break;
-    case DS_TABLE_INPUTS: Take(Inputs, static_cast<ds_artifact_tensor *>(nullptr)); break;
-    case DS_TABLE_OUTPUTS: Take(Outputs, static_cast<ds_artifact_tensor *>(nullptr)); break;
-    case DS_TABLE_CONSTRAINTS: Take(Constraints, static_cast<ds_artifact_text *>(nullptr)); break;
-    case DS_TABLE_BUFFERS: Take(Buffers, static_cast<ds_artifact_buffer *>(nullptr)); break;
-    case DS_TABLE_KERNELS: Take(Kernels, static_cast<ds_artifact_kernel *>(nullptr)); break;
-    case DS_TABLE_LAUNCHES: Take(Launches, static_cast<ds_artifact_launch *>(nullptr)); break;
-    case DS_TABLE_PROPERTIES: Take(Properties, static_cast<ds_artifact_property *>(nullptr)); break;
-    default: break;
+    case DS_TABLE_PROGRAM:
+      Take(Programs, static_cast<ds_artifact_program *>(nullptr));
+      break;
+    case DS_TABLE_FEATURES:
+      Take(Features, static_cast<ds_artifact_text *>(nullptr));
+      break;
+    case DS_TABLE_SYMBOLS:
+      Take(Symbols, static_cast<ds_artifact_symbol *>(nullptr));
+      break;
+    case DS_TABLE_DIMENSIONS:
+      Take(Dimensions, static_cast<ds_artifact_dimension *>(nullptr));
+      break;
+    case DS_TABLE_INPUTS:
+      Take(Inputs, static_cast<ds_artifact_tensor *>(nullptr));
+      break;
+    case DS_TABLE_OUTPUTS:
+      Take(Outputs, static_cast<ds_artifact_tensor *>(nullptr));
+      break;
+    case DS_TABLE_CONSTRAINTS:
+      Take(Constraints, static_cast<ds_artifact_text *>(nullptr));
+      break;
+    case DS_TABLE_BUFFERS:
+      Take(Buffers, static_cast<ds_artifact_buffer *>(nullptr));
+      break;
+    case DS_TABLE_KERNELS:
+      Take(Kernels, static_cast<ds_artifact_kernel *>(nullptr));
+      break;
+    case DS_TABLE_LAUNCHES:
+      Take(Launches, static_cast<ds_artifact_launch *>(nullptr));
+      break;
+    case DS_TABLE_PROPERTIES:
+      Take(Properties, static_cast<ds_artifact_property *>(nullptr));
+      break;
+    default:
+      break;
     }
     if (!Fits)
       return fail(Error, DS_BAD_ARTIFACT, "entries of metadata table kind %u have %u bytes, which cannot be", T.kind,
@@ -109,11 +133,16 @@ bool Metadata::isText(ds_artifact_text T) const {
 
 bool Metadata::isNumber(const ds_artifact_number &N) const {
   switch (N.kind) {
-  case DS_NUMBER_CONSTANT: return N.value >= 0;
-  case DS_NUMBER_VALUE: return N.value >= 0 && uint64_t(N.value) < Program->value_count;
-  case DS_NUMBER_SYMBOL: return N.value >= 0 && uint64_t(N.value) < Symbols.size();
-  case DS_NUMBER_NONE: return true;
-  default: return false;
+  case DS_NUMBER_CONSTANT:
+    return N.value >= 0;
+  case DS_NUMBER_VALUE:
+    return N.value >= 0 && uint64_t(N.value) < Program->value_count;
+  case DS_NUMBER_SYMBOL:
+    return N.value >= 0 && uint64_t(N.value) < Symbols.size();
+  case DS_NUMBER_NONE:
+    return true;
+  default:
+    return false;
   }
 }
 
@@ -158,7 +187,8 @@ const char *Metadata::bufferProblem() const {
       if (B.first_launch > B.last_launch || B.last_launch >= Launches.size())
         return "the lifetime of a temporary";
       break;
-    default: return "the kind of a buffer";
+    default:
+      return "the kind of a buffer";
     }
   }
   for (unsigned char Is : Written)

@@ -38,25 +38,29 @@ void ds_model_release(ds_model *Model) {
 static ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error) {
   const char *Triple = Meta.text(Meta.Program->triple);
   size_t Length = strlen(HostArchitecture);
-  if (ElfMachine != HostElfMachine || strncmp(Triple, HostArchitecture, Length) || (Triple[Length] != '-' && Triple[Length]))
-    return fail(Error, DS_UNSUPPORTED, "'%s' was compiled for '%s', but this machine is %s; compile the model for it", Path,
-                Triple, HostArchitecture);
+  if (ElfMachine != HostElfMachine || strncmp(Triple, HostArchitecture, Length) ||
+      (Triple[Length] != '-' && Triple[Length]))
+    return fail(Error, DS_UNSUPPORTED, "'%s' was compiled for '%s', but this machine is %s; compile the model for it",
+                Path, Triple, HostArchitecture);
   Text Missing;
   for (size_t I = 0; I < Meta.Features.size(); ++I)
     if (const char *Name = Meta.text(Meta.Features[I]); !cpuHasFeature(Name))
       Missing.append("%s%s", Missing.empty() ? "" : ", ", Name);
   if (!Missing.empty())
-    return fail(Error, DS_UNSUPPORTED,
-                "'%s' was compiled for the CPU '%s' and needs features that this one lacks (%s); compile the model with "
-                "--target-cpu=native here, or with an older CPU's name",
-                Path, Meta.text(Meta.Program->cpu), Missing.str());
+    return fail(
+        Error, DS_UNSUPPORTED,
+        "'%s' was compiled for the CPU '%s' and needs features that this one lacks (%s); compile the model with "
+        "--target-cpu=native here, or with an older CPU's name",
+        Path, Meta.text(Meta.Program->cpu), Missing.str());
   if (Meta.Program->kernel_abi != DS_KERNEL_ABI_VERSION)
-    return fail(Error, DS_BAD_ARTIFACT, "'%s' has kernels for runtime interface %u, this runtime has %u; compile the model again",
-                Path, Meta.Program->kernel_abi, unsigned(DS_KERNEL_ABI_VERSION));
+    return fail(Error, DS_BAD_ARTIFACT,
+                "'%s' has kernels for runtime interface %u, this runtime has %u; compile the model again", Path,
+                Meta.Program->kernel_abi, unsigned(DS_KERNEL_ABI_VERSION));
   return DS_OK;
 }
 
-static ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path, ds_error *Error) {
+static ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
+                            ds_error *Error) {
   const uint64_t Length = Model.Meta.Program->weights_length;
   if (Range.Size != Length)
     return fail(Error, DS_BAD_ARTIFACT, "'%s' should have %llu bytes of weights, but has %llu", Path,
@@ -66,9 +70,11 @@ static ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Ra
   if (Length == 0)
     return DS_OK;
   if (Range.Offset % DS_ARTIFACT_WEIGHT_ALIGNMENT)
-    return fail(Error, DS_BAD_ARTIFACT, "the weights of '%s' are not aligned; was the file changed after it was compiled?", Path);
+    return fail(Error, DS_BAD_ARTIFACT,
+                "the weights of '%s' are not aligned; was the file changed after it was compiled?", Path);
   // A tool that rewrote the file may have kept a smaller alignment than a page.
-  const uint64_t Page = uint64_t(sysconf(_SC_PAGESIZE)), Start = Range.Offset & ~(Page - 1), Skip = Range.Offset - Start;
+  const uint64_t Page = uint64_t(sysconf(_SC_PAGESIZE)), Start = Range.Offset & ~(Page - 1),
+                 Skip = Range.Offset - Start;
   void *Map = mmap(nullptr, Length + Skip, PROT_READ, MAP_SHARED, Descriptor, off_t(Start));
   if (Map == MAP_FAILED)
     return fail(Error, DS_IO_ERROR, "cannot map the weights of '%s' (%llu bytes): %s", Path,
@@ -76,17 +82,22 @@ static ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Ra
   Model.WeightMap = Map;
   Model.WeightMapSize = Length + Skip;
   Model.Weights = static_cast<unsigned char *>(Map) + Skip;
-  // Advice only: huge pages where the file system has them, and reading ahead.
-  (void)madvise(Map, Model.WeightMapSize, MADV_HUGEPAGE);
-  (void)madvise(Map, Model.WeightMapSize, MADV_WILLNEED);
+  (void)madvise(Map, Model.WeightMapSize, MADV_HUGEPAGE); // advice only: where the file system has them
   return DS_OK;
 }
 
-static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path, ds_error *Error) {
+void ds::runtime::prefetchWeights(ds_model *Model) {
+  if (Model->WeightMap && !Model->Prefetched.exchange(true))
+    (void)madvise(Model->WeightMap, Model->WeightMapSize, MADV_WILLNEED);
+}
+
+static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
+                              ds_error *Error) {
   if (!Model.MetadataBytes.resize(Range.Size / 8 + 1))
     return outOfMemory(Error);
   if (!readAt(Descriptor, Model.MetadataBytes.data(), Range.Size, Range.Offset))
-    return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path, errno ? strerror(errno) : "the file is shorter than it says");
+    return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path,
+                errno ? strerror(errno) : "the file is shorter than it says");
   ds_error Reason;
   if (ds_status Status = Model.Meta.parse(Model.MetadataBytes.data(), Range.Size, &Reason))
     return fail(Error, Status, "'%s': %s", Path, Reason.message);
@@ -110,10 +121,11 @@ static ds_status loadCode(ds_model &Model, const char *LibraryPath, const char *
   // The dynamic linker goes by names: a file that was replaced while its old code is loaded gives the old code again.
   uint64_t Id = reinterpret_cast<uintptr_t>(dlsym(Model.Library, DS_ARTIFACT_ID_SYMBOL));
   if (Id != Model.Meta.Program->code_id)
-    return fail(Error, DS_BAD_ARTIFACT,
-                "the code and the metadata of '%s' do not belong together; if the file was replaced while this process has the "
-                "old model loaded, release that first",
-                Path);
+    return fail(
+        Error, DS_BAD_ARTIFACT,
+        "the code and the metadata of '%s' do not belong together; if the file was replaced while this process has the "
+        "old model loaded, release that first",
+        Path);
   return DS_OK;
 }
 
@@ -130,8 +142,8 @@ static ds_model *newModel() {
 }
 
 /// `Code` NULL: the file is a library, to be loaded under the name `LibraryPath`.
-static ds_status load(int Descriptor, const char *Path, const char *LibraryPath, const ds_program_code *Code, ds_model **Out,
-                      ds_error *Error) {
+static ds_status load(int Descriptor, const char *Path, const char *LibraryPath, const ds_program_code *Code,
+                      ds_model **Out, ds_error *Error) {
   ElfSections Sections;
   if (ds_status Status = findSections(Descriptor, Path, Sections, Error))
     return Status;
@@ -206,8 +218,8 @@ ds_status ds_model_verify(const ds_model *Model, ds_error *Error) {
 // What a model says about itself
 //===----------------------------------------------------------------------===//
 
-static const char *const DtypeNames[] = {"unknown", "bool",   "int8",    "int16",    "int32",   "int64",  "uint8",
-                                         "uint16",  "uint32", "uint64",  "float16",  "bfloat16", "float32", "float64"};
+static const char *const DtypeNames[] = {"unknown", "bool",   "int8",   "int16",   "int32",    "int64",   "uint8",
+                                         "uint16",  "uint32", "uint64", "float16", "bfloat16", "float32", "float64"};
 
 const char *ds_dtype_name(int32_t Dtype) { return DtypeNames[dtypeSize(uint32_t(Dtype)) ? Dtype : 0]; }
 size_t ds_dtype_size(int32_t Dtype) { return dtypeSize(uint32_t(Dtype)); }
@@ -216,7 +228,8 @@ size_t ds_model_input_count(const ds_model *Model) { return Model->Meta.Inputs.s
 size_t ds_model_output_count(const ds_model *Model) { return Model->Meta.Outputs.size(); }
 size_t ds_model_symbol_count(const ds_model *Model) { return Model->Meta.Symbols.size(); }
 
-static ds_status describe(const ds_model *Model, const Table<ds_artifact_tensor> &Tensors, size_t Index, ds_tensor_info *Info) {
+static ds_status describe(const ds_model *Model, const Table<ds_artifact_tensor> &Tensors, size_t Index,
+                          ds_tensor_info *Info) {
   if (!Info || Index >= Tensors.size())
     return DS_BAD_ARGUMENT;
   const ds_artifact_tensor &T = Tensors[Index];

@@ -21,6 +21,7 @@ struct ds_model {
   void *WeightMap = nullptr;
   size_t WeightMapSize = 0;
   const unsigned char *Weights = nullptr;
+  std::atomic<bool> Prefetched{false};
 
   ~ds_model();
 };
@@ -28,6 +29,9 @@ struct ds_model {
 namespace ds::runtime {
 
 void retain(ds_model *Model);
+
+/// Starts reading the weights from disk: when somebody means to run, not when somebody looks at the metadata.
+void prefetchWeights(ds_model *Model);
 
 /// Where a section of an ELF file lies in it.
 struct FileRange {

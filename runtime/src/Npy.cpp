@@ -23,9 +23,9 @@ struct Descriptor {
   int32_t Dtype;
 };
 
-constexpr Descriptor Descriptors[] = {{"b1", DS_BOOL},    {"i1", DS_INT8},    {"i2", DS_INT16},   {"i4", DS_INT32},
-                                      {"i8", DS_INT64},   {"u1", DS_UINT8},   {"u2", DS_UINT16},  {"u4", DS_UINT32},
-                                      {"u8", DS_UINT64},  {"f2", DS_FLOAT16}, {"V2", DS_BFLOAT16}, {"f4", DS_FLOAT32},
+constexpr Descriptor Descriptors[] = {{"b1", DS_BOOL},   {"i1", DS_INT8},    {"i2", DS_INT16},    {"i4", DS_INT32},
+                                      {"i8", DS_INT64},  {"u1", DS_UINT8},   {"u2", DS_UINT16},   {"u4", DS_UINT32},
+                                      {"u8", DS_UINT64}, {"f2", DS_FLOAT16}, {"V2", DS_BFLOAT16}, {"f4", DS_FLOAT32},
                                       {"f8", DS_FLOAT64}};
 
 /// The header is the text of a Python dictionary; this reads the three entries that the format allows.
@@ -144,9 +144,12 @@ const char *typeProblem(const char *Type, int32_t &Dtype) {
   switch (*Type) {
   case '<':
   case '|':
-  case '=': return Dtype ? nullptr : "has a type that models do not have";
-  case '>': return dtypeSize(uint32_t(Dtype)) == 1 ? nullptr : "is big-endian; save it with .astype(a.dtype.newbyteorder('<'))";
-  default: return "has no proper type";
+  case '=':
+    return Dtype ? nullptr : "has a type that models do not have";
+  case '>':
+    return dtypeSize(uint32_t(Dtype)) == 1 ? nullptr : "is big-endian; save it with .astype(a.dtype.newbyteorder('<'))";
+  default:
+    return "has no proper type";
   }
 }
 
@@ -160,7 +163,8 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
     return fail(Error, DS_BAD_INPUT, "'%s' is not a .npy file", Name);
   const unsigned Version = Bytes[6];
   if (Version < 1 || Version > 3 || Bytes[7] != 0)
-    return fail(Error, DS_BAD_INPUT, "'%s' has .npy version %u.%u; 1.0, 2.0 and 3.0 are known", Name, Version, Bytes[7]);
+    return fail(Error, DS_BAD_INPUT, "'%s' has .npy version %u.%u; 1.0, 2.0 and 3.0 are known", Name, Version,
+                Bytes[7]);
   const size_t Start = Version == 1 ? 10 : 12;
   size_t Length = Bytes[8] | size_t(Bytes[9]) << 8;
   if (Version > 1 && Size >= 12)
@@ -189,8 +193,8 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
   const size_t Left = Size - Start - Length;
   if (uint64_t(Needed) != Left)
     return fail(Error, DS_BAD_INPUT, "'%s' %s: %s of shape %s has %lld bytes, but %zu are there", Name,
-                Left < uint64_t(Needed) ? "is truncated" : "has more data than its header says", ds_dtype_name(Dtype), Shape.str(),
-                static_cast<long long>(Needed), Left);
+                Left < uint64_t(Needed) ? "is truncated" : "has more data than its header says", ds_dtype_name(Dtype),
+                Shape.str(), static_cast<long long>(Needed), Left);
   Out.Dtype = Dtype;
   Out.Shape.swap(Parser.Shape);
   Out.Data = Header + Length;
@@ -225,7 +229,8 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
   if (!Type || !denseBytes(Tensor.shape, size_t(Tensor.rank), dtypeSize(uint32_t(Tensor.dtype)), Bytes))
     return fail(Error, DS_BAD_ARGUMENT, "cannot write a tensor of such a type or shape to '%s'", Path);
   Text Header;
-  Header.append("{'descr': '%c%s', 'fortran_order': False, 'shape': (", dtypeSize(uint32_t(Tensor.dtype)) == 1 ? '|' : '<', Type);
+  Header.append("{'descr': '%c%s', 'fortran_order': False, 'shape': (",
+                dtypeSize(uint32_t(Tensor.dtype)) == 1 ? '|' : '<', Type);
   for (int32_t I = 0; I < Tensor.rank; ++I)
     Header.append("%s%lld", I ? ", " : "", static_cast<long long>(Tensor.shape[I]));
   Header.append("%s), }", Tensor.rank == 1 ? "," : "");

@@ -3,8 +3,8 @@
 // Guarantees: an array that was read is dense, row-major, and as large as its shape says.
 // Declines: big-endian, Fortran-ordered, structured, complex, text and object arrays.
 //
-// bfloat16 has no type of NumPy's own; it is written, and read, as '<V2', which is what np.save makes of ml_dtypes.bfloat16
-// (np.load(f).view(ml_dtypes.bfloat16) gives it back).
+// bfloat16 has no type of NumPy's own; it is written, and read, as '<V2', which is what np.save makes of
+// ml_dtypes.bfloat16 (np.load(f).view(ml_dtypes.bfloat16) gives it back).
 //===----------------------------------------------------------------------===//
 #ifndef DS_RUNTIME_NPY_H
 #define DS_RUNTIME_NPY_H

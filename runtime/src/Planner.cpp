@@ -41,7 +41,8 @@ ds_status planArena(Array<Temporary> &Temporaries, int64_t &ArenaSize, ds_error 
     }
     T.Offset = Best >= 0 ? Best : End;
     if (T.Offset + Size > MaxArena)
-      return fail(Error, DS_OUT_OF_MEMORY, "the model needs more than %lld bytes of temporaries for inputs of this size",
+      return fail(Error, DS_OUT_OF_MEMORY,
+                  "the model needs more than %lld bytes of temporaries for inputs of this size",
                   static_cast<long long>(MaxArena));
     ArenaSize = std::max(ArenaSize, T.Offset + Size);
     if (!Placed.push(Index))

@@ -42,7 +42,8 @@ static void chooseFileName(const char *Name, const Array<Text *> &Taken, Text &O
   size_t Length = 0;
   for (; Name[Length] && Length < sizeof Base - 1; ++Length) {
     const char C = Name[Length];
-    const bool IsKept = (C >= 'a' && C <= 'z') || (C >= 'A' && C <= 'Z') || (C >= '0' && C <= '9') || C == '_' || C == '.' || C == '-';
+    const bool IsKept =
+        (C >= 'a' && C <= 'z') || (C >= 'A' && C <= 'Z') || (C >= '0' && C <= '9') || C == '_' || C == '.' || C == '-';
     Base[Length] = IsKept ? C : '_';
   }
   Base[Length] = 0;

@@ -17,7 +17,7 @@ int runProgram(int Argc, char **Argv, const ds_program_code *Code);
 enum ExitCode { ExitGood = 0, ExitBadInput = 1, ExitBadUsage = 2 };
 
 struct Arguments {
-  const char *Program = "";   // for messages
+  const char *Program = ""; // for messages
   const char *Model = nullptr;
   Array<const char *> Inputs; // "name=file"
   const char *InputsFile = nullptr;
@@ -67,7 +67,8 @@ ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Input
 /// "float32 [N, 3, 224, 224]"
 void appendType(Text &Out, const ds_tensor_info &Info);
 
-/// Fills the tensor with values from a fixed sequence: floats in [0, 1), integers 0 and 1 (valid as tokens, masks and types).
+/// Fills the tensor with values from a fixed sequence: floats in [0, 1), integers 0 and 1 (valid as tokens, masks and
+/// types).
 void fillRandom(const ds_tensor &Tensor, uint64_t Seed);
 
 } // namespace ds::runtime

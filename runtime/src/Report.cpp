@@ -98,17 +98,28 @@ static double element(const ds_tensor &T, int64_t I) {
   const char *Data = static_cast<const char *>(T.data);
   switch (T.dtype) {
   case DS_BOOL:
-  case DS_UINT8: return load<uint8_t>(Data, I);
-  case DS_INT8: return load<int8_t>(Data, I);
-  case DS_INT16: return load<int16_t>(Data, I);
-  case DS_INT32: return load<int32_t>(Data, I);
-  case DS_INT64: return load<int64_t>(Data, I);
-  case DS_UINT16: return load<uint16_t>(Data, I);
-  case DS_UINT32: return load<uint32_t>(Data, I);
-  case DS_UINT64: return load<uint64_t>(Data, I);
-  case DS_FLOAT32: return double(load<float>(Data, I));
-  case DS_FLOAT64: return load<double>(Data, I);
-  default: break;
+  case DS_UINT8:
+    return load<uint8_t>(Data, I);
+  case DS_INT8:
+    return load<int8_t>(Data, I);
+  case DS_INT16:
+    return load<int16_t>(Data, I);
+  case DS_INT32:
+    return load<int32_t>(Data, I);
+  case DS_INT64:
+    return load<int64_t>(Data, I);
+  case DS_UINT16:
+    return load<uint16_t>(Data, I);
+  case DS_UINT32:
+    return load<uint32_t>(Data, I);
+  case DS_UINT64:
+    return load<uint64_t>(Data, I);
+  case DS_FLOAT32:
+    return double(load<float>(Data, I));
+  case DS_FLOAT64:
+    return load<double>(Data, I);
+  default:
+    break;
   }
   uint16_t Bits;
   memcpy(&Bits, Data + I * 2, 2);
@@ -174,11 +185,12 @@ void fillRandom(const ds_tensor &T, uint64_t Seed) {
     const float F32 = float(Bits >> 40) * 0x1p-24f;
     const double F64 = double(Bits >> 11) * 0x1p-53;
     const uint64_t Integer = Bits >> 63; // little-endian: any width takes its low bytes
-    const uint16_t F16 = T.dtype == DS_FLOAT16 ? Half(unsigned(Bits >> 53), 10, 15) : Half(unsigned(Bits >> 56), 7, 127);
-    const void *Value = T.dtype == DS_FLOAT32                               ? static_cast<const void *>(&F32)
-                        : T.dtype == DS_FLOAT64                             ? static_cast<const void *>(&F64)
+    const uint16_t F16 =
+        T.dtype == DS_FLOAT16 ? Half(unsigned(Bits >> 53), 10, 15) : Half(unsigned(Bits >> 56), 7, 127);
+    const void *Value = T.dtype == DS_FLOAT32                             ? static_cast<const void *>(&F32)
+                        : T.dtype == DS_FLOAT64                           ? static_cast<const void *>(&F64)
                         : T.dtype == DS_FLOAT16 || T.dtype == DS_BFLOAT16 ? static_cast<const void *>(&F16)
-                                                                            : static_cast<const void *>(&Integer);
+                                                                          : static_cast<const void *>(&Integer);
     memcpy(Data, Value, Size);
   }
 }
@@ -236,11 +248,11 @@ ds_status benchmark(const Arguments &A, ds_session *Session, const InputSet &Inp
   const double Median = (Times[(N - 1) / 2] + Times[N / 2]) / 2;
   const unsigned long long Memory = peakMemory();
   if (A.Json)
-    printf("{\"median_ms\":%.6f,\"p95_ms\":%.6f,\"p99_ms\":%.6f,\"min_ms\":%.6f,\"peak_rss_bytes\":%llu}\n", Median, Percentile(95),
-           Percentile(99), Times[0], Memory);
+    printf("{\"median_ms\":%.6f,\"p95_ms\":%.6f,\"p99_ms\":%.6f,\"min_ms\":%.6f,\"peak_rss_bytes\":%llu}\n", Median,
+           Percentile(95), Percentile(99), Times[0], Memory);
   else
-    printf("median %.4f ms  p95 %.4f ms  p99 %.4f ms  min %.4f ms  peak memory %.1f MB  (%zu runs, %u thread%s)\n", Median,
-           Percentile(95), Percentile(99), Times[0], double(Memory) / 1e6, N, ds_session_threads(Session),
+    printf("median %.4f ms  p95 %.4f ms  p99 %.4f ms  min %.4f ms  peak memory %.1f MB  (%zu runs, %u thread%s)\n",
+           Median, Percentile(95), Percentile(99), Times[0], double(Memory) / 1e6, N, ds_session_threads(Session),
            ds_session_threads(Session) == 1 ? "" : "s");
   return DS_OK;
 }
@@ -271,7 +283,8 @@ ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Input
   for (const ds_profile_entry &E : Entries) {
     if (!E.calls)
       continue;
-    printf("%10.4f %6.2f %6.4g ", E.seconds * 1e3 / Runs, InKernels > 0 ? E.seconds * 100 / InKernels : 0, double(E.calls) / Runs);
+    printf("%10.4f %6.2f %6.4g ", E.seconds * 1e3 / Runs, InKernels > 0 ? E.seconds * 100 / InKernels : 0,
+           double(E.calls) / Runs);
     if (E.flops > 0)
       printf("%9.2f ", E.flops * 1e-9 / E.seconds);
     else
@@ -282,8 +295,8 @@ ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Input
       printf("%8s", "-");
     printf("  %-32s %s\n", E.kernel, E.source);
   }
-  printf("%10.4f ms/run in kernels, %.4f ms/run in all (%u runs, %u threads)\n", InKernels * 1e3 / Runs, Total / Runs, Runs,
-         ds_session_threads(Session));
+  printf("%10.4f ms/run in kernels, %.4f ms/run in all (%u runs, %u threads)\n", InKernels * 1e3 / Runs, Total / Runs,
+         Runs, ds_session_threads(Session));
   return DS_OK;
 }
 

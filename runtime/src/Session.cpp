@@ -54,10 +54,10 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
   for (size_t I = 0; I < Meta.Outputs.size(); ++I)
     OutputDims += Meta.Outputs[I].rank;
   const uint32_t Threads = Options.threads ? Options.threads : availableCpus();
-  if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) || !Outputs.resize(Meta.Outputs.size()) ||
-      !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) || !Symbols.resize(Meta.Symbols.size()) ||
-      !InputData.resize(Meta.Inputs.size()) || !OutputData.resize(Meta.Outputs.size()) ||
-      !LastOutputs.resize(Meta.Outputs.size()) || !Workers.resize(Threads))
+  if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) ||
+      !Outputs.resize(Meta.Outputs.size()) || !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) ||
+      !Symbols.resize(Meta.Symbols.size()) || !InputData.resize(Meta.Inputs.size()) ||
+      !OutputData.resize(Meta.Outputs.size()) || !LastOutputs.resize(Meta.Outputs.size()) || !Workers.resize(Threads))
     return outOfMemory(Error);
   for (size_t I = 0; I < Meta.Buffers.size(); ++I) {
     const ds_artifact_buffer &B = Meta.Buffers[I];
@@ -82,6 +82,7 @@ ds_status ds_session_create(ds_model *Model, const ds_session_options *Options, 
     return outOfMemory(Error);
   ds_session *S = new (Place) ds_session;
   retain(Model);
+  prefetchWeights(Model);
   S->Model = Model;
   if (ds_status Status = S->initialize(Options ? *Options : ds_session_options(), Error)) {
     ds_session_destroy(S);
@@ -120,8 +121,8 @@ int32_t ds_session::launchSerial(ds_program_host *Host, int32_t Node, ds_kernel_
   return Result;
 }
 
-int32_t ds_session::launchParallel(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
-                                   int64_t Range, int64_t Grain) {
+int32_t ds_session::launchParallel(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel,
+                                   const ds_kernel_state *State, int64_t Range, int64_t Grain) {
   ds_session *S = reinterpret_cast<ds_session *>(Host);
   int32_t Result = S->Pool.run(S->Workers.data(), Kernel, State, Range, Grain);
   if (Result) [[unlikely]]
@@ -135,8 +136,8 @@ static int64_t nanoseconds() {
   return T.tv_sec * int64_t(1000000000) + T.tv_nsec;
 }
 
-int32_t ds_session::launchProfiled(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
-                                   int64_t Range, int64_t Grain) {
+int32_t ds_session::launchProfiled(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel,
+                                   const ds_kernel_state *State, int64_t Range, int64_t Grain) {
   ds_session *S = reinterpret_cast<ds_session *>(Host);
   const int64_t Start = nanoseconds();
   int32_t Result = (S->Workers.size() > 1 ? launchParallel : launchSerial)(Host, Node, Kernel, State, Range, Grain);
@@ -159,9 +160,12 @@ ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
   switch (Code) {
   case DS_KERNEL_INDEX_OUT_OF_RANGE:
     return fail(Error, DS_BAD_INPUT, "%s: an index value is outside the dimension that it selects from", Where);
-  case DS_KERNEL_DIVISION_BY_ZERO: return fail(Error, DS_BAD_INPUT, "%s: integer division by zero", Where);
-  case DS_KERNEL_BAD_VALUE: return fail(Error, DS_BAD_INPUT, "%s: a value that the operator does not allow", Where);
-  default: return fail(Error, DS_BAD_INPUT, "%s: the kernel failed with code %d", Where, Code);
+  case DS_KERNEL_DIVISION_BY_ZERO:
+    return fail(Error, DS_BAD_INPUT, "%s: integer division by zero", Where);
+  case DS_KERNEL_BAD_VALUE:
+    return fail(Error, DS_BAD_INPUT, "%s: a value that the operator does not allow", Where);
+  default:
+    return fail(Error, DS_BAD_INPUT, "%s: the kernel failed with code %d", Where, Code);
   }
 }
 
@@ -187,7 +191,9 @@ ds_status ds_session::bind(const Plan &P, ds_error *Error) {
   return DS_OK;
 }
 
-static bool isAligned(const void *Data, size_t ElementSize) { return reinterpret_cast<uintptr_t>(Data) % ElementSize == 0; }
+static bool isAligned(const void *Data, size_t ElementSize) {
+  return reinterpret_cast<uintptr_t>(Data) % ElementSize == 0;
+}
 
 ds_status ds_session::takeInputs(const ds_tensor *Inputs, const Plan &P, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
@@ -227,9 +233,10 @@ ds_status ds_session::checkOverlap(const ds_tensor *Inputs, const ds_tensor *Giv
   for (size_t I = 0; I < Meta.Inputs.size(); ++I) {
     const ds_artifact_tensor &T = Meta.Inputs[I];
     int64_t Bytes;
-    if (denseBytes(P.Sizes.data() + T.first_dimension, T.rank, dtypeSize(T.dtype), Bytes) && InputData[I] == Inputs[I].data &&
-        overlap(Given[Output].data, P.OutputBytes[Output], InputData[I], Bytes))
-      return fail(Error, DS_BAD_INPUT, "the memory given for output '%s' overlaps that of input '%s'", Name, Meta.text(T.name));
+    if (denseBytes(P.Sizes.data() + T.first_dimension, T.rank, dtypeSize(T.dtype), Bytes) &&
+        InputData[I] == Inputs[I].data && overlap(Given[Output].data, P.OutputBytes[Output], InputData[I], Bytes))
+      return fail(Error, DS_BAD_INPUT, "the memory given for output '%s' overlaps that of input '%s'", Name,
+                  Meta.text(T.name));
   }
   for (size_t I = 0; I < Output; ++I)
     if (Given[I].data && overlap(Given[Output].data, P.OutputBytes[Output], Given[I].data, P.OutputBytes[I]))
@@ -245,7 +252,8 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, con
     const int64_t *Shape = P.Sizes.data() + T.first_dimension;
     const int64_t Bytes = P.OutputBytes[I];
     // An entry that an earlier run filled in is still the session's.
-    if (Given && (Given[I].data == Outputs[I].Places[0].Data || Given[I].data == Outputs[I].Places[1].Data || Given[I].data == Nothing))
+    if (Given && (Given[I].data == Outputs[I].Places[0].Data || Given[I].data == Outputs[I].Places[1].Data ||
+                  Given[I].data == Nothing))
       Given[I].data = nullptr;
     if (Given && Given[I].data) {
       const ds_tensor &G = Given[I];
@@ -257,8 +265,8 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, con
         appendShape(Is, Shape, T.rank);
         if (G.rank >= 0 && (G.shape || !G.rank))
           appendShape(Was, G.shape, size_t(G.rank));
-        return fail(Error, DS_BAD_INPUT, "output '%s' has shape %s here, but memory for %s was given", Meta.text(T.name), Is.str(),
-                    Was.str());
+        return fail(Error, DS_BAD_INPUT, "output '%s' has shape %s here, but memory for %s was given",
+                    Meta.text(T.name), Is.str(), Was.str());
       }
       if (ds_status Status = checkOverlap(Inputs, Given, P, I, Error))
         return Status;
@@ -280,8 +288,8 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, con
     if (IsInput(Own.Current)) {
       Own.Current ^= 1;
       if (IsInput(Own.Current))
-        return fail(Error, DS_BAD_INPUT, "output '%s' of a run before the last one was given as an input; copy it first",
-                    Meta.text(T.name));
+        return fail(Error, DS_BAD_INPUT,
+                    "output '%s' of a run before the last one was given as an input; copy it first", Meta.text(T.name));
     }
     Region &Place = Own.Places[Own.Current];
     if (!Place.reserve(Memory, Bytes))
@@ -292,7 +300,8 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, con
   return DS_OK;
 }
 
-ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given, size_t OutputCount, ds_error *Error) {
+ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given, size_t OutputCount,
+                          ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   if (OutputCount && (OutputCount != Meta.Outputs.size() || !Given))
     return fail(Error, DS_BAD_INPUT, "the model has %zu outputs, room for %zu given", Meta.Outputs.size(),
@@ -368,6 +377,11 @@ ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_p
   const Metadata &Meta = Session->Model->Meta;
   const ds_artifact_launch &L = Meta.Launches[Index];
   const ProfileCounter &C = Session->Profile[Index];
-  *Entry = {Meta.text(Meta.Kernels[L.kernel].name), Meta.text(L.source), C.Calls, double(C.Nanoseconds) * 1e-9, C.Flops, C.Bytes};
+  *Entry = {Meta.text(Meta.Kernels[L.kernel].name),
+            Meta.text(L.source),
+            C.Calls,
+            double(C.Nanoseconds) * 1e-9,
+            C.Flops,
+            C.Bytes};
   return DS_OK;
 }

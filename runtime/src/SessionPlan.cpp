@@ -15,10 +15,14 @@ static const char *plural(size_t N) { return N == 1 ? "" : "s"; }
 
 int64_t ds_session::number(const ds_artifact_number &N, const Plan &P) const {
   switch (N.kind) {
-  case DS_NUMBER_CONSTANT: return N.value;
-  case DS_NUMBER_VALUE: return P.Values[size_t(N.value)];
-  case DS_NUMBER_SYMBOL: return P.Symbols[size_t(N.value)];
-  default: return 0;
+  case DS_NUMBER_CONSTANT:
+    return N.value;
+  case DS_NUMBER_VALUE:
+    return P.Values[size_t(N.value)];
+  case DS_NUMBER_SYMBOL:
+    return P.Symbols[size_t(N.value)];
+  default:
+    return 0;
   }
 }
 
@@ -33,8 +37,8 @@ static void describeTensor(const Metadata &Meta, const ds_artifact_tensor &T, Te
 ds_status ds_session::readShapes(const ds_tensor *Inputs, size_t InputCount, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   if (InputCount != Meta.Inputs.size())
-    return fail(Error, DS_BAD_INPUT, "the model has %zu input%s, %zu given", Meta.Inputs.size(), plural(Meta.Inputs.size()),
-                InputCount);
+    return fail(Error, DS_BAD_INPUT, "the model has %zu input%s, %zu given", Meta.Inputs.size(),
+                plural(Meta.Inputs.size()), InputCount);
   if (InputCount && !Inputs)
     return fail(Error, DS_BAD_ARGUMENT, "inputs is NULL");
   int64_t *Shape = GivenShapes.data();
@@ -42,13 +46,13 @@ ds_status ds_session::readShapes(const ds_tensor *Inputs, size_t InputCount, ds_
     const ds_artifact_tensor &T = Meta.Inputs[I];
     const ds_tensor &In = Inputs[I];
     if (In.dtype != int32_t(T.dtype))
-      return fail(Error, DS_BAD_INPUT, "input '%s' should be %s, given %s", Meta.text(T.name), ds_dtype_name(int32_t(T.dtype)),
-                  ds_dtype_name(In.dtype));
+      return fail(Error, DS_BAD_INPUT, "input '%s' should be %s, given %s", Meta.text(T.name),
+                  ds_dtype_name(int32_t(T.dtype)), ds_dtype_name(In.dtype));
     if (In.rank != int32_t(T.rank)) {
       Text Expected;
       describeTensor(Meta, T, Expected);
-      return fail(Error, DS_BAD_INPUT, "input '%s' should have %u dimension%s (%s), given %d", Meta.text(T.name), T.rank,
-                  plural(T.rank), Expected.str(), In.rank);
+      return fail(Error, DS_BAD_INPUT, "input '%s' should have %u dimension%s (%s), given %d", Meta.text(T.name),
+                  T.rank, plural(T.rank), Expected.str(), In.rank);
     }
     if (In.rank && !In.shape)
       return fail(Error, DS_BAD_ARGUMENT, "the shape of input '%s' is NULL", Meta.text(T.name));
@@ -73,14 +77,16 @@ ds_status ds_session::checkShapes(const Plan *P, ds_error *Error) const {
       const ds_artifact_number &N = Dimension.size;
       if ((N.kind == DS_NUMBER_VALUE) != (P != nullptr))
         continue;
-      const int64_t Expected = P ? P->Values[size_t(N.value)] : N.kind == DS_NUMBER_CONSTANT ? N.value : Symbols[size_t(N.value)];
+      const int64_t Expected = P                              ? P->Values[size_t(N.value)]
+                               : N.kind == DS_NUMBER_CONSTANT ? N.value
+                                                              : Symbols[size_t(N.value)];
       if (Shape[D] == Expected)
         continue;
       const char *Name = Meta.text(T.name), *Is = Meta.text(Dimension.text);
       if (N.kind == DS_NUMBER_SYMBOL) {
         const ds_artifact_symbol &S = Meta.Symbols[size_t(N.value)];
-        return fail(Error, DS_BAD_INPUT, "input '%s' has %s=%lld in dimension %u, but input '%s' gave %s=%lld", Name, Is,
-                    static_cast<long long>(Shape[D]), D, Meta.text(Meta.Inputs[S.input].name), Is,
+        return fail(Error, DS_BAD_INPUT, "input '%s' has %s=%lld in dimension %u, but input '%s' gave %s=%lld", Name,
+                    Is, static_cast<long long>(Shape[D]), D, Meta.text(Meta.Inputs[S.input].name), Is,
                     static_cast<long long>(Expected));
       }
       Text Needed, Given, Equals;
@@ -88,8 +94,8 @@ ds_status ds_session::checkShapes(const Plan *P, ds_error *Error) const {
       appendShape(Given, Shape, T.rank);
       if (P)
         Equals.append("%s = ", Is);
-      return fail(Error, DS_BAD_INPUT, "input '%s' should have %s%lld in dimension %u (%s), given %s", Name, Equals.str(),
-                  static_cast<long long>(Expected), D, Needed.str(), Given.str());
+      return fail(Error, DS_BAD_INPUT, "input '%s' should have %s%lld in dimension %u (%s), given %s", Name,
+                  Equals.str(), static_cast<long long>(Expected), D, Needed.str(), Given.str());
     }
   }
   return DS_OK;
@@ -109,9 +115,11 @@ ds_status ds_session::fillPlan(Plan &P, ds_error *Error) {
   if (int32_t Broken = Model->Code->sizes(P.Symbols.data(), P.Values.data())) {
     Text Given;
     appendSymbols(Meta, P.Symbols, Given);
-    const char *What = Broken > 0 && size_t(Broken) <= Meta.Constraints.size() ? Meta.text(Meta.Constraints[size_t(Broken) - 1])
-                                                                               : "the model does not allow these sizes";
-    return fail(Error, DS_BAD_INPUT, "%s%s%s%s", What, Given.empty() ? "" : " (given ", Given.str(), Given.empty() ? "" : ")");
+    const char *What = Broken > 0 && size_t(Broken) <= Meta.Constraints.size()
+                           ? Meta.text(Meta.Constraints[size_t(Broken) - 1])
+                           : "the model does not allow these sizes";
+    return fail(Error, DS_BAD_INPUT, "%s%s%s%s", What, Given.empty() ? "" : " (given ", Given.str(),
+                Given.empty() ? "" : ")");
   }
   for (size_t I = 0; I < Meta.Dimensions.size(); ++I) {
     P.Sizes[I] = number(Meta.Dimensions[I].size, P);
@@ -141,7 +149,8 @@ ds_status ds_session::fillPlan(Plan &P, ds_error *Error) {
   if (Logger) {
     Text Message, Given;
     appendSymbols(Meta, P.Symbols, Given);
-    Message.append("planned %zu temporaries in %.2f MB for {%s}", P.Temporaries.size(), double(P.ArenaSize) / 1e6, Given.str());
+    Message.append("planned %zu temporaries in %.2f MB for {%s}", P.Temporaries.size(), double(P.ArenaSize) / 1e6,
+                   Given.str());
     Logger(LoggerContext, Message.str());
   }
   return DS_OK;
@@ -197,7 +206,8 @@ ds_status ds_session::plan(const ds_tensor *Inputs, size_t InputCount, const Pla
 
 static void describeShapes(const Table<ds_artifact_tensor> &Tensors, const Plan &P, ds_tensor *Out) {
   for (size_t I = 0; I < Tensors.size(); ++I)
-    Out[I] = {nullptr, int32_t(Tensors[I].dtype), int32_t(Tensors[I].rank), P.Sizes.data() + Tensors[I].first_dimension, nullptr};
+    Out[I] = {nullptr, int32_t(Tensors[I].dtype), int32_t(Tensors[I].rank), P.Sizes.data() + Tensors[I].first_dimension,
+              nullptr};
 }
 
 ds_status ds_session_infer(ds_session *Session, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Outputs,

@@ -140,8 +140,8 @@ void ThreadPool::waitForOthers() {
   CallerSleeping.store(0);
 }
 
-int32_t ThreadPool::run(const ds_kernel_worker *Workers, ds_kernel_fn Kernel, const ds_kernel_state *State, int64_t Range,
-                        int64_t Grain) {
+int32_t ThreadPool::run(const ds_kernel_worker *Workers, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                        int64_t Range, int64_t Grain) {
   if (Range <= 0)
     return DS_KERNEL_OK;
   const int64_t Pieces = std::min<int64_t>(threads(), std::max<int64_t>(1, Range / std::max<int64_t>(1, Grain)));

@@ -25,8 +25,10 @@ public:
   void stop();
   uint32_t threads() const { return uint32_t(Members.size()) + 1; }
 
-  /// Runs `Kernel` over [0, Range) in pieces of at least `Grain`. Workers[i] goes to the i-th thread; the caller is thread 0.
-  int32_t run(const ds_kernel_worker *Workers, ds_kernel_fn Kernel, const ds_kernel_state *State, int64_t Range, int64_t Grain);
+  /// Runs `Kernel` over [0, Range) in pieces of at least `Grain`. Workers[i] goes to the i-th thread; the caller is
+  /// thread 0.
+  int32_t run(const ds_kernel_worker *Workers, ds_kernel_fn Kernel, const ds_kernel_state *State, int64_t Range,
+              int64_t Grain);
 
 private:
   struct Job {

@@ -22,7 +22,8 @@ std::vector<char> tinyMetadata() {
   return bytes;
 }
 
-/// Parses a copy of exactly that size, so that the address sanitizer sees every byte too many; reads all that was accepted.
+/// Parses a copy of exactly that size, so that the address sanitizer sees every byte too many; reads all that was
+/// accepted.
 ds_status parse(const std::vector<char> &bytes, std::string *message = nullptr) {
   char *copy = static_cast<char *>(malloc(bytes.size() + !bytes.size()));
   if (!bytes.empty())
@@ -134,7 +135,8 @@ TEST(Damage, LaterVersionsMayAddTablesAndFields) {
   header.length = sizeof header + tables.size() * sizeof tables[0] + body.size();
   std::vector<char> newer(sizeof header);
   memcpy(newer.data(), &header, sizeof header);
-  newer.insert(newer.end(), reinterpret_cast<char *>(tables.data()), reinterpret_cast<char *>(tables.data() + tables.size()));
+  newer.insert(newer.end(), reinterpret_cast<char *>(tables.data()),
+               reinterpret_cast<char *>(tables.data() + tables.size()));
   newer.insert(newer.end(), body.begin(), body.end());
   rehash(newer);
   std::string message;
@@ -181,7 +183,8 @@ std::string loadProblem(const std::string &path) {
 
 TEST(Damage, TruncatedFilesAreRefused) {
   TestFolder folder;
-  const std::string good = readFile(linkTiny(folder.file("m.so"), EmitKind::SharedLibrary)), path = folder.file("bad.so");
+  const std::string good = readFile(linkTiny(folder.file("m.so"), EmitKind::SharedLibrary)),
+                    path = folder.file("bad.so");
   for (size_t size = 0; size < good.size(); size += size < 200 || size > good.size() - 200 ? 1 : 37) {
     writeFile(path, std::string_view(good).substr(0, size));
     EXPECT_NE(loadProblem(path).find(path), std::string::npos);
@@ -250,7 +253,8 @@ TEST(Damage, OtherMachinesAreRefusedPolitely) {
   program.features = {"avx9000", program.features.empty() ? "neon" : "sse2", "amx9"};
   program.cpu = "futurelake";
   std::string problem = loadProblem(linkTiny(folder.file("a.so"), EmitKind::SharedLibrary, program));
-  EXPECT_NE(problem.find("'futurelake' and needs features that this one lacks (avx9000, amx9)"), std::string::npos) << problem;
+  EXPECT_NE(problem.find("'futurelake' and needs features that this one lacks (avx9000, amx9)"), std::string::npos)
+      << problem;
   program = tinyProgram();
   program.triple = "sparc-sun-solaris";
   problem = loadProblem(linkTiny(folder.file("b.so"), EmitKind::SharedLibrary, program));

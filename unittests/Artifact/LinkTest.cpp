@@ -1,9 +1,9 @@
 //===- LinkTest.cpp - Linking and appending ----------------------------------===//
 #include "Tiny.h"
 #include "ds_runtime.h"
+#include <csignal>
 #include <cstring>
 #include <elf.h>
-#include <csignal>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -48,7 +48,8 @@ TEST(Link, AppendsSectionsBehindTheLinkedFile) {
   for (EmitKind kind : {EmitKind::Executable, EmitKind::SharedLibrary}) {
     const std::string bytes = readFile(linkTiny(folder.file("m"), kind));
     const Sections sections = sectionsOf(bytes);
-    const Elf64_Shdr *weights = sections.find(DS_ARTIFACT_WEIGHTS_SECTION), *meta = sections.find(DS_ARTIFACT_META_SECTION);
+    const Elf64_Shdr *weights = sections.find(DS_ARTIFACT_WEIGHTS_SECTION),
+                     *meta = sections.find(DS_ARTIFACT_META_SECTION);
     ASSERT_TRUE(weights && meta && sections.find(".text") && sections.find(".symtab"));
     EXPECT_EQ(weights->sh_offset % 4096, 0u);
     EXPECT_EQ(weights->sh_flags & SHF_ALLOC, 0u);
@@ -106,8 +107,9 @@ TEST(Link, RefusesWeightsOfAnotherSize) {
   TestFolder folder;
   Program program = tinyProgram();
   program.weights[0] = {16, nullptr, [](const Weight::Sink &sink) { sink("short", 5); }};
-  EXPECT_NE(linkArtifact({{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary, folder.file("m")).find("16 bytes, got 5"),
-            std::string::npos);
+  EXPECT_NE(
+      linkArtifact({{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary, folder.file("m")).find("16 bytes, got 5"),
+      std::string::npos);
   EXPECT_EQ(filesIn(folder.file("")), 0u);
 }
 
@@ -119,7 +121,8 @@ TEST(Link, FailuresLeaveNothingAndSayWhy) {
   EXPECT_NE(link("/nonexistent.o", tinyProgram(), folder.file("m")).find("/nonexistent.o"), std::string::npos);
   EXPECT_NE(link(DS_TINY_OBJECT, tinyProgram(), "/nonexistent/m").find("cannot write"), std::string::npos);
   EXPECT_NE(link(DS_TINY_OBJECT, tinyProgram(), folder.file("")).find("folder"), std::string::npos);
-  EXPECT_NE(linkArtifact({{"", "no object file"}}, tinyProgram(), EmitKind::SharedLibrary, folder.file("m")).find("linker failed"),
+  EXPECT_NE(linkArtifact({{"", "no object file"}}, tinyProgram(), EmitKind::SharedLibrary, folder.file("m"))
+                .find("linker failed"),
             std::string::npos);
   Program program = tinyProgram();
   program.launches[1].kernel = 9;
@@ -145,6 +148,7 @@ TEST(Link, FullDiskLeavesNothing) {
 }
 
 TEST(Link, FeaturesThatTheRuntimeChecks) {
-  EXPECT_EQ(checkedFeatures("+avx2,-avx512f,+slow-shld,+fma,+sse4.2"), (std::vector<std::string>{"avx2", "fma", "sse4.2"}));
+  EXPECT_EQ(checkedFeatures("+avx2,-avx512f,+slow-shld,+fma,+sse4.2"),
+            (std::vector<std::string>{"avx2", "fma", "sse4.2"}));
   EXPECT_TRUE(checkedFeatures("").empty());
 }

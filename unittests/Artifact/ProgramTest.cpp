@@ -125,7 +125,8 @@ TEST_F(ProgramTest, Benchmarks) {
   double median, p95, p99, min;
   unsigned long long rss;
   int end = 0;
-  ASSERT_EQ(sscanf(json.out.c_str(), "{\"median_ms\":%lf,\"p95_ms\":%lf,\"p99_ms\":%lf,\"min_ms\":%lf,\"peak_rss_bytes\":%llu}%n",
+  ASSERT_EQ(sscanf(json.out.c_str(),
+                   "{\"median_ms\":%lf,\"p95_ms\":%lf,\"p99_ms\":%lf,\"min_ms\":%lf,\"peak_rss_bytes\":%llu}%n",
                    &median, &p95, &p99, &min, &rss, &end),
             5)
       << json.out << json.err;
@@ -145,7 +146,8 @@ TEST_F(ProgramTest, Profiles) {
 TEST_F(ProgramTest, Verifies) { EXPECT_EQ(dsRun("--verify").out, "the weights are sound\n"); }
 
 TEST_F(ProgramTest, BadUsage) {
-  expectError(tiny(""), 2, "needs inputs 'a' (float32 [N, 4]), 'b' (float32 [N]), 'pick' (int64 []): give --input name=file.npy");
+  expectError(tiny(""), 2,
+              "needs inputs 'a' (float32 [N, 4]), 'b' (float32 [N]), 'pick' (int64 []): give --input name=file.npy");
   expectError(tiny("--frobnicate"), 2, "unknown flag '--frobnicate'");
   expectError(tiny("stray"), 2, "unexpected argument 'stray'");
   expectError(tiny("--threads 0"), 2, "--threads needs a number");
@@ -172,7 +174,8 @@ TEST_F(ProgramTest, BadInput) {
   expectError(tiny(rest + "--input b=three.npy"), 1, "input 'b' has N=3 in dimension 0, but input 'a' gave N=2");
   expectError(tiny(rest + "--input b=damaged.npy"), 1, "damaged.npy");
   expectError(tiny(rest + "--input b=missing.npy"), 1, "cannot open 'missing.npy'");
-  expectError(tiny(rest + "--input c=b.npy"), 1, "no input 'c'; its inputs are: a float32 [N, 4], b float32 [N], pick int64 []");
+  expectError(tiny(rest + "--input c=b.npy"), 1,
+              "no input 'c'; its inputs are: a float32 [N, 4], b float32 [N], pick int64 []");
   expectError(tiny(given + "--input a=a.npy"), 1, "'a' is given twice");
   expectError(tiny(rest + "--inputs b.npy"), 1, "not a proper .npz file");
   EXPECT_EQ(command("ls o").code, 2); // nothing was made
@@ -185,7 +188,8 @@ TEST_F(ProgramTest, OutputsThatCannotBeWritten) {
   expectError(tiny(given + "--output-dir a.npy"), 1, "cannot make the folder 'a.npy'");
   expectError(tiny(given + "--output-dir a.npy/b"), 1, "cannot make the folder 'a.npy/b'");
   // A limit of no bytes stands for a full disk.
-  const Result full = command("( ulimit -f 0; trap '' XFSZ; " + models->file("tiny") + " " + given + "--output-dir o ) 2>&1 | cat");
+  const Result full =
+      command("( ulimit -f 0; trap '' XFSZ; " + models->file("tiny") + " " + given + "--output-dir o ) 2>&1 | cat");
   EXPECT_EQ(full.out, "tiny: error: cannot write 'o/sum.npy': File too large\n");
   EXPECT_EQ(command("ls o | wc -l").out, "0\n");
   const Result closed = command(models->file("tiny") + " " + given + " >/dev/full");

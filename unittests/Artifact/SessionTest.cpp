@@ -46,7 +46,9 @@ protected:
     inputs[1] = {b.data(), DS_FLOAT32, 1, shapeB, nullptr};
     inputs[2] = {&pick, DS_INT64, 0, nullptr, nullptr};
   }
-  ds_status run(ds_tensor *outputs = nullptr) { return ds_session_run(session, inputs, 3, outputs, outputs ? 2 : 0, &error); }
+  ds_status run(ds_tensor *outputs = nullptr) {
+    return ds_session_run(session, inputs, 3, outputs, outputs ? 2 : 0, &error);
+  }
   std::string problem() {
     error.message[0] = 0;
     EXPECT_NE(run(), DS_OK);
@@ -282,7 +284,8 @@ TEST_F(Session, UsesTheCallersAllocator) {
 }
 
 TEST_F(Session, OutOfMemoryIsAnError) {
-  ds_allocator allocator = {nullptr, [](void *, size_t, size_t) -> void * { return nullptr; }, [](void *, void *, size_t) {}};
+  ds_allocator allocator = {nullptr, [](void *, size_t, size_t) -> void * { return nullptr; },
+                            [](void *, void *, size_t) {}};
   ds_session_options options = {};
   options.threads = 1;
   options.allocator = &allocator;
@@ -323,7 +326,8 @@ TEST_F(Session, ModelsAreSharedByThreads) {
       std::vector<float> x(40, float(t)), y(10, 0);
       int64_t which = 0;
       const int64_t shapeX[] = {10, 4}, shapeY[] = {10};
-      const ds_tensor in[3] = {{x.data(), DS_FLOAT32, 2, shapeX, nullptr}, {y.data(), DS_FLOAT32, 1, shapeY, nullptr},
+      const ds_tensor in[3] = {{x.data(), DS_FLOAT32, 2, shapeX, nullptr},
+                               {y.data(), DS_FLOAT32, 1, shapeY, nullptr},
                                {&which, DS_INT64, 0, nullptr, nullptr}};
       for (int i = 0; i < 100; ++i) {
         ds_tensor out[2] = {};

@@ -29,12 +29,17 @@ inline artifact::Program tinyProgram() {
   p.scratch = Number::constant(4);
   p.symbols = {{"N", "N", 0, 0}};
   const Number n = Number::ofSymbol(0);
-  p.inputs = {{"a", DS_FLOAT32, {{n, "N"}, {Number::constant(4), "4"}}}, {"b", DS_FLOAT32, {{n, "N"}}}, {"pick", DS_INT64, {}}};
+  p.inputs = {
+      {"a", DS_FLOAT32, {{n, "N"}, {Number::constant(4), "4"}}}, {"b", DS_FLOAT32, {{n, "N"}}}, {"pick", DS_INT64, {}}};
   p.outputs = {{"sum", DS_FLOAT32, {{n, "N"}}}, {"row", DS_FLOAT32, {{Number::ofValue(1), "2*N+1"}}}};
   p.constraints = {"the batch N must be at most 1000"};
   p.weights = {{sizeof tinyWeights, tinyWeights, nullptr}};
-  p.buffers = {Buffer::input(0),  Buffer::input(1),  Buffer::input(2),
-               Buffer::output(0), Buffer::output(1), Buffer::weight(0),
+  p.buffers = {Buffer::input(0),
+               Buffer::input(1),
+               Buffer::input(2),
+               Buffer::output(0),
+               Buffer::output(1),
+               Buffer::weight(0),
                Buffer::temporary(Number::ofValue(0), 0, 1)};
   p.kernels = {{"multiply_weights", "mul"}, {"sum_rows", "sum"}, {"fill_row", "row"}};
   p.launches = {{0, "node 'mul' (Mul)", Number::ofValue(2), Number::ofValue(0)},
@@ -45,7 +50,8 @@ inline artifact::Program tinyProgram() {
 }
 
 /// Links the tiny program; returns the path.
-inline std::string linkTiny(const std::string &path, artifact::EmitKind kind, const artifact::Program &program = tinyProgram()) {
+inline std::string linkTiny(const std::string &path, artifact::EmitKind kind,
+                            const artifact::Program &program = tinyProgram()) {
   const std::string error = artifact::linkArtifact({{DS_TINY_OBJECT, {}}}, program, kind, path);
   EXPECT_EQ(error, "");
   return path;

@@ -7,7 +7,8 @@
 
 enum { InA, InB, InPick, OutSum, OutRow, WeightW, TempProducts };
 
-static int32_t multiply_weights(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
+static int32_t multiply_weights(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin,
+                                int64_t End) {
   const float *A = State->bindings[0], *W = State->bindings[1];
   float *Products = State->bindings[2];
   for (int64_t N = Begin; N < End; ++N)

@@ -32,8 +32,9 @@ bool isNearest(double value, uint16_t bits, int mantissaBits) {
     return false;
   // Past the largest number its neighbour is where the next number would be.
   auto magnitude = [&](uint16_t b) {
-    return b == infinity ? 2 * decode(uint16_t(infinity - 1), mantissaBits) - decode(uint16_t(infinity - 2), mantissaBits)
-                         : decode(b, mantissaBits);
+    return b == infinity
+               ? 2 * decode(uint16_t(infinity - 1), mantissaBits) - decode(uint16_t(infinity - 2), mantissaBits)
+               : decode(b, mantissaBits);
   };
   const uint16_t m = bits & 0x7FFF;
   value = std::fabs(value);

@@ -76,7 +76,8 @@ TEST(Npy, SaysWhatIsWrong) {
   expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", eight), "more data");
   expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}", eight), "'shape'");
   expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", eight), "'shape'");
-  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", eight), "cannot have the shape");
+  expect(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}", eight),
+         "cannot have the shape");
   expect(npy("{'descr': '<f4', 'fortran_order': False}", eight), "lacks");
   expect(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", eight), "'descr'");
   expect(npy("{'descr': '<f4", eight).substr(0, 20), "header");

@@ -1,6 +1,6 @@
 //===- TensorTest.cpp - Strided copies, memory, text -------------------------===//
-#include "Memory.h"
 #include "Tensor.h"
+#include "Memory.h"
 #include <gtest/gtest.h>
 #include <numeric>
 #include <vector>

@@ -18,11 +18,13 @@ struct Object {
   std::string_view contents;
 };
 
-/// Links the objects, which define DS_PROGRAM_SYMBOL, and appends metadata and weights. Returns what went wrong in one line, or "".
+/// Links the objects, which define DS_PROGRAM_SYMBOL, and appends metadata and weights. Returns what went wrong in one
+/// line, or "".
 std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind,
                          const std::string &outputPath);
 
-/// Appends metadata and weights to a linked ELF file that is open for reading and writing. Returns "" or what went wrong.
+/// Appends metadata and weights to a linked ELF file that is open for reading and writing. Returns "" or what went
+/// wrong.
 std::string appendArtifact(int descriptor, const Program &program, uint64_t codeId);
 
 } // namespace ds::artifact

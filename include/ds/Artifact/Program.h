@@ -64,7 +64,9 @@ struct Buffer {
   static Buffer input(uint32_t index) { return {DS_BUFFER_INPUT, index, {}, 0, 0}; }
   static Buffer output(uint32_t index) { return {DS_BUFFER_OUTPUT, index, {}, 0, 0}; }
   static Buffer weight(uint32_t index) { return {DS_BUFFER_WEIGHT, index, {}, 0, 0}; }
-  static Buffer temporary(Number size, uint32_t first, uint32_t last) { return {DS_BUFFER_TEMPORARY, 0, size, first, last}; }
+  static Buffer temporary(Number size, uint32_t first, uint32_t last) {
+    return {DS_BUFFER_TEMPORARY, 0, size, first, last};
+  }
 };
 
 struct Kernel {
@@ -100,7 +102,8 @@ std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length);
 /// of the program is inconsistent (the result is empty then).
 std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error);
 
-/// Of LLVM's feature string ("+avx2,+fma,-xop,..."), the names switched on that the runtime can check: instruction sets, not tuning.
+/// Of LLVM's feature string ("+avx2,+fma,-xop,..."), the names switched on that the runtime can check: instruction
+/// sets, not tuning.
 std::vector<std::string> checkedFeatures(std::string_view llvmFeatures);
 
 } // namespace ds::artifact
