@@ -147,7 +147,8 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
     return CompileStatus::Success;
   std::string text;
   raw_string_ostream stream(text);
-  module->print(stream, mlir::OpPrintingFlags().elideLargeElementsAttrs(64).elideLargeResourceString(64));
+  // Without the local scope MLIR would write out every weight before it leaves it out.
+  module->print(stream, mlir::OpPrintingFlags().elideLargeElementsAttrs(64).useLocalScope());
   stream << '\n';
   auto write = [&](StringRef path) {
     if (path == "-") {

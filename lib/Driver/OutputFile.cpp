@@ -25,6 +25,9 @@ std::string OutputFile::temporaryName(StringRef destination, int pid) {
 Expected<OutputFile> OutputFile::create(StringRef destination) {
   if (sys::fs::is_directory(destination))
     return createStringError(inconvertibleErrorCode(), "cannot write '" + destination + "': it is a folder");
+  sys::fs::file_status status;
+  if (!sys::fs::status(destination, status) && sys::fs::exists(status) && !sys::fs::is_regular_file(status))
+    return createStringError(inconvertibleErrorCode(), "cannot write '" + destination + "': it is not a regular file");
   std::string temporary = temporaryName(destination, getpid());
   sys::fs::remove(temporary); // of a dead process that had our number
   int descriptor;

@@ -42,9 +42,10 @@ static std::string functionKey(StringRef domain, StringRef name, StringRef overl
   return (normalDomain(domain) + "::" + name + "::" + overload).str();
 }
 
-GraphImporter::GraphImporter(mlir::MLIRContext &context, onnx::ModelProto &model, StringRef folder,
+GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, StringRef folder,
                              const OnnxImportOptions &options)
-    : context(context), model(model), inputDims(options), tensors(&context, folder), builder(&context) {
+    : context(context), model(*file.model), inputDims(options), tensors(&context, folder, file.data),
+      builder(&context) {
   context.loadDialect<DsDialect, mlir::func::FuncDialect>();
 }
 

@@ -7,6 +7,7 @@
 #define DS_LIB_IMPORT_ONNX_GRAPHIMPORTER_H
 
 #include "Inputs.h"
+#include "ModelFile.h"
 #include "Node.h"
 #include "Tensors.h"
 
@@ -21,7 +22,7 @@ namespace ds::importer {
 
 class GraphImporter {
 public:
-  GraphImporter(mlir::MLIRContext &context, onnx::ModelProto &model, llvm::StringRef folder,
+  GraphImporter(mlir::MLIRContext &context, ModelFile &file, llvm::StringRef folder,
                 const OnnxImportOptions &options);
 
   mlir::OwningOpRef<mlir::ModuleOp> run();

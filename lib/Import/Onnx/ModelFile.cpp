@@ -8,8 +8,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/stubs/logging.h>
 #include <onnx/defs/parser.h>
 #include <onnx/onnx_pb.h>
@@ -17,7 +15,7 @@
 #include <climits>
 
 using namespace llvm;
-namespace io = google::protobuf::io;
+using namespace ds::importer;
 
 std::string ds::importer::oneLine(StringRef message) {
   std::string line;
@@ -30,75 +28,69 @@ std::string ds::importer::oneLine(StringRef message) {
   return line;
 }
 
-static std::shared_ptr<onnx::ModelProto> parseStream(io::ZeroCopyInputStream &stream, std::string &error) {
+ModelFile::ModelFile() : model(std::make_unique<onnx::ModelProto>()) {}
+ModelFile::~ModelFile() = default;
+
+bool ds::importer::parseModelBytes(StringRef bytes, ModelFile &file, std::string &error) {
   google::protobuf::LogSilencer quiet; // protobuf would print its own reasons to stderr
-  auto model = std::make_shared<onnx::ModelProto>();
-  io::CodedInputStream coded(&stream);
-  coded.SetTotalBytesLimit(INT_MAX);
-  if (!model->ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
+  file.data.readFromMemory(bytes);
+  std::optional<std::string> reduced = file.data.extract(bytes);
+  if (!reduced || reduced->size() > size_t(INT_MAX) ||
+      !file.model->ParseFromArray(reduced->data(), int(reduced->size()))) {
     error = "not an ONNX model, or a damaged one: the file cannot be parsed as a protobuf message";
-    return nullptr;
+    return false;
   }
-  if (!model->has_graph()) {
+  if (!file.model->has_graph()) {
     error = "not an ONNX model: the file holds no graph";
-    return nullptr;
+    return false;
   }
-  return model;
+  return true;
 }
 
-std::shared_ptr<onnx::ModelProto> ds::importer::readModelFile(StringRef path, std::string &error) {
-  Expected<sys::fs::file_t> file = sys::fs::openNativeFileForRead(path);
-  if (!file) {
-    error = "cannot open the model: " + toString(file.takeError());
-    return nullptr;
+bool ds::importer::readModelFile(StringRef path, ModelFile &file, std::string &error) {
+  Expected<sys::fs::file_t> descriptor = sys::fs::openNativeFileForRead(path);
+  if (!descriptor) {
+    error = "cannot open the model: " + toString(descriptor.takeError());
+    return false;
   }
+  file.data.readFromFile(*descriptor); // closes it in the end
   sys::fs::file_status status;
-  std::shared_ptr<onnx::ModelProto> model;
-  if (std::error_code code = sys::fs::status(*file, status)) {
-    error = "cannot read the model: " + code.message();
-  } else if (sys::fs::is_directory(status)) {
-    error = "the model is a folder, not a file";
-  } else if (status.getSize() == 0 && sys::fs::is_regular_file(status)) {
+  std::error_code code = sys::fs::status(*descriptor, status);
+  if (!code && !sys::fs::is_regular_file(status)) {
+    error = "the model is not a regular file";
+    return false;
+  }
+  if (!code && status.getSize() == 0) {
     error = "the model file is empty";
-  } else if (status.getSize() > uint64_t(INT_MAX)) {
-    error = "the model file has " + std::to_string(status.getSize()) +
-            " bytes; an ONNX file ends at 2 GB (larger weights belong into external data)";
-  } else {
-    io::FileInputStream stream(*file, /*block_size=*/1 << 20);
-    model = parseStream(stream, error);
-    if (!model && stream.GetErrno())
-      error = "cannot read the model: " + std::error_code(stream.GetErrno(), std::generic_category()).message();
+    return false;
   }
-  sys::fs::closeFile(*file);
-  return model;
+  // Mapped to be scanned: pages of large tensors are never touched here.
+  sys::fs::mapped_file_region map;
+  if (!code)
+    map = sys::fs::mapped_file_region(*descriptor, sys::fs::mapped_file_region::readonly, status.getSize(), 0, code);
+  if (code) {
+    error = "cannot read the model: " + code.message();
+    return false;
+  }
+  return parseModelBytes(StringRef(map.const_data(), map.size()), file, error);
 }
 
-std::shared_ptr<onnx::ModelProto> ds::importer::parseModelBytes(StringRef bytes, std::string &error) {
-  if (bytes.size() > size_t(INT_MAX)) {
-    error = "the model has more than 2 GB";
-    return nullptr;
-  }
-  io::ArrayInputStream stream(bytes.data(), int(bytes.size()));
-  return parseStream(stream, error);
-}
-
-std::shared_ptr<onnx::ModelProto> ds::importer::parseModelText(StringRef text, std::string &error) {
-  auto model = std::make_shared<onnx::ModelProto>();
+bool ds::importer::parseModelText(StringRef text, ModelFile &file, std::string &error) {
   std::string terminated = text.str();
   try {
     onnx::OnnxParser parser(terminated.c_str());
-    onnx::Common::Status status = parser.Parse(*model);
+    onnx::Common::Status status = parser.Parse(*file.model);
     if (!status.IsOK()) {
       error = oneLine(status.ErrorMessage());
-      return nullptr;
+      return false;
     }
     if (!parser.EndOfInput()) {
       error = "text follows the end of the model";
-      return nullptr;
+      return false;
     }
   } catch (const std::exception &exception) {
     error = oneLine(exception.what());
-    return nullptr;
+    return false;
   }
-  return model;
+  return true;
 }

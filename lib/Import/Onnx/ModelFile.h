@@ -1,10 +1,12 @@
 //===- ModelFile.h - Bytes or text to a ModelProto ------------------------===//
 // Assumes: nothing; the bytes are untrusted.
 // Guarantees: a parsed message, or a one-line reason.
-// Declines: what protobuf declines (2 GB, 100 levels of nesting); meaning is checked by the importer, not here.
+// Declines: what protobuf declines (2 GB beside large tensors, 100 levels of nesting); meaning is checked by the importer, not here.
 
 #ifndef DS_LIB_IMPORT_ONNX_MODELFILE_H
 #define DS_LIB_IMPORT_ONNX_MODELFILE_H
+
+#include "LargeData.h"
 
 #include "llvm/ADT/StringRef.h"
 
@@ -17,14 +19,23 @@ class ModelProto;
 
 namespace ds::importer {
 
-/// Reads a binary model, streamed so that the file and the message never lie in memory together.
-std::shared_ptr<onnx::ModelProto> readModelFile(llvm::StringRef path, std::string &error);
+struct ModelFile {
+  std::unique_ptr<onnx::ModelProto> model;
+  /// What the tokens in the model's tensors stand for.
+  LargeData data;
 
-/// Parses a binary model that is in memory already.
-std::shared_ptr<onnx::ModelProto> parseModelBytes(llvm::StringRef bytes, std::string &error);
+  ModelFile();
+  ~ModelFile();
+};
+
+/// Reads a binary model; the bytes of large tensors stay in the file until they are asked for.
+bool readModelFile(llvm::StringRef path, ModelFile &file, std::string &error);
+
+/// Parses a binary model that is in memory already and stays there.
+bool parseModelBytes(llvm::StringRef bytes, ModelFile &file, std::string &error);
 
 /// Parses ONNX's text format.
-std::shared_ptr<onnx::ModelProto> parseModelText(llvm::StringRef text, std::string &error);
+bool parseModelText(llvm::StringRef text, ModelFile &file, std::string &error);
 
 /// `message` on one line: line breaks and runs of blanks become one blank.
 std::string oneLine(llvm::StringRef message);

@@ -15,16 +15,16 @@ using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
 
-static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context, std::shared_ptr<onnx::ModelProto> model,
+static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context, bool parsed, ModelFile &file,
                                                      StringRef error, StringRef folder,
                                                      const OnnxImportOptions &options) {
   mlir::Location loc = mlir::UnknownLoc::get(&context);
-  if (!model) {
+  if (!parsed) {
     mlir::emitError(loc) << error;
     return {};
   }
   try {
-    return GraphImporter(context, *model, folder, options).run();
+    return GraphImporter(context, file, folder, options).run();
   } catch (const std::exception &exception) {
     mlir::emitError(loc) << "the model cannot be imported: " << oneLine(exception.what());
     return {};
@@ -34,24 +34,27 @@ static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context,
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxFile(mlir::MLIRContext &context, StringRef path,
                                                      const OnnxImportOptions &options) {
   std::string error;
-  std::shared_ptr<onnx::ModelProto> model = readModelFile(path, error);
-  return importModel(context, std::move(model), error, sys::path::parent_path(path), options);
+  ModelFile file;
+  bool parsed = readModelFile(path, file, error);
+  return importModel(context, parsed, file, error, sys::path::parent_path(path), options);
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxTextFile(mlir::MLIRContext &context, StringRef path,
                                                          const OnnxImportOptions &options) {
   std::string error;
-  std::shared_ptr<onnx::ModelProto> model;
+  ModelFile file;
+  bool parsed = false;
   if (auto buffer = MemoryBuffer::getFile(path, /*IsText=*/true))
-    model = parseModelText((*buffer)->getBuffer(), error);
+    parsed = parseModelText((*buffer)->getBuffer(), file, error);
   else
     error = "cannot open the model: " + buffer.getError().message();
-  return importModel(context, std::move(model), error, sys::path::parent_path(path), options);
+  return importModel(context, parsed, file, error, sys::path::parent_path(path), options);
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxBytes(mlir::MLIRContext &context, StringRef bytes, StringRef folder,
                                                       const OnnxImportOptions &options) {
   std::string error;
-  std::shared_ptr<onnx::ModelProto> model = parseModelBytes(bytes, error);
-  return importModel(context, std::move(model), error, folder, options);
+  ModelFile file;
+  bool parsed = parseModelBytes(bytes, file, error);
+  return importModel(context, parsed, file, error, folder, options);
 }

@@ -11,11 +11,13 @@
 #include "mlir/IR/MLIRContext.h"
 
 #include "llvm/ADT/Twine.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <onnx/onnx_pb.h>
 
 #include <cstring>
+#include <sys/mman.h>
 
 using namespace llvm;
 using namespace mlir;
@@ -59,10 +61,21 @@ ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fal
   return value;
 }
 
+ds::importer::Bytes::Bytes(size_t size) : length(size) {
+  constexpr size_t Line = 64, HugePage = size_t(2) << 20;
+  size_t align = size >= 2 * HugePage ? HugePage : Line;
+  size_t rounded = (std::max<size_t>(size, 1) + align - 1) / align * align;
+  memory.reset(static_cast<char *>(std::aligned_alloc(align, rounded)));
+  if (!memory)
+    report_bad_alloc_error("no memory for a tensor");
+  if (align == HugePage)
+    madvise(memory.get(), rounded, MADV_HUGEPAGE); // far fewer page faults; a refusal does no harm
+}
+
 /// Copies a typed field of the message, whose values may be wider than the elements, into bytes.
 template <typename T, typename Field>
-static std::string packField(const Field &field) {
-  std::string bytes(size_t(field.size()) * sizeof(T), '\0');
+static ds::importer::Bytes packField(const Field &field) {
+  ds::importer::Bytes bytes(size_t(field.size()) * sizeof(T));
   char *to = bytes.data();
   for (auto from : field) {
     T element = static_cast<T>(from);
@@ -72,56 +85,61 @@ static std::string packField(const Field &field) {
   return bytes;
 }
 
+static ds::importer::Bytes packTyped(const TensorProto &tensor, unsigned width) {
+  switch (tensor.data_type()) {
+  case TensorProto::FLOAT:
+    return packField<float>(tensor.float_data());
+  case TensorProto::DOUBLE:
+    return packField<double>(tensor.double_data());
+  case TensorProto::INT64:
+    return packField<int64_t>(tensor.int64_data());
+  case TensorProto::UINT64:
+    return packField<uint64_t>(tensor.uint64_data());
+  case TensorProto::UINT32:
+    return packField<uint32_t>(tensor.uint64_data());
+  case TensorProto::INT32:
+    return packField<int32_t>(tensor.int32_data());
+  default: // the small types share int32_data; halves are stored as their bits
+    return width == 16 ? packField<int16_t>(tensor.int32_data()) : packField<int8_t>(tensor.int32_data());
+  }
+}
+
+/// Any other byte than 0 and 1 would be undefined as an i1.
+static void normalizeBooleans(MutableArrayRef<char> bytes) {
+  for (char &c : bytes)
+    c = c != 0;
+}
+
 ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTensorType type, uint64_t bytes,
                                                    StringRef name, std::string &error) {
-  auto owned = std::make_unique<std::string>();
-  if (tensor.has_raw_data()) {
-    if (tensor.raw_data().size() != bytes) {
-      error = "holds " + std::to_string(tensor.raw_data().size()) + " bytes, but its type and dimensions need " +
-              std::to_string(bytes);
-      return {};
-    }
-    owned.reset(tensor.release_raw_data());
-  } else {
-    switch (tensor.data_type()) {
-    case TensorProto::FLOAT:
-      *owned = packField<float>(tensor.float_data());
-      break;
-    case TensorProto::DOUBLE:
-      *owned = packField<double>(tensor.double_data());
-      break;
-    case TensorProto::INT64:
-      *owned = packField<int64_t>(tensor.int64_data());
-      break;
-    case TensorProto::UINT64:
-      *owned = packField<uint64_t>(tensor.uint64_data());
-      break;
-    case TensorProto::UINT32:
-      *owned = packField<uint32_t>(tensor.uint64_data());
-      break;
-    case TensorProto::INT32:
-      *owned = packField<int32_t>(tensor.int32_data());
-      break;
-    default: // the small types share int32_data; halves are stored as their bits
-      *owned = type.getElementTypeBitWidth() == 16 ? packField<int16_t>(tensor.int32_data())
-                                                   : packField<int8_t>(tensor.int32_data());
-    }
-    if (owned->size() != bytes) {
-      error = "holds " + std::to_string(owned->size()) + " bytes of values, but its type and dimensions need " +
-              std::to_string(bytes);
-      return {};
-    }
-    tensor.clear_float_data();
-    tensor.clear_double_data();
-    tensor.clear_int64_data();
-    tensor.clear_int32_data();
-    tensor.clear_uint64_data();
+  const std::string &raw = tensor.raw_data();
+  bool isRaw = tensor.has_raw_data();
+  std::optional<uint64_t> large = isRaw ? data.size(raw) : std::nullopt;
+  if (uint64_t size = large ? *large : raw.size(); isRaw && size != bytes) {
+    error = "holds " + std::to_string(size) + " bytes, but its type and dimensions need " + std::to_string(bytes);
+    return {};
   }
-  if (type.getElementType().isInteger(1)) // any other byte than 0 and 1 would be undefined as an i1
-    for (char &c : *owned)
-      c = c != 0;
+  Bytes owned = large ? Bytes(bytes) : isRaw ? Bytes(ArrayRef<char>(raw.data(), raw.size()))
+                                             : packTyped(tensor, type.getElementTypeBitWidth());
+  if (large && !data.read(raw, owned.data())) {
+    error = "cannot be read from the model file";
+    return {};
+  }
+  if (owned.size() != bytes) {
+    error = "holds " + std::to_string(owned.size()) + " bytes of values, but its type and dimensions need " +
+            std::to_string(bytes);
+    return {};
+  }
+  tensor.clear_float_data();
+  tensor.clear_double_data();
+  tensor.clear_int64_data();
+  tensor.clear_int32_data();
+  tensor.clear_uint64_data();
+  tensor.clear_raw_data();
+  if (type.getElementType().isInteger(1))
+    normalizeBooleans(owned.ref());
   if (type.getNumElements() <= LiteralElements)
-    return fromBytes(type, *owned);
+    return fromBytes(type, owned.ref());
   return makeResource(type, name, std::move(owned));
 }
 
@@ -137,12 +155,11 @@ ElementsAttr ds::importer::TensorReader::fromBytes(RankedTensorType type, ArrayR
   return DenseElementsAttr::getFromRawBuffer(type, bytes);
 }
 
-ElementsAttr ds::importer::TensorReader::makeResource(RankedTensorType type, StringRef name,
-                                                      std::unique_ptr<std::string> bytes) {
-  ArrayRef<char> data(bytes->data(), bytes->size());
+ElementsAttr ds::importer::TensorReader::makeResource(RankedTensorType type, StringRef name, Bytes bytes) {
+  size_t size = bytes.size();
   AsmResourceBlob blob(
-      data, std::max(1u, type.getElementTypeBitWidth() / 8),
-      [owner = bytes.release()](void *, size_t, size_t) { delete owner; }, /*dataIsMutable=*/false);
+      ArrayRef<char>(bytes.release(), size), 64, [](void *memory, size_t, size_t) { std::free(memory); },
+      /*dataIsMutable=*/false);
   return DenseResourceElementsAttr::get(type, name, std::move(blob));
 }
 
@@ -197,10 +214,9 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
     return fromBytes(type, data);
   unsigned align = std::max(1u, type.getElementTypeBitWidth() / 8);
   if (range->offset % align || type.getElementType().isInteger(1)) {
-    auto copy = std::make_unique<std::string>(data.begin(), data.end());
+    Bytes copy(data);
     if (type.getElementType().isInteger(1))
-      for (char &c : *copy)
-        c = c != 0;
+      normalizeBooleans(copy.ref());
     return makeResource(type, name, std::move(copy));
   }
   AsmResourceBlob blob(data, align, [region](void *, size_t, size_t) {}, /*dataIsMutable=*/false);

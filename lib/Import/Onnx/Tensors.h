@@ -6,6 +6,7 @@
 #ifndef DS_LIB_IMPORT_ONNX_TENSORS_H
 #define DS_LIB_IMPORT_ONNX_TENSORS_H
 
+#include "LargeData.h"
 #include "Types.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -15,6 +16,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
 
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -24,9 +27,28 @@ class TensorProto;
 
 namespace ds::importer {
 
+/// Owned, aligned bytes; large ones lie on pages of 2 MB, where the system has them.
+class Bytes {
+public:
+  explicit Bytes(size_t size);
+  Bytes(llvm::ArrayRef<char> from) : Bytes(from.size()) { std::memcpy(data(), from.data(), from.size()); }
+  char *data() { return memory.get(); }
+  size_t size() const { return length; }
+  llvm::MutableArrayRef<char> ref() { return {data(), length}; }
+  char *release() { return memory.release(); }
+
+private:
+  struct Free {
+    void operator()(char *p) const { std::free(p); }
+  };
+  std::unique_ptr<char, Free> memory;
+  size_t length;
+};
+
 class TensorReader {
 public:
-  TensorReader(mlir::MLIRContext *context, llvm::StringRef folder) : context(context), folder(folder) {}
+  TensorReader(mlir::MLIRContext *context, llvm::StringRef folder, const LargeData &data)
+      : context(context), folder(folder), data(data) {}
 
   /// The tensor as an attribute, or null and a one-line reason that names the tensor. `name` serves where it has none. Moves
   /// large data out of `tensor`; the same tensor read again gives the same attribute.
@@ -36,12 +58,13 @@ private:
   mlir::ElementsAttr readDense(onnx::TensorProto &tensor, mlir::RankedTensorType type, uint64_t bytes,
                                llvm::StringRef name, std::string &error);
   mlir::ElementsAttr fromBytes(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes);
-  mlir::ElementsAttr makeResource(mlir::RankedTensorType type, llvm::StringRef name, std::unique_ptr<std::string> bytes);
+  mlir::ElementsAttr makeResource(mlir::RankedTensorType type, llvm::StringRef name, Bytes bytes);
   mlir::ElementsAttr readExternal(const onnx::TensorProto &tensor, mlir::RankedTensorType type, uint64_t bytes,
                                   llvm::StringRef name, std::string &error);
 
   mlir::MLIRContext *context;
   std::string folder;
+  const LargeData &data;
   llvm::DenseMap<const onnx::TensorProto *, mlir::ElementsAttr> done;
   llvm::StringMap<std::shared_ptr<llvm::sys::fs::mapped_file_region>> mapped;
 };
