@@ -11,6 +11,7 @@ include "mlir/IR/EnumAttr.td"
 include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialects/ds/DsInterfaces.td"
+include "dialects/ds/ElementInterface.td"
 
 def Ds_Dialect : Dialect {
   let name = "ds";
@@ -136,6 +137,9 @@ class DS_TensorOp<string mnemonic, list<Trait> traits = [], list<string> shapeMe
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
+/// For ops that the compiler computes on constants (elementwise ops do so through their rules).
+def DS_Fold : DeclareOpInterfaceMethods<FoldOpInterface>;
+
 /// For ops that occur in shape arithmetic: see ShapeOpInterface::inferElement.
 defvar DS_InferElement = [{
     ::std::optional<::ds::SymFraction> inferElement(::llvm::ArrayRef<::ds::SymFraction> operands);
@@ -146,17 +150,43 @@ def DS_Elementwise : NativeOpTrait<"Elementwise"> {
   let cppNamespace = "::ds";
 }
 
-/// One result; dims are the NumPy broadcast of all operands' dims. ElementOpInterface belongs in this list.
+/// One result; dims are the NumPy broadcast of all operands' dims. `buildLanes` computes the result's value from those of
+/// the operands, which are all scalars or all vectors; `cost` is what elementCost says. `floatRule` and `intRule` are C++
+/// expressions for one element on the host (see ElementRuleOpInterface), empty where there is none.
 class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
-    : DS_Op<mnemonic, traits # [Pure, DS_Elementwise, ShapeOpInterface]> {
+    : DS_Op<mnemonic, traits # [Pure, DS_Elementwise, ShapeOpInterface, DS_ElementOpInterface, FoldOpInterface,
+                            ElementRuleOpInterface]> {
   let results = (outs DS_Tensor:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   code elementDeclaration = "";
+  int cost = 1;
+  string floatRule = "";
+  string intRule = "";
   let extraClassDeclaration = [{
     ::llvm::LogicalResult inferShapes(::ds::ShapeState &state) {
       return ::ds::detail::inferElementwise(getOperation(), state);
     }
-  }] # elementDeclaration;
+    ::mlir::Value buildLanes(::ds::ElementBuilder &eb, ::llvm::ArrayRef<::mlir::Value> x);
+    ::mlir::FailureOr<::mlir::Value> buildElement(::ds::ElementBuilder &eb, unsigned,
+                                                  ::llvm::ArrayRef<::ds::LaneIndex> indices) {
+      return ::ds::detail::buildElementwise(getOperation(), eb, indices,
+                                            [&](::llvm::ArrayRef<::mlir::Value> x) { return buildLanes(eb, x); });
+    }
+    bool isPointwise() { return true; }
+    int64_t elementCost() { return }] # cost # [{; }
+    ::llvm::FailureOr<::std::vector<char>> evaluate(::llvm::ArrayRef<::ds::ElementsView> operands) {
+      return ::ds::detail::evaluateElementwise(getOperation(), operands);
+    }
+  }] # !if(!empty(floatRule), "", [{
+    ::std::optional<double> computeFloat(::llvm::ArrayRef<double> x) { return }] # floatRule # [{; }
+  }]) # !if(!empty(intRule), "", [{
+    ::std::optional<int64_t> computeInt(::llvm::ArrayRef<int64_t> x, bool isUnsigned) { return }] # intRule # [{; }
+  }]) # elementDeclaration;
 }
+
+/// Adds ElementOpInterface to an op that reads its operands elsewhere than at the result's position.
+def DS_Element : DeclareOpInterfaceMethods<DS_ElementOpInterface>;
+def DS_ElementWithCost : DeclareOpInterfaceMethods<DS_ElementOpInterface, ["elementCost"]>;
+def DS_ElementWithPosition : DeclareOpInterfaceMethods<DS_ElementOpInterface, ["isPointwise", "elementCost"]>;
 
 #endif

@@ -35,6 +35,35 @@ def ShapeOpInterface : OpInterface<"ShapeOpInterface"> {
   let verify = [{ return ::ds::detail::verifyShapeOp($_op); }];
 }
 
+def FoldOpInterface : OpInterface<"FoldOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    An op that the compiler can compute on constants. Its semantics are those that compiled code must have, so that tests
+    compare the two.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The bytes of the (only) result, of static type, in row-major order (i1: one byte an element). Fails, without a
+        diagnostic, where the op does not apply: it then stays.
+      }], "::llvm::FailureOr<::std::vector<char>>", "evaluate", (ins "::llvm::ArrayRef<::ds::ElementsView>":$operands)>,
+  ];
+}
+
+/// The element functions of an elementwise op. Rules in TableGen: `x[k]` is the element of operand k.
+def ElementRuleOpInterface : OpInterface<"ElementRuleOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    One element of an elementwise op on host numbers. `computeFloat` is asked if an operand is a float, `computeInt`
+    otherwise (integers of less than 64 bits extended by their signedness; the result's low bits count).
+  }];
+  let methods = [
+    InterfaceMethod<"", "::std::optional<double>", "computeFloat", (ins "::llvm::ArrayRef<double>":$x), "",
+                    [{ return ::std::nullopt; }]>,
+    InterfaceMethod<"", "::std::optional<int64_t>", "computeInt",
+                    (ins "::llvm::ArrayRef<int64_t>":$x, "bool":$isUnsigned), "", [{ return ::std::nullopt; }]>,
+  ];
+}
+
 def CompositeOpInterface : OpInterface<"CompositeOpInterface"> {
   let cppNamespace = "::ds";
   let description = [{

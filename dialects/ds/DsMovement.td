@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape", [], ["useKnownShapes", "isIdentity"]> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless
@@ -25,7 +25,7 @@ def DS_ReshapeOp : DS_TensorOp<"reshape", [], ["useKnownShapes", "isIdentity"]> 
   let hasCanonicalizer = 1;
 }
 
-def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType], ["isIdentity"]> {
+def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "a permutation of dimensions";
   let description = [{
     `dims(result)[i] = dims(x)[perm[i]]`; `result[..., j_i, ...] = x[...]` with `x`'s index `perm[i]` equal to `j_i`.
@@ -40,7 +40,7 @@ def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType]
   let hasCanonicalizer = 1;
 }
 
-def DS_ExpandOp : DS_TensorOp<"expand", [], ["useKnownShapes", "isIdentity"]> {
+def DS_ExpandOp : DS_TensorOp<"expand", [DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "broadcast to a shape";
   let description = [{
     `dims(result) = broadcast(dims(x), shape)` (two-directional, as ONNX's Expand); `result[i] = x[i]` broadcast. In the
@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand", [], ["useKnownShapes", "isIdentity"]> {
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
+def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments, DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
@@ -83,7 +83,7 @@ def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments], ["useKnownShap
   let hasFolder = 1;
 }
 
-def DS_ConcatOp : DS_TensorOp<"concat", [SameOperandsAndResultElementType]> {
+def DS_ConcatOp : DS_TensorOp<"concat", [SameOperandsAndResultElementType, DS_Fold]> {
   let summary = "tensors one after another along an axis";
   let description = [{
     `dims(result)[axis] = sum of dims(inputs[k])[axis]`.
@@ -133,7 +133,7 @@ def DS_TileOp : DS_TensorOp<"tile", [], ["useKnownShapes", "isIdentity"]> {
   let hasVerifier = 1;
 }
 
-def DS_GatherOp : DS_TensorOp<"gather"> {
+def DS_GatherOp : DS_TensorOp<"gather", [DS_Fold]> {
   let summary = "slices picked by indices along an axis";
   let description = [{
     `result[p..., i..., s...] = x[p..., indices[i...], s...]`; negative indices count from the end; one out of range is a

@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, [SameOperandsAndResultElementType]> {
+class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, [SameOperandsAndResultElementType, DS_Fold]> {
   let summary = "reduction: " # f;
   let description = "`result[i] = " # f # [{` over the dims `axes`, which become 1 (`keepdims`) or vanish. Sums of f16 and
     bf16 are accumulated in f32.

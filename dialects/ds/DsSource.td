@@ -25,7 +25,7 @@ def DS_ConstantOp : DS_TensorOp<"constant", [ConstantLike]> {
   let hasVerifier = 1;
 }
 
-def DS_FillOp : DS_TensorOp<"fill", [], ["useKnownShapes"]> {
+def DS_FillOp : DS_TensorOp<"fill", [DS_Fold], ["useKnownShapes"]> {
   let summary = "a tensor of one value";
   let description = [{
     `result[i] = value`.
@@ -40,7 +40,7 @@ def DS_FillOp : DS_TensorOp<"fill", [], ["useKnownShapes"]> {
   let hasVerifier = 1;
 }
 
-def DS_RangeOp : DS_TensorOp<"range", [], ["useKnownShapes"]> {
+def DS_RangeOp : DS_TensorOp<"range", [DS_Fold], ["useKnownShapes"]> {
   let summary = "an arithmetic progression";
   let description = [{
     `result[i] = start + i * delta` for `0 <= i < max(ceil((limit - start) / delta), 0)`.

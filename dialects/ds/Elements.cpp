@@ -186,19 +186,22 @@ template <typename T> static void append(std::vector<char> &bytes, T value) {
   bytes.insert(bytes.end(), begin, begin + sizeof(T));
 }
 
-ElementsAttr makeIntElements(RankedTensorType type, ArrayRef<int64_t> values) {
-  int64_t width = getElementBytes(*getElementKind(type.getElementType()));
+std::vector<char> packInts(ElementKind kind, ArrayRef<int64_t> values) {
+  int64_t width = getElementBytes(kind);
   std::vector<char> bytes;
+  bytes.reserve(values.size() * width);
   for (int64_t value : values) {
+    if (kind == ElementKind::I1)
+      value &= 1;
     const char *begin = reinterpret_cast<const char *>(&value); // Little endian: the low bytes come first.
     bytes.insert(bytes.end(), begin, begin + width);
   }
-  return makeElements(type, std::move(bytes));
+  return bytes;
 }
 
-ElementsAttr makeFloatElements(RankedTensorType type, ArrayRef<double> values) {
-  ElementKind kind = *getElementKind(type.getElementType());
+std::vector<char> packFloats(ElementKind kind, ArrayRef<double> values) {
   std::vector<char> bytes;
+  bytes.reserve(values.size() * getElementBytes(kind));
   for (double value : values) {
     switch (kind) {
     case ElementKind::F16: append(bytes, floatToHalf(float(value))); break;
@@ -207,7 +210,15 @@ ElementsAttr makeFloatElements(RankedTensorType type, ArrayRef<double> values) {
     default: append(bytes, value); break;
     }
   }
-  return makeElements(type, std::move(bytes));
+  return bytes;
+}
+
+ElementsAttr makeIntElements(RankedTensorType type, ArrayRef<int64_t> values) {
+  return makeElements(type, packInts(*getElementKind(type.getElementType()), values));
+}
+
+ElementsAttr makeFloatElements(RankedTensorType type, ArrayRef<double> values) {
+  return makeElements(type, packFloats(*getElementKind(type.getElementType()), values));
 }
 
 } // namespace ds

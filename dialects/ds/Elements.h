@@ -60,6 +60,10 @@ private:
 /// a resource named after `name` beyond.
 mlir::ElementsAttr makeElements(mlir::RankedTensorType type, std::vector<char> bytes, llvm::StringRef name = "constant");
 
+/// The bytes that store `values` as elements of `kind` (integers: low bits; floats: rounded).
+std::vector<char> packInts(ElementKind kind, llvm::ArrayRef<int64_t> values);
+std::vector<char> packFloats(ElementKind kind, llvm::ArrayRef<double> values);
+
 /// Integers as a constant of `type`; they must fit.
 mlir::ElementsAttr makeIntElements(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> values);
 /// Floats as a constant of `type`, rounded.
