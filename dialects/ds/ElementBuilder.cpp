@@ -31,8 +31,12 @@ FailureOr<Value> ElementBuilder::element(Value tensor, ArrayRef<LaneIndex> indic
   Operation *producer = tensor.getDefiningOp();
   if (!producer || !inlined.contains(producer))
     return load(tensor, indices);
+  // Constants are the same index wherever they were made.
+  auto same = [](const LaneIndex &x, const LaneIndex &y) {
+    return x == y || (x.getConst() && x.getConst() == y.getConst());
+  };
   for (const auto &[key, value] : llvm::reverse(memo))
-    if (key.first == tensor && llvm::equal(key.second, indices))
+    if (key.first == tensor && llvm::equal(key.second, indices, same))
       return value;
   auto op = dyn_cast<ElementOpInterface>(producer);
   if (!op) {
@@ -140,8 +144,15 @@ LaneIndex ElementBuilder::max(LaneIndex x, LaneIndex y) {
 }
 
 LaneIndex ElementBuilder::select(Value condition, LaneIndex x, LaneIndex y) {
-  if (!isVector(condition) && x.isUniform() && y.isUniform())
-    return LaneIndex::uniform(b.createOrFold<arith::SelectOp>(loc, condition, x.getValue(), y.getValue()));
+  APInt constant;
+  if (matchPattern(condition, m_ConstantInt(&constant)))
+    return constant.isZero() ? y : x;
+  if (!isVector(condition) && x.getKind() == y.getKind()) {
+    Value value = b.createOrFold<arith::SelectOp>(loc, condition, x.getValue(), y.getValue());
+    return x.isUniform()       ? LaneIndex::uniform(value)
+           : x.isConsecutive() ? LaneIndex::consecutive(value)
+                               : LaneIndex::general(value);
+  }
   return LaneIndex::general(arith::SelectOp::create(b, loc, condition, general(x), general(y)));
 }
 
@@ -196,10 +207,9 @@ SmallVector<LaneIndex> ElementBuilder::delinearize(LaneIndex linear, ArrayRef<Sy
   for (int64_t d = static_cast<int64_t>(sizes.size()) - 1; d > 0; --d) {
     LaneIndex size = LaneIndex::uniform(sizeValue(sizes[d]));
     // Positions are not negative: unsigned division is one instruction.
-    LaneIndex quotient =
-        rest.isUniform()
-            ? LaneIndex::uniform(b.createOrFold<arith::DivUIOp>(loc, rest.getValue(), size.getValue()))
-            : LaneIndex::general(b.createOrFold<arith::DivUIOp>(loc, general(rest), general(size)));
+    LaneIndex quotient = rest.isUniform()
+                             ? LaneIndex::uniform(b.createOrFold<arith::DivUIOp>(loc, rest.getValue(), size.getValue()))
+                             : LaneIndex::general(b.createOrFold<arith::DivUIOp>(loc, general(rest), general(size)));
     indices[d] = sub(rest, mul(quotient, size));
     rest = quotient;
   }
@@ -239,7 +249,7 @@ Type ElementBuilder::laneType(Type scalarType) const { return VectorType::get({w
 Value ElementBuilder::broadcast(Value value) {
   if (isVector(value))
     return value;
-  return vector::BroadcastOp::create(b, loc, laneType(value.getType()), value);
+  return b.createOrFold<vector::BroadcastOp>(loc, laneType(value.getType()), value);
 }
 
 void ElementBuilder::unify(MutableArrayRef<Value> values) {
@@ -292,8 +302,8 @@ static Value roundThrough(OpBuilder &b, Location loc, Value value, Type storage)
   return arith::ExtFOp::create(b, loc, value.getType(), truncated);
 }
 
-/// Float to integer: towards zero; out of range values are clamped to the range of i64 at least (never poison), NaN to 0;
-/// narrower integers then wrap as NumPy and ONNX Runtime do.
+/// Float to integer: towards zero; out of range values are clamped to the range of i64 at least (never poison), NaN to
+/// 0; narrower integers then wrap as NumPy and ONNX Runtime do.
 static Value floatToInt(ElementBuilder &eb, Value value, unsigned width, bool isUnsigned) {
   OpBuilder &b = eb.builder();
   Location loc = eb.getLoc();
@@ -444,27 +454,49 @@ FailureOr<Value> ElementBuilder::guarded(Value condition, ValueFn then, ValueFn 
   return typedBranch.getResult(0);
 }
 
-FailureOr<SmallVector<Value>> ElementBuilder::loop(LaneIndex lower, LaneIndex upper, ArrayRef<Value> init, LoopFn body) {
-  Value one = constantI64(1);
-  auto forOp = scf::ForOp::create(b, loc, lower.getValue(), upper.getValue(), one, init);
-  Scope scope(*this);
-  OpBuilder::InsertionGuard guard(b);
-  Block *block = forOp.getBody();
-  if (init.empty())
-    block->getTerminator()->erase();
-  b.setInsertionPointToEnd(block);
-  FailureOr<SmallVector<Value>> state =
-      body(LaneIndex::uniform(forOp.getInductionVar()), forOp.getRegionIterArgs());
-  if (failed(state))
-    return failure();
-  for (auto [value, start] : llvm::zip_equal(*state, init))
-    if (isa<VectorType>(start.getType()))
-      value = broadcast(value);
-  scf::YieldOp::create(b, loc, *state);
-  return SmallVector<Value>(forOp.getResults());
+FailureOr<SmallVector<Value>> ElementBuilder::loop(LaneIndex lower, LaneIndex upper, ArrayRef<Value> init,
+                                                   LoopFn body) {
+  SmallVector<Value> start(init);
+  std::optional<int64_t> first = lower.getConst(), end = upper.getConst();
+  if (first && end && *end - *first == 1)
+    return body(lower, start);
+  auto forOp = scf::ForOp::create(b, loc, lower.getValue(), upper.getValue(), constantI64(1), start);
+  FailureOr<SmallVector<Value>> state = failure();
+  bool grew = false;
+  {
+    Scope scope(*this);
+    OpBuilder::InsertionGuard guard(b);
+    Block *block = forOp.getBody();
+    if (start.empty())
+      block->getTerminator()->erase();
+    b.setInsertionPointToEnd(block);
+    state = body(LaneIndex::uniform(forOp.getInductionVar()), forOp.getRegionIterArgs());
+    if (failed(state))
+      return failure();
+    for (auto [value, initial] : llvm::zip_equal(*state, start)) {
+      if (isVector(initial))
+        value = broadcast(value);
+      grew |= isVector(value) && !isVector(initial);
+    }
+    if (!grew)
+      scf::YieldOp::create(b, loc, *state);
+  }
+  if (!grew)
+    return SmallVector<Value>(forOp.getResults());
+  // A scalar became a vector: once more, with vectors from the start.
+  for (auto [value, initial] : llvm::zip_equal(*state, start))
+    if (isVector(value))
+      initial = Value();
+  forOp.erase();
+  for (auto [value, initial] : llvm::zip_equal(start, init))
+    if (!value)
+      value = broadcast(initial);
+  return loop(lower, upper, start, body);
 }
 
 void ElementBuilder::raiseIf(Value bad, KernelError error) {
+  if (matchPattern(bad, m_Zero()))
+    return;
   if (isVector(bad)) {
     if (mask)
       bad = b.createOrFold<arith::AndIOp>(loc, bad, mask);

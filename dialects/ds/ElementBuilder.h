@@ -111,8 +111,8 @@ public:
   mlir::FailureOr<mlir::Value> guarded(mlir::Value condition, ValueFn then, mlir::Value otherwise);
   /// As above with a computed alternative; both only where needed.
   mlir::FailureOr<mlir::Value> guarded(mlir::Value condition, ValueFn then, ValueFn otherwise);
-  /// for (i = lower; i < upper; ++i) state = body(i, state); lower and upper are uniform. `state` values keep their types
-  /// (make them vectors beforehand where the body yields vectors; `unifyLoopState` broadcasts).
+  /// for (i = lower; i < upper; ++i) state = body(i, state); lower and upper are uniform. Where the body turns a scalar of
+  /// the state into a vector it is built twice: better to `broadcast` the initial value.
   using LoopFn = std::function<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(LaneIndex, mlir::ValueRange)>;
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> loop(LaneIndex lower, LaneIndex upper,
                                                        llvm::ArrayRef<mlir::Value> init, LoopFn body);
