@@ -30,6 +30,13 @@ inline constexpr llvm::StringLiteral kRange = "rt.range";     ///< ShapeAttr of 
 inline constexpr llvm::StringLiteral kGrain = "rt.grain";     ///< ShapeAttr of one: fewest items worth a thread
 inline constexpr llvm::StringLiteral kScratch = "rt.scratch"; ///< ShapeAttr of one: bytes of scratch a worker needs
 inline constexpr llvm::StringLiteral kFlops = "rt.flops";     ///< ShapeAttr of one: floating-point operations
+/// On a launch: ShapeAttrs of its results.
+inline constexpr llvm::StringLiteral kShapes = "rt.shapes";
+/// On the host function: what the entry dimensions must fulfil ({a, b, kind, message}, see ShapeConstraint).
+inline constexpr llvm::StringLiteral kConstraints = "rt.constraints";
+/// On the host function, once it has buffers instead of arguments and results: {name, type, shape} of each.
+inline constexpr llvm::StringLiteral kInputs = "rt.inputs";
+inline constexpr llvm::StringLiteral kOutputs = "rt.outputs";
 /// UnitAttr on a dispatch's kernel module: results may share the buffer of an argument of equal size.
 inline constexpr llvm::StringLiteral kInPlace = "rt.in_place";
 

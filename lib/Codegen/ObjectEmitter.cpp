@@ -109,8 +109,6 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, std::string &ob
 
 FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget &target,
                                                 std::function<void(size_t, size_t)> progress) {
-  registerBuiltinDialectTranslation(*module.getContext());
-  registerLLVMDialectTranslation(*module.getContext());
   auto parts = llvm::to_vector(module.getOps<ModuleOp>());
   std::vector<std::string> objects(parts.size());
   std::atomic<size_t> done = 0;

@@ -1,67 +1,62 @@
 //===- Phases.cpp - The phases of a compilation ---------------------------===//
+// Assumes: each phase finds what the one before leaves.
 // Guarantees: the one table that `--stop-after`, `--save-phases`, `--timing` and the driver's loop read.
 // Declines: the passes of a phase; their order is lib/Pipelines' matter.
 
 #include "ds/Driver/Phases.h"
 
-#include "dialects/ds/DsDialect.h"
-#include "dialects/rt/RtDialect.h"
 #include "ds/Artifact/Link.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/RtToLLVM.h"
-#include "ds/InitAll.h"
+#include "ds/Import/Onnx.h"
 #include "ds/Pipelines/Pipelines.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-
-using namespace mlir;
 using namespace ds;
+using mlir::OpPassManager;
 
-/// The driver has checked the name of the CPU before any phase begins.
-static CpuTarget targetOf(const PhaseContext &context) {
-  std::string error;
-  CpuTarget target = *CpuTarget::resolve(context.options.targetCpu, error);
-  target.optLevel = context.options.optLevel;
-  return target;
-}
-
-static LogicalResult writeArtifact(ModuleOp module, PhaseContext &context) {
-  CpuTarget target = targetOf(context);
-  FailureOr<artifact::Program> program = describeProgram(module);
+/// Object files of all kernels and the host program, linked with what the runtime must know of them.
+static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &context) {
+  mlir::FailureOr<std::vector<std::string>> code = emitObjects(module, context.target, context.progress);
+  if (failed(code))
+    return mlir::failure();
+  mlir::FailureOr<artifact::Program> program = describeProgram(module);
   if (failed(program))
-    return failure();
-  program->triple = target.triple;
-  program->cpu = target.cpu;
-  program->features = artifact::checkedFeatures(target.features);
+    return mlir::failure();
+  program->triple = context.target.triple;
+  program->cpu = context.target.cpu;
   program->compiler = "ds " + compilerVersion().str();
-  FailureOr<std::vector<std::string>> objects = emitObjects(module, target, context.progress);
-  if (failed(objects))
-    return failure();
-  std::vector<artifact::Object> parts;
-  for (const std::string &object : *objects)
-    parts.push_back({"", object});
+  program->features = artifact::checkedFeatures(context.target.features);
+  if (auto properties = module->getAttrOfType<mlir::DictionaryAttr>(kPropertiesAttr))
+    for (mlir::NamedAttribute property : properties)
+      program->properties.emplace_back(property.getName().str(),
+                                       llvm::cast<mlir::StringAttr>(property.getValue()).str());
+  if (auto names = module->getAttrOfType<mlir::DictionaryAttr>(kDimNamesAttr))
+    for (artifact::Symbol &symbol : program->symbols)
+      if (auto name = names.getAs<mlir::StringAttr>(symbol.name))
+        symbol.display = name.str();
+
+  std::vector<artifact::Object> objects;
+  for (const std::string &contents : *code)
+    objects.push_back({"", contents});
   auto kind = context.options.emit == EmitKind::Library ? artifact::EmitKind::SharedLibrary
                                                         : artifact::EmitKind::Executable;
-  std::string error = artifact::linkArtifact(parts, *program, kind, context.temporaryOutput);
+  std::string error = artifact::linkArtifact(objects, *program, kind, context.temporaryOutput);
   if (!error.empty())
-    return module.emitError(error);
-  return success();
+    return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
+  return mlir::success();
 }
 
 llvm::ArrayRef<Phase> ds::phases() {
-  using PM = OpPassManager;
-  using Context = const PhaseContext;
+  using Context = PhaseContext;
   static const Phase table[] = {
-      {"simplify", [](PM &pm, Context &) { buildSimplifyPipeline(pm); }, nullptr, /*judgesModel=*/true},
-      {"regions", [](PM &pm, Context &) { buildRegionsPipeline(pm); }, nullptr, /*judgesModel=*/true},
-      {"layout", [](PM &pm, Context &context) { buildLayoutPipeline(pm, targetOf(context)); }},
-      {"group", [](PM &pm, Context &) { buildGroupPipeline(pm); }},
-      {"kernels", [](PM &pm, Context &context) { buildKernelsPipeline(pm, targetOf(context)); }},
-      {"host", [](PM &pm, Context &) { buildHostPipeline(pm); }},
-      {"llvm", [](PM &pm, Context &) { buildToLLVMPipeline(pm); }},
+      {"simplify", [](OpPassManager &pm, const Context &) { buildSimplifyPipeline(pm); }, nullptr, true},
+      {"regions", [](OpPassManager &pm, const Context &) { buildRegionsPipeline(pm); }, nullptr, true},
+      {"layout", [](OpPassManager &pm, const Context &context) { buildLayoutPipeline(pm, context.target); }},
+      {"group", [](OpPassManager &pm, const Context &) { buildGroupPipeline(pm); }},
+      {"kernels", [](OpPassManager &pm, const Context &context) { buildKernelsPipeline(pm, context.target); }},
+      {"host", [](OpPassManager &pm, const Context &) { buildHostPipeline(pm); }},
+      {"llvm", [](OpPassManager &pm, const Context &) { buildToLLVMPipeline(pm); }},
       {"artifact", nullptr, writeArtifact},
   };
   return table;
 }
-
-void ds::registerForCompilation(DialectRegistry &registry) { registerAllDialects(registry); }

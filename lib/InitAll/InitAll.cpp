@@ -4,20 +4,34 @@
 #include "ds/InitAll.h"
 #include "dialects/ds/DsDialect.h"
 #include "dialects/rt/RtDialect.h"
+#include "ds/Codegen/Passes.h"
+#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Group/Passes.h"
+#include "ds/Memory/Passes.h"
+#include "ds/Pipelines/Pipelines.h"
 #include "ds/Regions/Passes.h"
 #include "ds/Simplify/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/IR/DialectRegistry.h"
 
 namespace ds {
 
 void registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<DsDialect, rt::RtDialect, mlir::func::FuncDialect>();
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
 }
 
 void registerAllPasses() {
   registerDsSimplifyPasses();
   registerDsRegionsPasses();
+  registerGroupPasses();
+  registerCodegenPasses();
+  registerMemoryPasses();
+  registerConversionPasses();
+  registerPipelines();
 }
 
 } // namespace ds

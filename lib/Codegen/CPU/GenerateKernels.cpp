@@ -30,6 +30,7 @@ const RootEmitter kRootEmitters[] = {
      emitReduction},
     {[](Operation *op) { return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32(); },
      emitGemm},
+    {[](Operation *op) { return isa<SoftmaxOp, LogSoftmaxOp>(op); }, emitSoftmax},
 };
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.

@@ -115,6 +115,7 @@ private:
 mlir::LogicalResult emitLoops(KernelEmitter &e);
 mlir::LogicalResult emitReduction(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitGemm(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitSoftmax(KernelEmitter &e, mlir::Operation *root);
 
 /// Stores every result of the kernel at `indices` (positions in the results' dims, which all are equal).
 mlir::LogicalResult storeResults(KernelEmitter &e, llvm::ArrayRef<LaneIndex> indices);

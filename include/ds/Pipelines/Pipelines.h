@@ -1,0 +1,27 @@
+//===- Pipelines.h - The order of all passes ------------------------------===//
+// Guarantees: one function a phase; ds-compile runs them one after another, ds-opt knows each by name
+//   (ds-simplify-pipeline, ds-layout-pipeline, ds-group-pipeline, ds-kernels-pipeline, ds-host-pipeline,
+//   ds-to-llvm-pipeline), and ds-compile-pipeline is all of them.
+//===----------------------------------------------------------------------===//
+#ifndef DS_PIPELINES_PIPELINES_H
+#define DS_PIPELINES_PIPELINES_H
+
+#include "ds/Codegen/Target.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace ds {
+
+void buildSimplifyPipeline(mlir::OpPassManager &pm);
+void buildRegionsPipeline(mlir::OpPassManager &pm);
+void buildLayoutPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
+void buildGroupPipeline(mlir::OpPassManager &pm);
+void buildKernelsPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
+void buildHostPipeline(mlir::OpPassManager &pm);
+void buildToLLVMPipeline(mlir::OpPassManager &pm);
+
+/// Makes the pipelines available by name.
+void registerPipelines();
+
+} // namespace ds
+
+#endif

@@ -1,0 +1,66 @@
+//===- Rows.h - Loops over a row of a tensor, a vector at a time ----------===//
+// Assumes: a compute type that is a float.
+// Guarantees: what normalizations, attention and the like share: folds over a row with several accumulators, folds over
+//   lanes, float arithmetic on scalars and vectors alike.
+//===----------------------------------------------------------------------===//
+#ifndef DS_LIB_CODEGEN_CPU_ROWS_H
+#define DS_LIB_CODEGEN_CPU_ROWS_H
+
+#include "lib/Codegen/CPU/KernelEmitter.h"
+
+namespace ds {
+
+/// Float arithmetic; a scalar operand beside a vector is broadcast.
+class FloatMath {
+public:
+  FloatMath(KernelEmitter &e, mlir::Type type) : e(e), b(e.builder()), type(type) {}
+
+  mlir::Type getType() const { return type; }
+  mlir::Value constant(double value) { return e.constantFloat(type, value); }
+  mlir::Value vectorOf(double value) { return e.broadcast(constant(value)); }
+  mlir::Value fromInt(mlir::Value i64);
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value div(mlir::Value x, mlir::Value y);
+  mlir::Value fma(mlir::Value x, mlir::Value y, mlir::Value z);
+  mlir::Value sqrt(mlir::Value x);
+  mlir::Value log(mlir::Value x);
+  /// e^x and 2^x of what is not above 0.
+  mlir::Value expNonPositive(mlir::Value x);
+  mlir::Value exp2NonPositive(mlir::Value x);
+  /// The greater; `y` where `x` is NaN. One instruction.
+  mlir::Value max(mlir::Value x, mlir::Value y);
+
+private:
+  KernelEmitter &e;
+  mlir::OpBuilder &b;
+  mlir::Type type;
+};
+
+using CombineFn = llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)>;
+
+/// All lanes of `vector` in one scalar.
+mlir::Value foldLanes(KernelEmitter &e, mlir::Value vector, CombineFn combine);
+
+/// Body of a fold: where it stands, the accumulators (vectors) -> the accumulators.
+using FoldFn = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(LaneIndex, mlir::ValueRange)>;
+/// Folds over [0, size). Up to four sets of accumulators, each starting at `init`, are merged by `merge` (the accumulator's
+/// number, two values) in the end; lanes beyond the row keep their accumulators.
+mlir::FailureOr<llvm::SmallVector<mlir::Value>>
+foldRow(KernelEmitter &e, const SymExpr &size, llvm::ArrayRef<mlir::Value> init, FoldFn body,
+        llvm::function_ref<mlir::Value(unsigned, mlir::Value, mlir::Value)> merge);
+
+/// Indices of `tensor` at the row whose number is `row` among all values of the dimensions before `axis`; the others are 0.
+llvm::SmallVector<LaneIndex> leadingIndices(KernelEmitter &e, mlir::Value tensor, unsigned axis, mlir::Value row);
+
+/// Declares that all ops but `root` are computed where they are used.
+void inlineOthers(KernelEmitter &e, mlir::Operation *root);
+
+/// Whether the kernel's first result has memory for the root's values as they are computed: same dims, and a type that is
+/// its own compute type.
+bool resultHoldsRoot(KernelEmitter &e, mlir::Operation *root);
+
+} // namespace ds
+
+#endif

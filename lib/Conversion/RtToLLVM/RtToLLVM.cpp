@@ -1,0 +1,304 @@
+//===- RtToLLVM.cpp - The host program as code ----------------------------===//
+// Assumes: buffers assigned, kernels are code.
+// Guarantees: two functions and the table `ds_program` of ds_kernel.h. `sizes` checks every constraint and every step of its
+//   arithmetic for overflow; `run` launches in order and stops at the first error. Neither allocates.
+//===----------------------------------------------------------------------===//
+#include "ds/Conversion/RtToLLVM.h"
+#include "lib/Conversion/RtToLLVM/ValueTable.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "runtime/include/ds_kernel.h"
+
+using namespace mlir;
+
+namespace ds {
+
+namespace {
+
+/// Evaluates expressions over the symbols, straight-line; `failed` gathers what overflowed.
+class SizeBuilder {
+public:
+  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, Value symbols) : b(b), loc(loc), table(table) {
+    overflowed = constant(b.getI1Type(), 0);
+    for (auto [index, symbol] : llvm::enumerate(table.getSymbols()))
+      known[symbol.name] = load(symbols, index);
+  }
+
+  Value evaluate(const SymExpr &expr) {
+    auto slot = known.find(expr.str());
+    if (slot != known.end())
+      return slot->second;
+    Value sum;
+    for (const SymExpr::Term &term : expr.terms()) {
+      Value value;
+      for (const auto &atom : term.monomial) {
+        Value factor = evaluateAtom(*atom);
+        value = value ? checked<LLVM::SMulWithOverflowOp>(value, factor) : factor;
+      }
+      Value coefficient = constant(b.getI64Type(), term.coefficient);
+      if (!value)
+        value = coefficient;
+      else if (term.coefficient != 1)
+        value = checked<LLVM::SMulWithOverflowOp>(value, coefficient);
+      sum = sum ? checked<LLVM::SAddWithOverflowOp>(sum, value) : value;
+    }
+    if (!sum)
+      sum = constant(b.getI64Type(), 0);
+    return known[expr.str()] = sum;
+  }
+
+  Value load(Value base, int64_t index) {
+    return LLVM::LoadOp::create(b, loc, b.getI64Type(), address(base, index));
+  }
+  Value address(Value base, int64_t index) {
+    return LLVM::GEPOp::create(b, loc, base.getType(), b.getI64Type(), base,
+                               ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+  }
+  Value constant(Type type, int64_t value) {
+    return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value));
+  }
+  Value compare(arith::CmpIPredicate predicate, Value x, Value y) {
+    return arith::CmpIOp::create(b, loc, predicate, x, y);
+  }
+  Value overflowed;
+
+private:
+  template <typename OpTy> Value checked(Value x, Value y) {
+    Type type = LLVM::LLVMStructType::getLiteral(b.getContext(), {b.getI64Type(), b.getI1Type()});
+    Value pair = OpTy::create(b, loc, type, x, y);
+    Value bad = LLVM::ExtractValueOp::create(b, loc, pair, ArrayRef<int64_t>{1});
+    overflowed = arith::OrIOp::create(b, loc, overflowed, bad);
+    return LLVM::ExtractValueOp::create(b, loc, pair, ArrayRef<int64_t>{0});
+  }
+
+  Value evaluateAtom(const SymExpr::Atom &atom) {
+    auto slot = known.find(atom.kind == SymExpr::AtomKind::Symbol ? atom.name : atom.text);
+    if (slot != known.end())
+      return slot->second;
+    Value x = evaluate(atom.a), y = evaluate(atom.b);
+    Value one = constant(b.getI64Type(), 1);
+    auto divisor = [&] {
+      Value isZero = compare(arith::CmpIPredicate::eq, y, constant(b.getI64Type(), 0));
+      return arith::SelectOp::create(b, loc, isZero, one, y);
+    };
+    Value result;
+    switch (atom.kind) {
+    case SymExpr::AtomKind::Symbol:
+      llvm_unreachable("every symbol is an entry dimension");
+    case SymExpr::AtomKind::FloorDiv:
+      result = arith::FloorDivSIOp::create(b, loc, x, divisor());
+      break;
+    case SymExpr::AtomKind::CeilDiv:
+      result = arith::CeilDivSIOp::create(b, loc, x, divisor());
+      break;
+    case SymExpr::AtomKind::Mod: {
+      Value d = divisor();
+      Value quotient = arith::FloorDivSIOp::create(b, loc, x, d);
+      result = arith::SubIOp::create(b, loc, x, arith::MulIOp::create(b, loc, quotient, d));
+      break;
+    }
+    case SymExpr::AtomKind::Min:
+      result = arith::MinSIOp::create(b, loc, x, y);
+      break;
+    case SymExpr::AtomKind::Max:
+      result = arith::MaxSIOp::create(b, loc, x, y);
+      break;
+    case SymExpr::AtomKind::Bcast:
+      result = arith::SelectOp::create(b, loc, compare(arith::CmpIPredicate::eq, x, one), y, x);
+      break;
+    }
+    return known[atom.text] = result;
+  }
+
+  OpBuilder &b;
+  Location loc;
+  const ValueTable &table;
+  std::map<std::string, Value> known;
+};
+
+class HostBuilder {
+public:
+  HostBuilder(ModuleOp module, func::FuncOp function)
+      : module(module), function(function), table(function), b(module.getContext()), loc(function.getLoc()),
+        pointer(LLVM::LLVMPointerType::get(module.getContext())) {}
+
+  LogicalResult build() {
+    b.setInsertionPointToEnd(module.getBody());
+    host = ModuleOp::create(b, loc, "host");
+    if (failed(buildSizes()))
+      return failure();
+    buildRun();
+    buildTable();
+    return success();
+  }
+
+private:
+  LogicalResult buildSizes();
+  void buildRun();
+  void buildTable();
+  LLVM::LLVMFuncOp createFunction(StringRef name, ArrayRef<Type> arguments) {
+    b.setInsertionPointToEnd(host.getBody());
+    return LLVM::LLVMFuncOp::create(b, loc, name, LLVM::LLVMFunctionType::get(b.getI32Type(), arguments));
+  }
+  Value constant(Type type, int64_t value) {
+    return LLVM::ConstantOp::create(b, loc, type, b.getIntegerAttr(type, value));
+  }
+  Value element(Value base, Type type, int64_t index) {
+    return LLVM::GEPOp::create(b, loc, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+  }
+
+  ModuleOp module;
+  func::FuncOp function;
+  ValueTable table;
+  OpBuilder b;
+  Location loc;
+  Type pointer;
+  ModuleOp host;
+};
+
+} // namespace
+
+LogicalResult HostBuilder::buildSizes() {
+  for (const SymExpr &expr : table.getValues())
+    for (const std::string &symbol : expr.symbols())
+      if (llvm::none_of(table.getSymbols(), [&](const ValueTable::Symbol &s) { return s.name == symbol; }))
+        return function.emitError("the size '") << expr.str() << "' depends on data; it needs a dynamic region";
+  LLVM::LLVMFuncOp sizes = createFunction("ds_program_sizes", {pointer, pointer});
+  sizes.setLinkage(LLVM::Linkage::Internal);
+  Block *block = sizes.addEntryBlock(b);
+  b.setInsertionPointToStart(block);
+  SizeBuilder size(b, loc, table, block->getArgument(0));
+  Type i32 = b.getI32Type();
+  SmallVector<Value> holds;
+  for (const ShapeConstraint &constraint : table.constraints) {
+    Value x = size.evaluate(constraint.a), y = size.evaluate(constraint.b);
+    Value one = size.constant(b.getI64Type(), 1);
+    Value equal = size.compare(arith::CmpIPredicate::eq, x, y);
+    switch (constraint.kind) {
+    case ShapeConstraint::Equal:
+      holds.push_back(equal);
+      break;
+    case ShapeConstraint::LessEqual:
+      holds.push_back(size.compare(arith::CmpIPredicate::sle, x, y));
+      break;
+    case ShapeConstraint::Broadcast: {
+      Value either = arith::OrIOp::create(b, loc, size.compare(arith::CmpIPredicate::eq, x, one),
+                                          size.compare(arith::CmpIPredicate::eq, y, one));
+      holds.push_back(arith::OrIOp::create(b, loc, equal, either));
+      break;
+    }
+    }
+  }
+  for (auto [index, expr] : llvm::enumerate(table.getValues()))
+    LLVM::StoreOp::create(b, loc, size.evaluate(expr), size.address(block->getArgument(1), index));
+  // The first constraint that fails; overflow comes last, as all others may fail because of it.
+  Value code = arith::SelectOp::create(b, loc, size.overflowed, size.constant(i32, table.constraints.size() + 1),
+                                       size.constant(i32, 0));
+  for (int64_t i = static_cast<int64_t>(holds.size()) - 1; i >= 0; --i)
+    code = arith::SelectOp::create(b, loc, holds[i], code, size.constant(i32, i + 1));
+  LLVM::ReturnOp::create(b, loc, code);
+  return success();
+}
+
+void HostBuilder::buildRun() {
+  Type i64 = b.getI64Type(), i32 = b.getI32Type();
+  auto kernelType = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
+  b.setInsertionPointToEnd(host.getBody());
+  for (ModuleOp kernel : launchedKernels(function))
+    LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName().value(), kernelType);
+
+  LLVM::LLVMFuncOp run = createFunction("ds_program_run", {pointer});
+  run.setLinkage(LLVM::Linkage::Internal);
+  Block *block = run.addEntryBlock(b);
+  Value self = block->getArgument(0);
+  b.setInsertionPointToStart(block);
+  int64_t mostBindings = 1, mostSizes = 1;
+  for (auto dispatch : function.getOps<rt::DispatchOp>()) {
+    mostBindings = std::max<int64_t>(mostBindings, dispatch.getBuffers().size());
+    mostSizes = std::max<int64_t>(mostSizes, kernelModule(dispatch)->getAttrOfType<ShapeAttr>(rt::kSizes).size());
+  }
+  // One launch is over before the next begins: they share the arrays.
+  Value bindings = LLVM::AllocaOp::create(b, loc, pointer, pointer, constant(i64, mostBindings));
+  Value sizes = LLVM::AllocaOp::create(b, loc, pointer, i64, constant(i64, mostSizes));
+  Value state = LLVM::AllocaOp::create(b, loc, pointer, pointer, constant(i64, 2));
+  LLVM::StoreOp::create(b, loc, bindings, state);
+  LLVM::StoreOp::create(b, loc, sizes, element(state, pointer, 1));
+  Value buffers = LLVM::LoadOp::create(b, loc, pointer, self);
+  Value values = LLVM::LoadOp::create(b, loc, pointer, element(self, pointer, 1));
+  Value launch = LLVM::LoadOp::create(b, loc, pointer, element(self, pointer, 2));
+  auto valueOf = [&](const SymExpr &expr) -> Value {
+    if (expr.isConst())
+      return constant(i64, expr.getConst());
+    return LLVM::LoadOp::create(b, loc, i64, element(values, i64, table.indexOf(expr)));
+  };
+
+  DenseMap<Value, int64_t> numbers;
+  for (auto buffer : function.getOps<rt::BufferOp>())
+    numbers.try_emplace(buffer, numbers.size());
+  auto launchType = LLVM::LLVMFunctionType::get(i32, {pointer, i32, pointer, pointer, i64, i64});
+  for (auto [node, dispatch] : llvm::enumerate(function.getOps<rt::DispatchOp>())) {
+    ModuleOp kernel = kernelModule(dispatch);
+    for (auto [i, buffer] : llvm::enumerate(dispatch.getBuffers())) {
+      Value address = LLVM::LoadOp::create(b, loc, pointer, element(buffers, pointer, numbers.lookup(buffer)));
+      LLVM::StoreOp::create(b, loc, address, element(bindings, pointer, i));
+    }
+    for (auto [i, size] : llvm::enumerate(kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims()))
+      LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
+    Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
+    auto call = LLVM::CallOp::create(
+        b, loc, launchType,
+        ValueRange{launch, self, constant(i32, node), code, state, valueOf(kernelExpr(kernel, rt::kRange)),
+                   valueOf(kernelExpr(kernel, rt::kGrain))});
+    Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
+    Block *stop = b.createBlock(&run.getBody());
+    LLVM::ReturnOp::create(b, loc, call.getResult());
+    Block *next = b.createBlock(&run.getBody());
+    b.setInsertionPointToEnd(block);
+    LLVM::CondBrOp::create(b, loc, failed, stop, next);
+    block = next;
+    b.setInsertionPointToEnd(block);
+  }
+  LLVM::ReturnOp::create(b, loc, constant(i32, 0));
+}
+
+void HostBuilder::buildTable() {
+  Type i32 = b.getI32Type();
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, pointer, pointer});
+  b.setInsertionPointToEnd(host.getBody());
+  auto global = LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/true, LLVM::Linkage::External, DS_PROGRAM_SYMBOL,
+                                       Attribute());
+  b.createBlock(&global.getInitializerRegion());
+  Value value = LLVM::UndefOp::create(b, loc, type);
+  auto set = [&](Value field, int64_t index) {
+    value = LLVM::InsertValueOp::create(b, loc, value, field, ArrayRef<int64_t>{index});
+  };
+  set(constant(i32, DS_KERNEL_ABI_VERSION), 0);
+  set(constant(i32, launchedKernels(function).size()), 1);
+  set(LLVM::AddressOfOp::create(b, loc, pointer, "ds_program_sizes"), 2);
+  set(LLVM::AddressOfOp::create(b, loc, pointer, "ds_program_run"), 3);
+  LLVM::ReturnOp::create(b, loc, value);
+}
+
+namespace {
+
+class ConvertRtToLLVMPass : public PassWrapper<ConvertRtToLLVMPass, OperationPass<ModuleOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertRtToLLVMPass)
+  StringRef getArgument() const override { return "convert-rt-to-llvm"; }
+  StringRef getDescription() const override { return "make the host functions of the program"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect>();
+  }
+  void runOnOperation() override {
+    FailureOr<func::FuncOp> function = hostFunction(getOperation());
+    if (failed(function) || failed(HostBuilder(getOperation(), *function).build()))
+      signalPassFailure();
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> createConvertRtToLLVMPass() { return std::make_unique<ConvertRtToLLVMPass>(); }
+void registerConversionPasses() { PassRegistration<ConvertRtToLLVMPass>(); }
+
+} // namespace ds

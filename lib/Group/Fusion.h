@@ -1,0 +1,48 @@
+//===- Fusion.h - What is fused with what ---------------------------------===//
+// Assumes: one block of ds ops in attribute form, shapes inferred.
+// Guarantees: decisions only; nothing is changed. Every op belongs to the host (constants, views), to exactly one kernel as
+//   its root or part of its epilogue, or is computed inside each kernel that uses it.
+//===----------------------------------------------------------------------===//
+#ifndef DS_LIB_GROUP_FUSION_H
+#define DS_LIB_GROUP_FUSION_H
+
+#include "dialects/ds/ShapeState.h"
+#include "mlir/IR/Block.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace ds {
+
+class Fusion {
+public:
+  Fusion(mlir::Block &block, ShapeState &shapes) : block(block), shapes(shapes) {}
+  void decide();
+
+  /// The last op of each kernel, in program order.
+  llvm::ArrayRef<mlir::Operation *> kernels() const { return tails; }
+  /// The ops of the kernel that ends in `tail`, in program order.
+  llvm::SmallVector<mlir::Operation *> members(mlir::Operation *tail) const;
+  /// Constants, and reshapes, which only rename memory.
+  static bool isHostOp(mlir::Operation *op);
+  /// Ops with loops of their own: computing an element needs many elements of an operand, or all at once.
+  static bool isRoot(mlir::Operation *op);
+
+private:
+  bool isInlined(mlir::Operation *op) const { return inlined.contains(op); }
+  void absorbEpilogue(mlir::Operation *root);
+  bool shouldInline(mlir::Operation *op);
+  /// How often `user` computes each element of operand `use` that it needs.
+  int64_t timesRead(mlir::OpOperand &use);
+  int64_t treeCost(mlir::Operation *op);
+  SymDims dims(mlir::Value value) { return *shapes.getDims(value); }
+
+  mlir::Block &block;
+  ShapeState &shapes;
+  llvm::DenseSet<mlir::Operation *> inlined;
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> tailOf; // of roots and what their epilogues absorbed
+  llvm::SmallVector<mlir::Operation *> tails;
+};
+
+} // namespace ds
+
+#endif

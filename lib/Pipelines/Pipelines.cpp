@@ -1,0 +1,85 @@
+//===- Pipelines.cpp - The order of all passes ----------------------------===//
+// Assumes: a module with one function of ds ops, as import leaves it.
+// Guarantees: modules in the LLVM dialect, one a kernel and one for the host, and the function of rt ops that the artifact's
+//   metadata is read from.
+//===----------------------------------------------------------------------===//
+#include "ds/Pipelines/Pipelines.h"
+#include "ds/Codegen/Passes.h"
+#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Group/Passes.h"
+#include "ds/Memory/Passes.h"
+#include "ds/Regions/Passes.h"
+#include "ds/Simplify/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+namespace ds {
+
+void buildSimplifyPipeline(OpPassManager &pm) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  function.addPass(createInferShapesPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+}
+
+void buildRegionsPipeline(OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createFormRegionsPass()); }
+
+void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target) {}
+
+void buildGroupPipeline(OpPassManager &pm) { pm.addPass(createGroupPass()); }
+
+void buildKernelsPipeline(OpPassManager &pm, const CpuTarget &target) { pm.addPass(createGenerateKernelsPass(target)); }
+
+void buildHostPipeline(OpPassManager &pm) {
+  pm.addPass(createAssignBuffersPass());
+  pm.addPass(createConvertRtToLLVMPass());
+}
+
+void buildToLLVMPipeline(OpPassManager &pm) {
+  // Kernels and host are modules of their own: they are lowered in parallel.
+  buildLowerToLLVMPipeline(pm.nest<ModuleOp>());
+}
+
+namespace {
+struct TargetOptions : PassPipelineOptions<TargetOptions> {
+  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("the processor to generate code for"),
+                          llvm::cl::init("native")};
+  CpuTarget resolve() const {
+    std::string error;
+    FailureOr<CpuTarget> target = CpuTarget::resolve(cpu, error);
+    if (failed(target))
+      llvm::reportFatalUsageError(llvm::StringRef(error));
+    return *target;
+  }
+};
+} // namespace
+
+void registerPipelines() {
+  PassPipelineRegistration<>("ds-simplify-pipeline", "phase 2: shapes, constants, patterns", buildSimplifyPipeline);
+  PassPipelineRegistration<>("ds-regions-pipeline", "phase 6: static regions", buildRegionsPipeline);
+  PassPipelineRegistration<TargetOptions>(
+      "ds-layout-pipeline", "phase 7: channels innermost, packed weights",
+      [](OpPassManager &pm, const TargetOptions &options) { buildLayoutPipeline(pm, options.resolve()); });
+  PassPipelineRegistration<>("ds-group-pipeline", "phase 7: kernels", buildGroupPipeline);
+  PassPipelineRegistration<TargetOptions>(
+      "ds-kernels-pipeline", "phase 8: code of the kernels",
+      [](OpPassManager &pm, const TargetOptions &options) { buildKernelsPipeline(pm, options.resolve()); });
+  PassPipelineRegistration<>("ds-host-pipeline", "phase 9: buffers and the host program", buildHostPipeline);
+  PassPipelineRegistration<>("ds-to-llvm-pipeline", "phase 9: everything to the LLVM dialect", buildToLLVMPipeline);
+  PassPipelineRegistration<TargetOptions>("ds-compile-pipeline", "all phases after import",
+                                          [](OpPassManager &pm, const TargetOptions &options) {
+                                            CpuTarget target = options.resolve();
+                                            buildSimplifyPipeline(pm);
+                                            buildRegionsPipeline(pm);
+                                            buildLayoutPipeline(pm, target);
+                                            buildGroupPipeline(pm);
+                                            buildKernelsPipeline(pm, target);
+                                            buildHostPipeline(pm);
+                                            buildToLLVMPipeline(pm);
+                                          });
+}
+
+} // namespace ds
