@@ -184,9 +184,7 @@ class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
   }]) # elementDeclaration;
 }
 
-/// Adds ElementOpInterface to an op that reads its operands elsewhere than at the result's position.
-def DS_Element : DeclareOpInterfaceMethods<DS_ElementOpInterface>;
-def DS_ElementWithCost : DeclareOpInterfaceMethods<DS_ElementOpInterface, ["elementCost"]>;
-def DS_ElementWithPosition : DeclareOpInterfaceMethods<DS_ElementOpInterface, ["isPointwise", "elementCost"]>;
+/// Adds ElementOpInterface to an op that is not elementwise; `methods` are the optional ones that it has too.
+class DS_Element<list<string> methods = []> : DeclareOpInterfaceMethods<DS_ElementOpInterface, methods>;
 
 #endif

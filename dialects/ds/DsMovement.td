@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Element<>, DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless
@@ -25,7 +25,7 @@ def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Fold], ["useKnownShapes", "isIdent
   let hasCanonicalizer = 1;
 }
 
-def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
+def DS_TransposeOp : DS_TensorOp<"transpose", [DS_Element<>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "a permutation of dimensions";
   let description = [{
     `dims(result)[i] = dims(x)[perm[i]]`; `result[..., j_i, ...] = x[...]` with `x`'s index `perm[i]` equal to `j_i`.
@@ -40,7 +40,7 @@ def DS_TransposeOp : DS_TensorOp<"transpose", [SameOperandsAndResultElementType,
   let hasCanonicalizer = 1;
 }
 
-def DS_ExpandOp : DS_TensorOp<"expand", [DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_ExpandOp : DS_TensorOp<"expand", [DS_Element<["isPointwise"]>, DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "broadcast to a shape";
   let description = [{
     `dims(result) = broadcast(dims(x), shape)` (two-directional, as ONNX's Expand); `result[i] = x[i]` broadcast. In the
@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand", [DS_Fold], ["useKnownShapes", "isIdentit
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments, DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_SliceOp : DS_TensorOp<"slice", [DS_Element<>, AttrSizedOperandSegments, DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
@@ -83,7 +83,7 @@ def DS_SliceOp : DS_TensorOp<"slice", [AttrSizedOperandSegments, DS_Fold], ["use
   let hasFolder = 1;
 }
 
-def DS_ConcatOp : DS_TensorOp<"concat", [SameOperandsAndResultElementType, DS_Fold]> {
+def DS_ConcatOp : DS_TensorOp<"concat", [DS_Element<>, SameOperandsAndResultElementType, DS_Fold]> {
   let summary = "tensors one after another along an axis";
   let description = [{
     `dims(result)[axis] = sum of dims(inputs[k])[axis]`.
@@ -98,7 +98,7 @@ def DS_ConcatOp : DS_TensorOp<"concat", [SameOperandsAndResultElementType, DS_Fo
   let hasFolder = 1;
 }
 
-def DS_PadOp : DS_TensorOp<"pad", [AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
+def DS_PadOp : DS_TensorOp<"pad", [DS_Element<>, AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
   let summary = "more elements at the borders";
   let description = [{
     `dims(result)[d] = low[d] + dims(x)[d] + high[d]`; negative counts remove elements. New elements: `value` (absent: 0)
@@ -119,7 +119,7 @@ def DS_PadOp : DS_TensorOp<"pad", [AttrSizedOperandSegments], ["useKnownShapes",
   let hasVerifier = 1;
 }
 
-def DS_TileOp : DS_TensorOp<"tile", [], ["useKnownShapes", "isIdentity"]> {
+def DS_TileOp : DS_TensorOp<"tile", [DS_Element<>], ["useKnownShapes", "isIdentity"]> {
   let summary = "a tensor repeated along its dims";
   let description = [{
     `dims(result)[d] = dims(x)[d] * repeat[d]`; `result[i] = x[i mod dims(x)]`.
@@ -133,7 +133,7 @@ def DS_TileOp : DS_TensorOp<"tile", [], ["useKnownShapes", "isIdentity"]> {
   let hasVerifier = 1;
 }
 
-def DS_GatherOp : DS_TensorOp<"gather", [DS_Fold]> {
+def DS_GatherOp : DS_TensorOp<"gather", [DS_Element<>, DS_Fold]> {
   let summary = "slices picked by indices along an axis";
   let description = [{
     `result[p..., i..., s...] = x[p..., indices[i...], s...]`; negative indices count from the end; one out of range is a
@@ -148,7 +148,7 @@ def DS_GatherOp : DS_TensorOp<"gather", [DS_Fold]> {
   let hasVerifier = 1;
 }
 
-def DS_GatherElementsOp : DS_TensorOp<"gather_elements"> {
+def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_Element<>]> {
   let summary = "elements picked by indices along an axis";
   let description = [{
     `result[i] = x[i with i_axis replaced by indices[i]]`; negative indices count from the end.
@@ -162,7 +162,7 @@ def DS_GatherElementsOp : DS_TensorOp<"gather_elements"> {
   let hasVerifier = 1;
 }
 
-def DS_GatherNdOp : DS_TensorOp<"gather_nd"> {
+def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_Element<>]> {
   let summary = "slices picked by index tuples";
   let description = [{
     With b = `batch_dims` and n = the last dim of `indices`:
@@ -211,7 +211,7 @@ def DS_ScatterNdOp : DS_TensorOp<"scatter_nd"> {
   let hasVerifier = 1;
 }
 
-def DS_ResizeOp : DS_TensorOp<"resize"> {
+def DS_ResizeOp : DS_TensorOp<"resize", [DS_Element<["elementCost"]>]> {
   let summary = "resampling of a grid";
   let description = [{
     ONNX's Resize over all dims: output coordinate o of dim d maps to an input coordinate by `coordinates` (with
@@ -234,7 +234,7 @@ def DS_ResizeOp : DS_TensorOp<"resize"> {
   let hasVerifier = 1;
 }
 
-def DS_TriluOp : DS_TensorOp<"trilu", [SameOperandsAndResultElementType]> {
+def DS_TriluOp : DS_TensorOp<"trilu", [DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the upper or lower triangle of matrices";
   let description = [{
     `result[..., i, j] = (upper ? j - i >= k : j - i <= k) ? x[..., i, j] : 0`.
@@ -246,7 +246,7 @@ def DS_TriluOp : DS_TensorOp<"trilu", [SameOperandsAndResultElementType]> {
   let results = (outs DS_Tensor:$result);
 }
 
-def DS_OneHotOp : DS_TensorOp<"one_hot", [], ["useKnownShapes"]> {
+def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Element<>], ["useKnownShapes"]> {
   let summary = "indices as one-hot vectors";
   let description = [{
     A new dim of `depth` entries at `axis`: `result[p..., j, s...] = values[indices[p..., s...] mod-wrapped == j ? 1 : 0]`;
@@ -266,7 +266,7 @@ def DS_OneHotOp : DS_TensorOp<"one_hot", [], ["useKnownShapes"]> {
   let hasVerifier = 1;
 }
 
-def DS_ReverseSequenceOp : DS_TensorOp<"reverse_sequence"> {
+def DS_ReverseSequenceOp : DS_TensorOp<"reverse_sequence", [DS_Element<>]> {
   let summary = "prefixes reversed, each batch entry with its own length";
   let description = [{
     For batch entry b, the first `lengths[b]` entries along `time_axis` are reversed, the others copied.

@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_PackOp : DS_TensorOp<"pack", [SameOperandsAndResultElementType]> {
+def DS_PackOp : DS_TensorOp<"pack", [DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the right operand of a matrix product, in panels";
   let description = [{
     `result[b..., p, k, j] = w[b..., k, p*tile + j]` (with `transposed`: `w[b..., p*tile + j, k]`), and 0 where
@@ -23,7 +23,7 @@ def DS_PackOp : DS_TensorOp<"pack", [SameOperandsAndResultElementType]> {
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_PackFilterOp : DS_TensorOp<"pack_filter", [SameOperandsAndResultElementType]> {
+def DS_PackFilterOp : DS_TensorOp<"pack_filter", [DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the filter of a convolution as the right operand of a matrix product, in panels";
   let description = [{
     For `w` of dims [O, C, KH, KW]: `result[g, p, (kh*KW + kw)*C + c, j] = w[g*(O/group) + p*tile + j, c, kh, kw]`, and 0 where

@@ -271,7 +271,8 @@ Value ElementBuilder::constantFloat(Type type, double value) {
 }
 
 Value ElementBuilder::constantInt(Type type, int64_t value) {
-  return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value));
+  APInt bits(type.getIntOrFloatBitWidth(), value, /*isSigned=*/true, /*implicitTrunc=*/true);
+  return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, bits));
 }
 
 Value ElementBuilder::constantTrue(bool value) { return constantInt(b.getI1Type(), value ? 1 : 0); }
