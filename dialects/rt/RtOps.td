@@ -25,6 +25,7 @@ def Rt_Dialect : Dialect {
   }];
   let dependentDialects = ["::ds::DsDialect"];
   let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
 }
 
 def Rt_Buffer : TypeDef<Rt_Dialect, "Buffer"> {

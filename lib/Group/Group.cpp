@@ -198,9 +198,10 @@ LogicalResult GroupPass::outline(func::FuncOp function) {
     launches.emplace_back(tail, buildKernel(tail, fusion.members(tail), shapes));
   for (auto [tail, launch] : launches)
     tail->replaceAllUsesWith(launch.getResults());
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
-    if (op.use_empty() && (isPure(&op) || isa<rt::LaunchOp>(op)))
-      op.erase();
+  auto pointer = [](Operation &op) { return &op; };
+  for (Operation *op : llvm::reverse(llvm::to_vector(llvm::map_range(block.without_terminator(), pointer))))
+    if (op->use_empty() && isPure(op))
+      op->erase();
   for (Operation &op : block.without_terminator())
     if (!isa<rt::LaunchOp>(op) && !Fusion::isHostOp(&op))
       return op.emitOpError("was not grouped into a kernel");

@@ -174,9 +174,10 @@ LogicalResult AssignBuffers::run() {
   }
 
   terminator->setOperands({});
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
+  auto pointer = [](Operation &op) { return &op; };
+  for (Operation *op : llvm::reverse(llvm::to_vector(llvm::map_range(block.without_terminator(), pointer))))
     if (isa<rt::LaunchOp, ReshapeOp, ConstantOp>(op))
-      op.erase();
+      op->erase();
   function.setArgAttrsAttr(ArrayAttr());
   function.setResAttrsAttr(ArrayAttr());
   function.setFunctionType(builder.getFunctionType({}, {}));
