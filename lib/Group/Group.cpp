@@ -198,8 +198,10 @@ LogicalResult GroupPass::outline(func::FuncOp function) {
     launches.emplace_back(tail, buildKernel(tail, fusion.members(tail), shapes));
   for (auto [tail, launch] : launches)
     tail->replaceAllUsesWith(launch.getResults());
-  auto pointer = [](Operation &op) { return &op; };
-  for (Operation *op : llvm::reverse(llvm::to_vector(llvm::map_range(block.without_terminator(), pointer))))
+  SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
     if (op->use_empty() && isPure(op))
       op->erase();
   for (Operation &op : block.without_terminator())

@@ -174,8 +174,10 @@ LogicalResult AssignBuffers::run() {
   }
 
   terminator->setOperands({});
-  auto pointer = [](Operation &op) { return &op; };
-  for (Operation *op : llvm::reverse(llvm::to_vector(llvm::map_range(block.without_terminator(), pointer))))
+  SmallVector<Operation *> ops;
+  for (Operation &op : block.without_terminator())
+    ops.push_back(&op);
+  for (Operation *op : llvm::reverse(ops))
     if (isa<rt::LaunchOp, ReshapeOp, ConstantOp>(op))
       op->erase();
   function.setArgAttrsAttr(ArrayAttr());
