@@ -16,7 +16,13 @@ endif()
 find_package(Protobuf 3.21 REQUIRED)
 find_package(ONNX 1.22.0 EXACT REQUIRED CONFIG PATHS ${DS_DEPS_DIR}/onnx-1.22.0 NO_DEFAULT_PATH)
 
-# Headers that nearly every source of the compiler includes; one precompiled header serves all its libraries.
+# Headers that nearly every source of the compiler includes; one precompiled header serves all its libraries. CMake's own
+# options carry absolute paths and times in places where ccache cannot see them, so that a checkout elsewhere would find
+# nothing in the cache.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(CMAKE_CXX_COMPILE_OPTIONS_CREATE_PCH -Xclang -emit-pch -Xclang -fno-pch-timestamp -include <PCH_HEADER> -x c++-header)
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -Xclang -include-pch -Xclang <PCH_FILE>)
+endif()
 file(WRITE ${CMAKE_BINARY_DIR}/ds_pch.cpp "")
 add_library(ds-pch OBJECT ${CMAKE_BINARY_DIR}/ds_pch.cpp)
 target_compile_options(ds-pch PRIVATE -fno-exceptions -fno-rtti)
