@@ -11,6 +11,7 @@
 #include "ds/Driver/Phases.h"
 #include "ds/Import/Onnx.h"
 #include "ds/Import/Text.h"
+#include "ds/InitAll.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -18,6 +19,7 @@
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -69,19 +71,35 @@ private:
   bool stopsAt(StringRef phase) const { return options.stopAfter == phase; }
 
   const CompileOptions &options;
+  CpuTarget target;
   bool hadError = false;
 };
 
 } // namespace
 
+/// Blanks for line breaks, and escapes for control characters and bytes that are no UTF-8: a model's names reach terminals.
 static std::string onOneLine(StringRef text) {
   std::string line;
-  for (char c : text.trim()) {
-    c = isSpace(c) ? ' ' : c;
-    if (c != ' ' || line.empty() || line.back() != ' ')
-      line += c;
+  for (const char *at = text.begin(), *end = text.end(); at != end;) {
+    unsigned char c = static_cast<unsigned char>(*at);
+    if (isSpace(*at)) {
+      if (!line.empty() && line.back() != ' ')
+        line += ' ';
+      ++at;
+      continue;
+    }
+    unsigned length = c < 0x80 ? 1 : getNumBytesForUTF8(c);
+    bool legal = c < 0x80 ? isPrint(*at)
+                          : length <= unsigned(end - at) &&
+                                isLegalUTF8Sequence(reinterpret_cast<const UTF8 *>(at),
+                                                    reinterpret_cast<const UTF8 *>(at) + length);
+    if (legal)
+      line.append(at, length);
+    else
+      line += "\\x" + toHex(StringRef(at, 1));
+    at += legal ? length : 1;
   }
-  return line;
+  return StringRef(line).rtrim().str();
 }
 
 static Severity severityOf(mlir::DiagnosticSeverity severity) {
@@ -108,6 +126,8 @@ void Compilation::forward(mlir::Diagnostic &diagnostic) {
       message = (place.getFilename().getValue() + ":" + Twine(place.getLine()) + ":" + Twine(place.getColumn()) + ": " +
                  message)
                     .str();
+    else
+      message = options.input + ": " + message;
   }
   report(severityOf(diagnostic.getSeverity()), message);
   for (mlir::Diagnostic &note : diagnostic.getNotes())
@@ -124,6 +144,12 @@ CompileStatus Compilation::checkOptions() {
     return usage("there is no phase '" + options.stopAfter + "'; the phases are " + join(phaseNames(), ", "));
   if (options.emit == EmitKind::Object && options.stopAfter.empty())
     return usage("object files are not supported yet; use --emit=library or --emit=executable");
+  std::string reason;
+  mlir::FailureOr<CpuTarget> resolved = CpuTarget::resolve(options.targetCpu, reason);
+  if (failed(resolved))
+    return usage(reason);
+  target = *resolved;
+  target.optLevel = options.optLevel;
   StringRef suffix = sys::path::extension(options.input);
   if (suffix != ".onnx" && suffix != ".onnxtxt" && suffix != ".mlir")
     return usage("the model '" + options.input + "' has an unknown suffix; expected .onnx, .onnxtxt or .mlir");
@@ -183,7 +209,7 @@ CompileStatus Compilation::run() {
   if (CompileStatus status = checkOptions(); status != CompileStatus::Success)
     return status;
   mlir::DialectRegistry registry;
-  registerForCompilation(registry);
+  registerAllDialects(registry);
   mlir::MLIRContext context(registry);
   context.loadDialect<DsDialect, mlir::func::FuncDialect>();
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
@@ -223,7 +249,7 @@ CompileStatus Compilation::run() {
   for (auto [index, phase] : enumerate(phases())) {
     if (options.progress)
       options.progress(phase.name, 0, 0);
-    PhaseContext phaseContext{options, output ? output->path().str() : std::string(), {}};
+    PhaseContext phaseContext{options, target, output ? output->path().str() : std::string(), {}};
     phaseContext.progress = [this, name = phase.name](size_t done, size_t all) {
       if (options.progress)
         options.progress(name, done, all);

@@ -5,6 +5,7 @@
 #ifndef DS_DRIVER_PHASES_H
 #define DS_DRIVER_PHASES_H
 
+#include "ds/Codegen/Target.h"
 #include "ds/Compiler.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -15,6 +16,7 @@ namespace ds {
 /// What a phase may know and do beside changing the module.
 struct PhaseContext {
   const CompileOptions &options;
+  CpuTarget target;
   /// Where the last phase writes: a temporary file that becomes `options.output` when all went well.
   std::string temporaryOutput;
   std::function<void(size_t done, size_t all)> progress;
@@ -32,9 +34,6 @@ struct Phase {
 
 /// All phases after import, in order.
 llvm::ArrayRef<Phase> phases();
-
-/// Registers and loads the dialects and interfaces that the phases need.
-void registerForCompilation(mlir::DialectRegistry &registry);
 
 } // namespace ds
 

@@ -22,6 +22,10 @@ namespace ds {
 /// Function argument and result attributes that hold the model's names of inputs and outputs.
 inline constexpr llvm::StringLiteral kNameAttr = "ds.name";
 
+/// Module attributes: dictionaries of strings. The model's metadata (key to value), and the model's own names of dimensions
+/// that became fresh symbols (symbol to name).
+inline constexpr llvm::StringLiteral kPropertiesAttr = "ds.properties", kDimNamesAttr = "ds.dim_names";
+
 struct OnnxImportOptions {
   /// Sizes for symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
   std::vector<std::pair<std::string, int64_t>> shapes;

@@ -231,6 +231,17 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
   if (std::string reason = inputDims.unusedOption(); !reason.empty())
     return error(reason);
 
+  SmallVector<mlir::NamedAttribute> names, properties;
+  for (const auto &[symbol, given] : inputDims.displayNames())
+    names.push_back(builder.getNamedAttr(symbol, builder.getStringAttr(given)));
+  for (const onnx::StringStringEntryProto &entry : model.metadata_props())
+    if (!entry.key().empty() && none_of(properties, [&](auto known) { return known.getName() == entry.key(); }))
+      properties.push_back(builder.getNamedAttr(entry.key(), builder.getStringAttr(entry.value())));
+  if (!names.empty())
+    (*module)->setAttr(kDimNamesAttr, builder.getDictionaryAttr(names));
+  if (!properties.empty())
+    (*module)->setAttr(kPropertiesAttr, builder.getDictionaryAttr(properties));
+
   function = mlir::func::FuncOp::create(module->getLoc(), "main", builder.getFunctionType(types, {}));
   module->push_back(function);
   mlir::Block *entry = function.addEntryBlock();

@@ -68,6 +68,8 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
         name = "d" + std::to_string(next++);
       while (taken.contains(name));
       taken.insert(name);
+      if (!given.empty())
+        display.emplace_back(name, given);
     }
     known.push_back(name);
     if (!asked)

@@ -31,6 +31,8 @@ public:
   void reserve(llvm::ArrayRef<DeclaredDim> dims);
   /// The dims of an input; a message in `error` on failure.
   std::optional<SymDims> resolve(llvm::StringRef input, llvm::ArrayRef<DeclaredDim> dims, std::string &error);
+  /// Fresh symbols and the model's names of their dims, where it gives one.
+  llvm::ArrayRef<std::pair<std::string, std::string>> displayNames() const { return display; }
   /// A message if a size was asked for that no input has.
   std::string unusedOption() const;
 
@@ -41,6 +43,7 @@ private:
   std::vector<bool> used;
   llvm::StringSet<> taken;
   std::vector<std::string> known;
+  std::vector<std::pair<std::string, std::string>> display;
   unsigned next = 0;
 };
 
