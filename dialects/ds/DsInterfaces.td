@@ -31,7 +31,8 @@ def ShapeOpInterface : OpInterface<"ShapeOpInterface"> {
         Whether the (only) result provably equals operand 0.
       }], "bool", "isIdentity", (ins "const ::ds::ShapeState &":$state), "", [{ return false; }]>,
   ];
-  let verifyWithRegions = 0;
+  // After the op's own verifier, which says which operands and attributes are there.
+  let verifyWithRegions = 1;
   let verify = [{ return ::ds::detail::verifyShapeOp($_op); }];
 }
 

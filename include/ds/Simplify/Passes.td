@@ -40,4 +40,67 @@ def InferShapesPass : Pass<"ds-infer-shapes", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::ds::DsDialect"];
 }
 
+def FoldConstantsPass : Pass<"ds-fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "Computes what depends on constants only";
+  let description = [{
+    Before: shapes inferred.
+
+    ```mlir
+    %0 = ds.transpose %weight {perm = array<i64: 1, 0>} : (tensor<8x4xf32>) -> tensor<4x8xf32>
+    ```
+
+    After: a `ds.constant` of the transposed data. Elementwise ops, casts, movements and reductions are computed with
+    the semantics of their definition in `ds`, in the element type's precision.
+
+    Declines: a result larger than its constant operands together and than `max-growth` bytes; a cast or dequantization
+    that makes a tensor of more than `max-growth` bytes wider (weights stay compressed in the artifact); ops without
+    `FoldOpInterface`.
+  }];
+  let options = [Option<"maxGrowth", "max-growth", "int64_t", "65536",
+                        "Bytes up to which a result may be larger than its operands">];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
+def FoldBatchNormPass : Pass<"ds-fold-batch-norm", "::mlir::func::FuncOp"> {
+  let summary = "Folds batch normalization and per-channel factors into convolutions";
+  let description = [{
+    Before: shapes inferred. The parameters of a batch norm, and weights, are constants.
+
+    ```mlir
+    %0 = ds.conv %x, %w, %b {...}
+    %1 = ds.batch_norm %0, %scale, %bias, %mean, %var {epsilon = 1e-5 : f64}
+    ```
+
+    After: one `ds.conv` with scaled weights (`w[o] * f[o]`) and bias (`(b[o] - mean[o]) * f[o] + bias[o]`), where
+    `f = scale / sqrt(var + epsilon)`, computed in double precision. The same for a `ds.mul`, `ds.div`, `ds.add` or `ds.sub` by a constant of one value or
+    one a channel, and for transposed convolutions. A batch norm that follows nothing of that
+    kind becomes a mul and an add by per-channel constants.
+
+    Declines: a convolution with several uses, and parameters that are no constants (`expand` covers those later).
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
+def RecognizePass : Pass<"ds-recognize", "::mlir::func::FuncOp"> {
+  let summary = "Recognizes composite ops that a graph spells out";
+  let description = [{
+    Before: shapes inferred, constants folded, canonicalized.
+
+    ```mlir
+    %0 = ds.matmul %q, %kT
+    %1 = ds.mul %0, %scale
+    %2 = ds.add %1, %mask
+    %3 = ds.softmax %2 {axis = 3 : i64}
+    %4 = ds.matmul %3, %v
+    ```
+
+    After: `ds.attention %q, %k, %v, %mask {scale = 0.125 : f64}`. Others: layer norm from its means, gelu from erf or tanh,
+    softmax from exp and its sum, sigmoid from exp or tanh, relu from max with 0, where the constants agree with the
+    definition to 1e-4 relative (the rounding of a float32 or float16 export).
+
+    Declines: a value inside the pattern that something else uses.
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
 #endif

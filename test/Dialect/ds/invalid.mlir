@@ -1,0 +1,95 @@
+// Constraints of attributes, elementwise, source and reduction ops.
+// RUN: ds-opt %s -split-input-file -verify-diagnostics
+
+// expected-error @+1 {{malformed size expression 'N+'}}
+func.func @malformed(%x: tensor<?xf32> {ds.shape = #ds.shape<["N+"]>}) { return }
+
+// -----
+
+// expected-error @+1 {{argument 0: expected 1 dimensions in 'ds.shape'}}
+func.func @rank(%x: tensor<?xf32> {ds.shape = #ds.shape<["N", "M"]>}) { return }
+
+// -----
+
+// expected-error @+1 {{argument 0: dimension 0 is 3 in the type and 4 in 'ds.shape'}}
+func.func @size(%x: tensor<3xf32> {ds.shape = #ds.shape<["4"]>}) { return }
+
+// -----
+
+func.func @broadcast(%a: tensor<2x3xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{op 'ds.add': expected dimension 1 of the operands to broadcast, got 3 and 4}}
+  %0 = ds.add %a, %b : (tensor<2x3xf32>, tensor<4xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @result(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{expected result 0 to be compatible with 'tensor<2x3xf32>', got 'tensor<3x2xf32>'}}
+  %0 = ds.exp %a : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  return
+}
+
+// -----
+
+func.func @node(%a: tensor<2x3xf32>, %c: tensor<5x3xf32>) {
+  // expected-error@unknown {{node 'sum' (Add): expected dimension 0 of the operands to broadcast, got 2 and 5}}
+  %0 = ds.add %a, %c : (tensor<2x3xf32>, tensor<5x3xf32>) -> tensor<2x3xf32> loc(fused<"Add">["sum"])
+  return
+}
+
+// -----
+
+func.func @mod(%a: tensor<2xf32>) {
+  // expected-error @+1 {{expected 'fmod' for floats}}
+  %0 = ds.mod %a, %a : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @compare(%a: tensor<2xf32>, %b: tensor<2xi32>) {
+  // expected-error @+1 {{expected 'a' and 'b' to have the same element type, got 'f32' and 'i32'}}
+  %0 = ds.compare eq, %a, %b : (tensor<2xf32>, tensor<2xi32>) -> tensor<2xi1>
+  return
+}
+
+// -----
+
+func.func @fill() {
+  // expected-error @+1 {{expected exactly one of operand 'shape' and attribute 'target', got neither}}
+  %0 = ds.fill {value = 1.0 : f32} : () -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @constant() {
+  // expected-error @+1 {{expected a dense or dense_resource value}}
+  %0 = ds.constant sparse<0, 1.0> : tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @axes(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{expected an axis in [0, 2), got 2}}
+  %0 = ds.reduce_sum %a {axes = array<i64: 2>} : (tensor<2x3xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @sorted(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{expected sorted, distinct axes}}
+  %0 = ds.reduce_sum %a {axes = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @top_k(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{expected k to be at most the size of the axis, got 4 and 3}}
+  %0:2 = ds.top_k %a {axis = 1, count = #ds.shape<["4"]>} : (tensor<2x3xf32>) -> (tensor<2x4xf32>, tensor<2x4xi64>)
+  return
+}

@@ -1,0 +1,31 @@
+// RUN: ds-opt %s -ds-form-regions -split-input-file -verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: @whole(
+// CHECK-SAME: %[[X:.*]]: tensor<?xf32>
+// CHECK-NEXT: %[[R:.*]] = ds.static(%[[A:.*]] = %[[X]] : tensor<?xf32>) -> tensor<?xf32> {
+// CHECK-NEXT:   ds.constant
+// CHECK-NEXT:   ds.add %[[A]]
+// CHECK-NEXT:   ds.return
+// CHECK-NEXT: }
+// CHECK-NEXT: return %[[R]], %[[X]]
+func.func @whole(%x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>) {
+  %c = ds.constant dense<2.0> : tensor<f32>
+  %0 = ds.add %x, %c : (tensor<?xf32>, tensor<f32>) -> tensor<?xf32>
+  return %0, %x : tensor<?xf32>, tensor<?xf32>
+}
+
+// Nothing to wrap.
+// CHECK-LABEL: @empty(
+// CHECK-NEXT: return
+func.func @empty(%x: tensor<?xf32>) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}
+
+// -----
+
+func.func @dynamic(%x: tensor<4xf32>, %s: tensor<2xi64>) -> tensor<?x?xf32> {
+  // expected-error@unknown {{node 'view' (Reshape): dimension 0 of result 0 depends on data, which needs a dynamic region}}
+  // expected-note@unknown {{dynamic regions are not supported}}
+  %0 = ds.reshape %x, %s : (tensor<4xf32>, tensor<2xi64>) -> tensor<?x?xf32> loc(fused<"Reshape">["view"])
+  return %0 : tensor<?x?xf32>
+}
