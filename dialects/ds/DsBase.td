@@ -65,12 +65,15 @@ class DS_Enum<string name, list<I32EnumAttrCase> cases> : I32EnumAttr<name, "", 
   let cppNamespace = "::ds";
   let genSpecializedAttr = 0;
 }
-class DS_EnumAttr<EnumAttrInfo info, string mnem> : EnumAttr<Ds_Dialect, info, mnem>;
+class DS_EnumAttr<EnumAttrInfo info, string mnem> : EnumAttr<Ds_Dialect, info, mnem> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def DS_ComparePredicate : DS_Enum<"ComparePredicate", [
   I32EnumAttrCase<"eq", 0>, I32EnumAttrCase<"ne", 1>, I32EnumAttrCase<"lt", 2>, I32EnumAttrCase<"le", 3>,
   I32EnumAttrCase<"gt", 4>, I32EnumAttrCase<"ge", 5>]>;
-def DS_ComparePredicateAttr : DS_EnumAttr<DS_ComparePredicate, "predicate">;
+// Bare in the syntax of ds.compare.
+def DS_ComparePredicateAttr : EnumAttr<Ds_Dialect, DS_ComparePredicate, "predicate">;
 
 def DS_GeluApproximation : DS_Enum<"GeluApproximation", [
   I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"tanh", 1>]>;

@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<>, ConstantLike]> {
+def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<>, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "a constant tensor";
   let description = [{
     Weights are `dense_resource`s: they are mapped or owned blobs, never literals in text.
@@ -20,7 +20,7 @@ def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<>, ConstantLike]> {
   let builders = [OpBuilder<(ins "::mlir::ElementsAttr":$value), [{
     build($_builder, $_state, value.getType(), value);
   }]>];
-  let assemblyFormat = "attr-dict $value `:` type($result)";
+  let assemblyFormat = "attr-dict $value";
   let hasFolder = 1;
   let hasVerifier = 1;
 }
