@@ -7,6 +7,7 @@
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/RtToLLVM.h"
 #include "ds/Group/Passes.h"
+#include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
 #include "ds/Regions/Passes.h"
 #include "ds/Simplify/Passes.h"
@@ -22,12 +23,30 @@ void buildSimplifyPipeline(OpPassManager &pm) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createInferShapesPass());
   function.addPass(createCanonicalizerPass());
+  function.addPass(createFoldConstantsPass());
+  // Factors of channels go into weights before patterns are looked for: a pattern must not take them.
+  function.addPass(createFoldBatchNormPass());
+  function.addPass(createRecognizePass());
+  function.addPass(createFoldConstantsPass());
+  function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
 }
 
 void buildRegionsPipeline(OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createFormRegionsPass()); }
 
-void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target) {}
+void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  function.addPass(createLayoutPass());
+  function.addPass(createCanonicalizerPass());
+  // Panels of two vectors: the register tile's width.
+  function.addPass(createPackPass(2 * target.lanes()));
+  function.addPass(createCanonicalizerPass());
+  pm.addPass(createFoldPackingPass());
+  OpPassManager &after = pm.nest<func::FuncOp>();
+  after.addPass(createFoldConstantsPass());
+  after.addPass(createCanonicalizerPass());
+  after.addPass(createCSEPass());
+}
 
 void buildGroupPipeline(OpPassManager &pm) { pm.addPass(createGroupPass()); }
 
