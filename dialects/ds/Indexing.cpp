@@ -344,8 +344,11 @@ bool SliceOp::useKnownShapes(const ShapeState &state) {
   setStartAttr(start);
   setSizeAttr(size);
   setStep(slice->step);
-  for (MutableOperandRange range : {getStartsMutable(), getEndsMutable(), getAxesMutable(), getStepsMutable()})
-    range.clear();
+  // Each range is asked for when its turn comes: clearing one moves the others.
+  getStepsMutable().clear();
+  getAxesMutable().clear();
+  getEndsMutable().clear();
+  getStartsMutable().clear();
   return true;
 }
 
