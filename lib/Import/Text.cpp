@@ -34,7 +34,7 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std:
     auto shape = main.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr);
     SymDims dims;
     if (shape)
-      dims.assign(shape.getDims().begin(), shape.getDims().end());
+      llvm::append_range(dims, shape.getDims());
     else
       for (int64_t size : type.getShape())
         dims.push_back(mlir::ShapedType::isDynamic(size) ? SymExpr::symbol("d" + std::to_string(fresh++)) : SymExpr(size));
