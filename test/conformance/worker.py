@@ -68,8 +68,9 @@ def run_case(case: Case, timeout: float) -> None:
         if compiled.code == 0 and not os.path.exists(library):
             raise Failure("ds-compile ended well without an output")
         if compiled.code != 0:
-            prefix = "ds-compile: internal error: " if compiled.code not in (1, 2) else ""
-            raise Failure(prefix + compiled.message().replace(case.model, "model.onnx"))
+            prefix = "internal error: " if compiled.code not in (1, 2) else ""
+            message = compiled.message().removeprefix("ds-compile: error: ")
+            raise Failure(prefix + message.replace(case.model, "model.onnx"))
         with runtime.Model(library) as program:
             for inputs, expected in data_sets(case, model):
                 if not all(isinstance(value, np.ndarray) for value in [*inputs, *expected]):
