@@ -67,7 +67,7 @@ def DS_ConvGemmOp : DS_TensorOp<"conv_gemm", [SameOperandsAndResultElementType]>
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_DepthwiseOp : DS_TensorOp<"depthwise", [SameOperandsAndResultElementType]> {
+def DS_DepthwiseOp : DS_TensorOp<"depthwise", [DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "depthwise convolution with channels innermost";
   let description = [{
     `x` is [N, H, W, C], `w` [KH, KW, C]: each channel has its own filter. The result is [N, OH, OW, C].

@@ -2,8 +2,10 @@
 // Guarantees: shape functions of the ops in DsPacked.td.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/ElementBuilder.h"
 #include "dialects/ds/NodeName.h"
 #include "dialects/ds/ShapeState.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 
@@ -99,6 +101,54 @@ LogicalResult DepthwiseOp::inferShapes(ShapeState &state) {
                                getDilations()[d]);
   state.setDims(getResult(), result);
   return success();
+}
+
+int64_t DepthwiseOp::elementCost() { return 16; }
+
+FailureOr<Value> DepthwiseOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
+  SymDims filter = eb.dims(getW());
+  Type type = ElementBuilder::computeType(getElementTypeOrSelf(getX().getType()));
+  bool isFloat = isa<FloatType>(type);
+  Location loc = eb.getLoc();
+  OpBuilder &b = eb.builder();
+  LaneIndex zero = eb.constantIndex(0);
+  SmallVector<LaneIndex> start, limit;
+  for (int d = 0; d < 2; ++d) {
+    start.push_back(eb.add(eb.mul(indices[d + 1], getStrides()[d]), -getPadsLow()[d]));
+    limit.push_back(eb.dim(getX(), d + 1));
+  }
+  Value init = eb.broadcast(isFloat ? eb.constantFloat(type, 0.0) : eb.constantInt(type, 0));
+  auto tap = [&](LaneIndex kh, LaneIndex kw, Value sum) -> FailureOr<Value> {
+    LaneIndex y = eb.add(start[0], eb.mul(kh, getDilations()[0])), x = eb.add(start[1], eb.mul(kw, getDilations()[1]));
+    Value inside = eb.logicalAnd(eb.logicalAnd(eb.lessEqual(zero, y), eb.less(y, limit[0])),
+                                 eb.logicalAnd(eb.lessEqual(zero, x), eb.less(x, limit[1])));
+    return eb.guarded(
+        inside,
+        [&]() -> FailureOr<Value> {
+          FailureOr<Value> input = eb.element(getX(), {indices[0], y, x, indices[3]});
+          FailureOr<Value> weight = eb.element(getW(), {kh, kw, indices[3]});
+          if (failed(input) || failed(weight))
+            return failure();
+          Value left = eb.broadcast(*input), right = eb.broadcast(*weight);
+          if (!isFloat)
+            return Value(arith::AddIOp::create(b, loc, sum, arith::MulIOp::create(b, loc, left, right)));
+          return Value(arith::AddFOp::create(b, loc, sum, arith::MulFOp::create(b, loc, left, right)));
+        },
+        sum);
+  };
+  auto rows = eb.loop(zero, eb.constantIndex(filter[0].getConst()), {init},
+                      [&](LaneIndex kh, ValueRange state) -> FailureOr<SmallVector<Value>> {
+                        return eb.loop(zero, eb.constantIndex(filter[1].getConst()), SmallVector<Value>(state),
+                                       [&](LaneIndex kw, ValueRange inner) -> FailureOr<SmallVector<Value>> {
+                                         FailureOr<Value> sum = tap(kh, kw, inner[0]);
+                                         if (failed(sum))
+                                           return failure();
+                                         return SmallVector<Value>{*sum};
+                                       });
+                      });
+  if (failed(rows))
+    return failure();
+  return (*rows)[0];
 }
 
 } // namespace ds

@@ -22,8 +22,10 @@ std::optional<SymDims> ShapeState::getInferredDims(Value value) const {
 }
 
 std::optional<SymDims> ShapeState::getDims(Value value) const {
-  if (std::optional<SymDims> inferred = getInferredDims(value))
-    return inferred;
+  // A constant speaks for itself: passes make them without inference, maybe where an erased op had been in memory.
+  if (!value.getDefiningOp<ConstantOp>())
+    if (std::optional<SymDims> inferred = getInferredDims(value))
+      return inferred;
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || !type.hasStaticShape())
     return std::nullopt;
@@ -37,10 +39,10 @@ void ShapeState::setDims(Value value, ArrayRef<SymExpr> newDims) {
 }
 
 std::optional<SmallVector<SymFraction>> ShapeState::getFractions(Value value) const {
-  auto it = contents.find(value);
-  if (it != contents.end())
-    return it->second;
   auto constant = value.getDefiningOp<ConstantOp>();
+  auto it = contents.find(value);
+  if (it != contents.end() && !constant)
+    return it->second;
   if (!constant || constant.getType().getNumElements() > kMaxContents)
     return std::nullopt;
   std::optional<ElementsView> view = ElementsView::get(constant.getValue());
