@@ -406,14 +406,6 @@ MOVEMENT = [
         draw={"i": indices(6)},
     ),
     Case(
-        "range",
-        "int64 n => int64[K] y",
-        "a = Constant<value_int=0>(); b = Constant<value_int=1>(); s = Shape(z); y = Range(a, n, b)",
-        {},
-        weights={"z": (2,)},
-        draw={"n": lambda *_: 7},
-    ),
-    Case(
         "arange_of_shape",
         "float[N,M] x => int64[K] y",
         "s = Shape(x); i = Constant<value_int=1>(); m = Gather(s, i); a = Constant<value_int=0>(); y = Range(a, m, i)",
