@@ -11,7 +11,7 @@ class DS_CompositeOp<string mnemonic, list<Trait> traits = []>
   let results = (outs DS_FloatTensor:$result);
 }
 
-def DS_LayerNormOp : DS_CompositeOp<"layer_norm", [SameOperandsAndResultElementType]> {
+def DS_LayerNormOp : DS_CompositeOp<"layer_norm", [DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "normalization over the last dims";
   let description = [{
     Over the dims `axis` .. rank-1: `result = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * scale + bias`,
@@ -26,7 +26,8 @@ def DS_LayerNormOp : DS_CompositeOp<"layer_norm", [SameOperandsAndResultElementT
                        F64Attr:$epsilon);
 }
 
-class DS_SoftmaxLikeOp<string mnemonic, string f> : DS_CompositeOp<mnemonic, [SameOperandsAndResultElementType]> {
+class DS_SoftmaxLikeOp<string mnemonic, string f>
+    : DS_CompositeOp<mnemonic, [DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = mnemonic # " along an axis";
   let description = "`result = " # f # [{` along `axis`, with m the maximum along it.
 
@@ -39,7 +40,7 @@ class DS_SoftmaxLikeOp<string mnemonic, string f> : DS_CompositeOp<mnemonic, [Sa
 def DS_SoftmaxOp : DS_SoftmaxLikeOp<"softmax", "exp(x - m) / sum(exp(x - m))">;
 def DS_LogSoftmaxOp : DS_SoftmaxLikeOp<"log_softmax", "x - m - log(sum(exp(x - m)))">;
 
-def DS_BatchNormOp : DS_CompositeOp<"batch_norm"> {
+def DS_BatchNormOp : DS_CompositeOp<"batch_norm", [DS_Element<["isPointwise", "elementCost"]>]> {
   let summary = "batch normalization with given statistics (inference)";
   let description = [{
     `result[n, c, ...] = (x[n, c, ...] - mean[c]) / sqrt(var[c] + epsilon) * scale[c] + bias[c]`. The channel is dim 1

@@ -16,7 +16,7 @@ defvar DS_QuantizationDoc = [{
     3. `axis` is in 0 .. rank-1 unless `scale` has one element.
 }];
 
-def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear"> {
+def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
   let summary = "floats to integers";
   let description = [{
     `result[i] = saturate(round_half_even(x[i] / scale) + zero_point)`.
@@ -27,7 +27,7 @@ def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear"> {
   let hasVerifier = 1;
 }
 
-def DS_DequantizeLinearOp : DS_TensorOp<"dequantize_linear"> {
+def DS_DequantizeLinearOp : DS_TensorOp<"dequantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
   let summary = "integers to floats";
   let description = [{
     `result[i] = (x[i] - zero_point) * scale`.

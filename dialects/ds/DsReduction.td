@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, [SameOperandsAndResultElementType, DS_Fold]> {
+class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, [DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold]> {
   let summary = "reduction: " # f;
   let description = "`result[i] = " # f # [{` over the dims `axes`, which become 1 (`keepdims`) or vanish. Sums of f16 and
     bf16 are accumulated in f32.
@@ -27,7 +27,7 @@ def DS_ReduceMaxOp : DS_ReduceOp<"reduce_max", DS_Tensor, "the maximum (empty: -
 def DS_ReduceMinOp : DS_ReduceOp<"reduce_min", DS_Tensor, "the minimum (empty: inf or the greatest value)">;
 def DS_ReduceProdOp : DS_ReduceOp<"reduce_prod", DS_NumberTensor, "the product (empty: 1)">;
 
-class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic> {
+class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Element<["elementCost"]>]> {
   let summary = "the index of the " # what;
   let description = "The index of the " # what # [{ along `axis`; of equals the first, or with `select_last` the last.
 
@@ -41,7 +41,7 @@ class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic> {
 def DS_ArgMaxOp : DS_ArgOp<"arg_max", "maximum">;
 def DS_ArgMinOp : DS_ArgOp<"arg_min", "minimum">;
 
-def DS_CumSumOp : DS_TensorOp<"cum_sum", [SameOperandsAndResultElementType]> {
+def DS_CumSumOp : DS_TensorOp<"cum_sum", [DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "running sums along an axis";
   let description = [{
     `result[j] = sum of x[0 .. j]` along `axis`; without element j if `exclusive`; from the end if `reverse`.

@@ -495,6 +495,27 @@ FailureOr<SmallVector<Value>> ElementBuilder::loop(LaneIndex lower, LaneIndex up
   return loop(lower, upper, start, body);
 }
 
+FailureOr<SmallVector<Value>> ElementBuilder::loopNest(ArrayRef<Bounds> bounds, ArrayRef<Value> init, NestFn body) {
+  SmallVector<LaneIndex> indices;
+  std::function<FailureOr<SmallVector<Value>>(ValueRange)> nest =
+      [&](ValueRange state) -> FailureOr<SmallVector<Value>> {
+    if (indices.size() == bounds.size())
+      return body(indices, state);
+    const Bounds &own = bounds[indices.size()];
+    return loop(own.first, own.second, SmallVector<Value>(state), [&](LaneIndex index, ValueRange inner) {
+      indices.push_back(index);
+      FailureOr<SmallVector<Value>> result = nest(inner);
+      indices.pop_back();
+      return result;
+    });
+  };
+  return nest(SmallVector<Value>(init));
+}
+
+Value ElementBuilder::initial(Value scalar, ArrayRef<LaneIndex> indices) {
+  return llvm::all_of(indices, [](LaneIndex index) { return index.isUniform(); }) ? scalar : broadcast(scalar);
+}
+
 void ElementBuilder::raiseIf(Value bad, KernelError error) {
   if (matchPattern(bad, m_Zero()))
     return;

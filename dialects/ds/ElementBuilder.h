@@ -116,6 +116,14 @@ public:
   using LoopFn = std::function<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(LaneIndex, mlir::ValueRange)>;
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> loop(LaneIndex lower, LaneIndex upper,
                                                        llvm::ArrayRef<mlir::Value> init, LoopFn body);
+  /// Loops in each other, the first outermost, each from and to the given bounds.
+  using Bounds = std::pair<LaneIndex, LaneIndex>;
+  using NestFn =
+      std::function<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(llvm::ArrayRef<LaneIndex>, mlir::ValueRange)>;
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> loopNest(llvm::ArrayRef<Bounds> bounds,
+                                                           llvm::ArrayRef<mlir::Value> init, NestFn body);
+  /// The initial value of a sum over elements at `indices`: a vector unless they are uniform.
+  mlir::Value initial(mlir::Value scalar, llvm::ArrayRef<LaneIndex> indices);
   /// Ends the kernel with `error` (after its current item) if `bad` holds for any live lane.
   void raiseIf(mlir::Value bad, KernelError error);
 

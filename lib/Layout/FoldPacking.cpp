@@ -1,0 +1,233 @@
+//===- FoldPacking.cpp - Compute packed weights ---------------------------===//
+// Assumes: ds-pack ran; the context holds one model.
+// Guarantees: packings and depthwise filters that follow from constants are constants; every resource that no op of the
+//   module refers to is freed, each as soon as its last reader is gone.
+// Declines: ops without FoldOpInterface in such a chain.
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/DsOps.h"
+#include "ds/Layout/Passes.h"
+#include "lib/Layout/ConstantData.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/BuiltinDialect.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Threading.h"
+
+using namespace mlir;
+
+namespace ds {
+#define GEN_PASS_DEF_FOLDPACKINGPASS
+#include "ds/Layout/Passes.h.inc"
+
+namespace {
+class FoldPackingPass : public impl::FoldPackingPassBase<FoldPackingPass> {
+public:
+  using FoldPackingPassBase::FoldPackingPassBase;
+  void runOnOperation() override;
+
+private:
+  /// Replaces `op` by a constant if its operands can be made constants first; these are folded too.
+  ConstantOp fold(Operation *op);
+  ElementsAttr compute(Operation *op, ArrayRef<ElementsAttr> operands);
+  void erase(ConstantOp constant);
+  void freeOrphans();
+
+  /// Constants that hold each resource.
+  llvm::DenseMap<const void *, int64_t> holders;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Packing
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Where the elements of the matrices that are packed lie in the operand. A row number is outer * inner + i.
+struct PackedForm {
+  int64_t matrices, matrixStride;
+  int64_t outer, outerStride, inner, innerStride;
+  int64_t columns, columnStride;
+  int64_t tile;
+};
+} // namespace
+
+/// `panel` of a matrix; what its last columns lack stays zero.
+template <typename T> static void packPanel(const T *from, T *to, const PackedForm &form, int64_t panel) {
+  from += panel * form.tile * form.columnStride;
+  int64_t width = std::min(form.tile, form.columns - panel * form.tile);
+  // Blocks of rows, so that what one column brings into the cache serves the rows beside it.
+  constexpr int64_t kBlock = 64;
+  for (int64_t o = 0; o < form.outer; ++o, to += form.inner * form.tile) {
+    const T *in = from + o * form.outerStride;
+    if (form.columnStride == 1) {
+      for (int64_t i = 0; i < form.inner; ++i)
+        std::copy_n(in + i * form.innerStride, width, to + i * form.tile);
+      continue;
+    }
+    for (int64_t begin = 0; begin < form.inner; begin += kBlock)
+      for (int64_t j = 0; j < width; ++j)
+        for (int64_t i = begin, end = std::min(form.inner, begin + kBlock); i < end; ++i)
+          to[i * form.tile + j] = in[i * form.innerStride + j * form.columnStride];
+  }
+}
+
+template <typename T>
+static void packAs(MLIRContext *context, ArrayRef<char> from, MutableArrayRef<char> to, const PackedForm &form) {
+  int64_t panels = llvm::divideCeil(form.columns, form.tile), panelSize = form.outer * form.inner * form.tile;
+  auto *source = reinterpret_cast<const T *>(from.data());
+  auto *target = reinterpret_cast<T *>(to.data());
+  parallelFor(context, 0, form.matrices * panels, [&](size_t item) {
+    int64_t matrix = int64_t(item) / panels;
+    packPanel(source + matrix * form.matrixStride, target + int64_t(item) * panelSize, form, int64_t(item) % panels);
+  });
+}
+
+static ElementsAttr packConstant(ElementsAttr source, RankedTensorType type, PackedForm form) {
+  std::optional<ElementsView> view = ElementsView::get(source);
+  if (!view)
+    return {};
+  // A splat's one element stands for all of them.
+  if (view->isSplat())
+    form.matrixStride = form.outerStride = form.innerStride = form.columnStride = 0;
+  return writeElements(type, resourceName(source), [&](MutableArrayRef<char> result) {
+    switch (getElementBytes(view->getKind())) {
+    case 1: return packAs<uint8_t>(type.getContext(), view->bytes(), result, form);
+    case 2: return packAs<uint16_t>(type.getContext(), view->bytes(), result, form);
+    case 4: return packAs<uint32_t>(type.getContext(), view->bytes(), result, form);
+    default: return packAs<uint64_t>(type.getContext(), view->bytes(), result, form);
+    }
+  });
+}
+
+static PackedForm formOf(PackOp op) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
+  int64_t matrices = 1, rows = shape[shape.size() - 2], columns = shape.back();
+  for (int64_t size : shape.drop_back(2))
+    matrices *= size;
+  if (op.getTransposed())
+    return {matrices, rows * columns, 1, 0, columns, 1, rows, columns, int64_t(op.getTile())};
+  return {matrices, rows * columns, 1, 0, rows, columns, columns, 1, int64_t(op.getTile())};
+}
+
+/// A group is a matrix: its outputs are the columns, its rows run over the window, then its channels.
+static PackedForm formOf(PackFilterOp op) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
+  int64_t group = op.getGroup(), perGroup = shape[0] / group, window = shape[2] * shape[3], depth = shape[1] * window;
+  return {group, perGroup * depth, window, 1, shape[1], window, perGroup, depth, int64_t(op.getTile())};
+}
+
+//===----------------------------------------------------------------------===//
+// Folding
+//===----------------------------------------------------------------------===//
+
+static bool isStatic(Operation *op) {
+  return op->getNumResults() == 1 && cast<RankedTensorType>(op->getResult(0).getType()).hasStaticShape();
+}
+
+ElementsAttr FoldPackingPass::compute(Operation *op, ArrayRef<ElementsAttr> operands) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  if (auto pack = dyn_cast<PackOp>(op))
+    return packConstant(operands[0], type, formOf(pack));
+  if (auto filter = dyn_cast<PackFilterOp>(op))
+    return packConstant(operands[0], type, formOf(filter));
+  if (auto transpose = dyn_cast<TransposeOp>(op))
+    return transposeConstant(operands[0], transpose.getPerm());
+  if (isa<ReshapeOp>(op))
+    return reshapeConstant(operands[0], type);
+  if (auto slice = dyn_cast<SliceOp>(op); slice && slice.getStart())
+    if (std::optional<SmallVector<int64_t>> start = slice.getStart()->getConstants())
+      return sliceConstant(operands[0], type, *start, *slice.getStep());
+  auto foldable = dyn_cast<FoldOpInterface>(op);
+  SmallVector<ElementsView> views;
+  for (ElementsAttr operand : operands) {
+    std::optional<ElementsView> view = ElementsView::get(operand);
+    if (!view)
+      return {};
+    views.push_back(*view);
+  }
+  FailureOr<std::vector<char>> bytes = foldable ? foldable.evaluate(views) : FailureOr<std::vector<char>>(failure());
+  return succeeded(bytes) ? makeElements(type, std::move(*bytes), "folded") : ElementsAttr();
+}
+
+ConstantOp FoldPackingPass::fold(Operation *op) {
+  if (auto constant = dyn_cast_or_null<ConstantOp>(op))
+    return constant;
+  if (!op || op->getNumOperands() == 0 || !isStatic(op) || !isPure(op) || op->getNumRegions() != 0)
+    return {};
+  SmallVector<ConstantOp> operands;
+  for (Value operand : op->getOperands()) {
+    operands.push_back(fold(operand.getDefiningOp()));
+    if (!operands.back())
+      return {};
+  }
+  SmallVector<ElementsAttr> values;
+  for (ConstantOp operand : operands)
+    values.push_back(operand.getValue());
+  ElementsAttr value = compute(op, values);
+  if (!value)
+    return {};
+  OpBuilder builder(op);
+  auto constant = ConstantOp::create(builder, op->getLoc(), value);
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+    ++holders[resource.getRawHandle().getResource()];
+  op->getResult(0).replaceAllUsesWith(constant);
+  op->erase();
+  for (ConstantOp operand : llvm::SmallSetVector<ConstantOp, 4>(operands.begin(), operands.end()))
+    erase(operand);
+  return constant;
+}
+
+static DialectResourceBlobManager &blobManager(MLIRContext *context) {
+  return context->getLoadedDialect<BuiltinDialect>()
+      ->getRegisteredInterface<ResourceBlobManagerDialectInterface>()
+      ->getBlobManager();
+}
+
+/// Frees the data with the last constant that holds it.
+void FoldPackingPass::erase(ConstantOp constant) {
+  if (!constant->use_empty())
+    return;
+  auto resource = dyn_cast<DenseResourceElementsAttr>(constant.getValue());
+  constant.erase();
+  if (!resource)
+    return;
+  DenseResourceElementsHandle handle = resource.getRawHandle();
+  if (--holders[handle.getResource()] == 0)
+    blobManager(&getContext()).update(handle.getKey(), AsmResourceBlob());
+}
+
+/// Resources that earlier passes replaced.
+void FoldPackingPass::freeOrphans() {
+  SmallVector<std::string> orphans;
+  blobManager(&getContext()).getBlobMap([&](const llvm::StringMap<DialectResourceBlobManager::BlobEntry> &blobs) {
+    for (const auto &entry : blobs)
+      if (entry.getValue().getBlob() && holders.lookup(&entry.getValue()) == 0)
+        orphans.push_back(entry.getKey().str());
+  });
+  for (StringRef name : orphans)
+    blobManager(&getContext()).update(name, AsmResourceBlob());
+}
+
+void FoldPackingPass::runOnOperation() {
+  SmallVector<Operation *> roots;
+  SmallVector<ConstantOp> constants;
+  getOperation().walk([&](Operation *op) {
+    if (isa<PackOp, PackFilterOp>(op))
+      roots.push_back(op);
+    else if (auto depthwise = dyn_cast<DepthwiseOp>(op))
+      if (Operation *filter = depthwise.getW().getDefiningOp(); filter && !isa<ConstantOp>(filter))
+        roots.push_back(filter);
+    if (auto constant = dyn_cast<ConstantOp>(op)) {
+      constants.push_back(constant);
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(constant.getValue()))
+        ++holders[resource.getRawHandle().getResource()];
+    }
+  });
+  for (ConstantOp constant : constants)
+    erase(constant);
+  freeOrphans();
+  // Two convolutions may share a filter that is no constant yet.
+  for (Operation *root : llvm::SmallSetVector<Operation *, 16>(roots.begin(), roots.end()))
+    fold(root);
+}
+
+} // namespace ds

@@ -1,0 +1,313 @@
+//===- Pack.cpp - Products and convolutions with packed right operands ----===//
+// Assumes: ds-layout ran: convolutions of two spatial dims are nhwc.
+// Guarantees: those of f32 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or ds.depthwise.
+// Declines: see Passes.td.
+//===----------------------------------------------------------------------===//
+#include "ds/Layout/Passes.h"
+#include "lib/Layout/Transposes.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+using namespace mlir;
+
+namespace ds {
+#define GEN_PASS_DEF_PACKPASS
+#include "ds/Layout/Passes.h.inc"
+
+/// Columns, rows or channels a group below which a tile is mostly padding.
+static constexpr int64_t kFew = 4;
+
+namespace {
+class Packer {
+public:
+  Packer(MLIRContext *context, ShapeState &state, int64_t tile)
+      : b(context), transposes(b, state), tile(tile) {}
+
+  /// Each returns what replaces the result, or null.
+  Value pack(MatmulOp op);
+  Value pack(ConvOp op);
+  Value pack(ConvTransposeOp op);
+
+  OpBuilder b;
+
+private:
+  SymDims dims(Value value) const { return transposes.dims(value); }
+  template <typename OpTy, typename... Args> Value make(Location loc, Args &&...args) {
+    auto op = OpTy::create(b, loc, placeholderType(b.getF32Type()), std::forward<Args>(args)...);
+    transposes.infer(op);
+    return op;
+  }
+  Value expand(Value value, ArrayRef<SymExpr> target, Location loc);
+  Value gemm(Value a, Value right, bool transposed, const SymExpr &columns, Location loc);
+  Value addBias(Value result, Value bias, Location loc);
+  Value convGemm(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
+                 ArrayRef<int64_t> dilations, int64_t group, Location loc);
+  Value spreadWindows(ConvTransposeOp op);
+  Value convolveStuffed(ConvTransposeOp op);
+  Value flipFilter(ConvTransposeOp op);
+
+  TransposeBuilder transposes;
+  int64_t tile;
+};
+
+class PackPass : public impl::PackPassBase<PackPass> {
+public:
+  using PackPassBase::PackPassBase;
+  void runOnOperation() override;
+};
+} // namespace
+
+static bool isF32(Operation *op) { return getElementTypeOrSelf(op->getResult(0).getType()).isF32(); }
+
+static bool isFew(const SymExpr &size) {
+  std::optional<int64_t> known = size.tryConst();
+  return known && *known < kFew;
+}
+
+static bool allOnes(ArrayRef<SymExpr> dims) {
+  return llvm::all_of(dims, [](const SymExpr &dim) { return dim.isConst(1); });
+}
+
+static bool all(ArrayRef<int64_t> values, int64_t value) {
+  return llvm::all_of(values, [&](int64_t v) { return v == value; });
+}
+
+//===----------------------------------------------------------------------===//
+// Matrix products
+//===----------------------------------------------------------------------===//
+
+/// True if the compiler can compute `value` (ds-fold-packing does).
+static bool isConstant(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op || !isPure(op) || op->getNumRegions() != 0)
+    return false;
+  return isa<ConstantOp>(op) || (op->getNumOperands() != 0 && llvm::all_of(op->getOperands(), isConstant));
+}
+
+Value Packer::expand(Value value, ArrayRef<SymExpr> target, Location loc) {
+  if (ArrayRef<SymExpr>(dims(value)) == target)
+    return value;
+  return make<ExpandOp>(loc, value, Value(), ShapeAttr::get(b.getContext(), target));
+}
+
+Value Packer::gemm(Value a, Value right, bool transposed, const SymExpr &columns, Location loc) {
+  Value packed = make<PackOp>(loc, right, static_cast<uint64_t>(tile), transposed);
+  return make<GemmOp>(loc, a, packed, ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>(columns)));
+}
+
+/// transpose(x) of the last two dims is x packed the other way round.
+static Value lookThroughTranspose(Value right, bool &transposed) {
+  auto op = right.getDefiningOp<TransposeOp>();
+  if (!op)
+    return right;
+  Permutation swapped = identityPermutation(op.getPerm().size());
+  std::swap(swapped[swapped.size() - 1], swapped[swapped.size() - 2]);
+  if (op.getPerm() != ArrayRef<int64_t>(swapped))
+    return right;
+  transposed = true;
+  return op.getX();
+}
+
+Value Packer::pack(MatmulOp op) {
+  Location loc = op.getLoc();
+  Value a = op.getA(), right = op.getB();
+  SymDims left = dims(a), own = dims(right), result = dims(op.getResult());
+  if (!isF32(op) || own.size() < 2 || isFew(own.back()))
+    return {};
+  if (left.size() == 1)
+    a = transposes.reshape(a, left = {SymExpr(1), left[0]}, loc);
+  SymExpr columns = own.back(), depth = left.back(), rows = left[left.size() - 2];
+  ArrayRef<SymExpr> leading = ArrayRef<SymExpr>(own).drop_back(2);
+  bool shared = allOnes(leading);
+  if (shared)
+    rows = product(ArrayRef<SymExpr>(left).drop_back(1));
+  if (!isConstant(right) && (isFew(rows) || isFew(depth)))
+    return {};
+
+  bool transposed = false;
+  right = lookThroughTranspose(right, transposed);
+  own = dims(right);
+  SmallVector<SymExpr, 2> matrix(own.end() - 2, own.end());
+  Value product;
+  if (shared) {
+    product = gemm(a, transposes.reshape(right, matrix, loc), transposed, columns, loc);
+  } else {
+    SymDims batch(result.begin(), result.begin() + (std::max(left.size(), own.size()) - 2));
+    SymDims leftTarget = batch, rightTarget = batch;
+    leftTarget.append({rows, depth});
+    rightTarget.append(matrix.begin(), matrix.end());
+    product = gemm(expand(a, leftTarget, loc), expand(right, rightTarget, loc), transposed, columns, loc);
+  }
+  // Dims of 1 that only the right operand has, or a rank-1 left operand has not.
+  return transposes.reshape(product, result, loc);
+}
+
+//===----------------------------------------------------------------------===//
+// Convolutions
+//===----------------------------------------------------------------------===//
+
+Value Packer::addBias(Value result, Value bias, Location loc) { return bias ? make<AddOp>(loc, result, bias) : result; }
+
+/// The constants among `dims`; nullopt if not all are.
+static std::optional<SmallVector<int64_t>> constants(ArrayRef<SymExpr> dims) {
+  SmallVector<int64_t> values;
+  for (const SymExpr &dim : dims) {
+    if (!dim.isConst())
+      return std::nullopt;
+    values.push_back(dim.getConst());
+  }
+  return values;
+}
+
+/// `w` is [O, C/group, KH, KW] of constant dims.
+Value Packer::convGemm(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
+                       ArrayRef<int64_t> dilations, int64_t group, Location loc) {
+  SmallVector<int64_t> filter = *constants(dims(w));
+  Value packed = make<PackFilterOp>(loc, w, static_cast<uint64_t>(tile), static_cast<uint64_t>(group));
+  return make<ConvGemmOp>(loc, x, packed, ArrayRef<int64_t>(filter).take_back(2), strides, low, high, dilations,
+                          static_cast<uint64_t>(group), static_cast<uint64_t>(filter[0]));
+}
+
+/// Whether a filter of these dims and groups makes a product worth a tile.
+static bool fitsGemm(int64_t outputs, int64_t inputsPerGroup, int64_t group) {
+  return group == 1 || (inputsPerGroup >= kFew && outputs / group >= kFew);
+}
+
+Value Packer::pack(ConvOp op) {
+  Location loc = op.getLoc();
+  std::optional<SmallVector<int64_t>> filter = constants(dims(op.getW()));
+  if (!isF32(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
+    return {};
+  int64_t group = op.getGroup(), outputs = (*filter)[0], inputs = (*filter)[1];
+  Value result;
+  if (fitsGemm(outputs, inputs, group)) {
+    result = convGemm(op.getX(), op.getW(), op.getStrides(), op.getPadsLow(), op.getPadsHigh(), op.getDilations(),
+                      group, loc);
+  } else if (inputs == 1 && outputs == group) {
+    SymExpr channels(outputs);
+    Value w = transposes.transpose(op.getW(), {2, 3, 0, 1}, loc);
+    w = transposes.reshape(w, {SymExpr((*filter)[2]), SymExpr((*filter)[3]), channels}, loc);
+    result = make<DepthwiseOp>(loc, op.getX(), w, op.getStrides(), op.getPadsLow(), op.getPadsHigh(),
+                               op.getDilations());
+  } else {
+    return {};
+  }
+  return addBias(result, op.getBias(), loc);
+}
+
+//===----------------------------------------------------------------------===//
+// Transposed convolutions
+//===----------------------------------------------------------------------===//
+
+/// Windows that do not overlap: each input pixel gives KH*KW pixels of its own, a row of a product.
+///   [N, H, W, C] x [C, KH*KW*O] -> [N, H, W, KH, KW, O] -> [N, H, KH, W, KW, O] -> [N, H*KH, W*KW, O]
+Value Packer::spreadWindows(ConvTransposeOp op) {
+  Location loc = op.getLoc();
+  SymDims x = dims(op.getX()), w = dims(op.getW());
+  SymExpr outputs = w[1], kernelH = w[2], kernelW = w[3], columns = outputs * kernelH * kernelW;
+  Value right = transposes.reshape(transposes.transpose(op.getW(), {0, 2, 3, 1}, loc), {w[0], columns}, loc);
+  Value product = gemm(op.getX(), right, /*transposed=*/false, columns, loc);
+  Value windows = make<ReshapeOp>(
+      loc, product, Value(),
+      ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>{x[0], x[1], x[2], kernelH, kernelW, outputs}), false);
+  Value pixels = make<TransposeOp>(loc, windows, ArrayRef<int64_t>{0, 1, 3, 2, 4, 5});
+  return make<ReshapeOp>(loc, pixels, Value(), ShapeAttr::get(b.getContext(), dims(op.getResult())), false);
+}
+
+/// [C, O/group, KH, KW] as the filter [O, C/group, KH, KW] of the convolution that runs over the result.
+Value Packer::flipFilter(ConvTransposeOp op) {
+  Location loc = op.getLoc();
+  SmallVector<int64_t> sizes = *constants(dims(op.getW()));
+  int64_t group = op.getGroup();
+  auto shape = [&](ArrayRef<int64_t> values) {
+    return ShapeAttr::get(b.getContext(), llvm::map_to_vector(values, [](int64_t v) { return SymExpr(v); }));
+  };
+  Value w = make<SliceOp>(loc, op.getW(), Value(), Value(), Value(), Value(), shape({0, 0, sizes[2] - 1, sizes[3] - 1}),
+                          shape(sizes), b.getDenseI64ArrayAttr({1, 1, -1, -1}));
+  auto reshape = [&](ArrayRef<int64_t> target) {
+    w = transposes.reshape(w, shape(target).getDims(), loc);
+  };
+  reshape({group, sizes[0] / group, sizes[1], sizes[2], sizes[3]});
+  w = transposes.transpose(w, {0, 2, 1, 3, 4}, loc);
+  reshape({group * sizes[1], sizes[0] / group, sizes[2], sizes[3]});
+  return w;
+}
+
+/// The definition turned round: a convolution over the input with stride - 1 zeros after each pixel. The zeros after the
+/// last one count as padding.
+Value Packer::convolveStuffed(ConvTransposeOp op) {
+  Location loc = op.getLoc();
+  Value x = op.getX();
+  SymDims own = dims(x);
+  SmallVector<int64_t> filter = *constants(dims(op.getW()));
+  ArrayRef<int64_t> strides = op.getStrides();
+  if (!all(strides, 1)) {
+    x = transposes.reshape(x, {own[0], own[1], SymExpr(1), own[2], SymExpr(1), own[3]}, loc);
+    x = make<PadOp>(loc, x, Value(), Value(), PadMode::constant,
+                    ShapeAttr::get(b.getContext(), ArrayRef<int64_t>{0, 0, 0, 0, 0, 0}),
+                    ShapeAttr::get(b.getContext(), ArrayRef<int64_t>{0, 0, strides[0] - 1, 0, strides[1] - 1, 0}));
+    x = transposes.reshape(x, {own[0], own[1] * SymExpr(strides[0]), own[2] * SymExpr(strides[1]), own[3]}, loc);
+  }
+  SmallVector<int64_t> low, high;
+  for (int d = 0; d < 2; ++d) {
+    int64_t reach = op.getDilations()[d] * (filter[2 + d] - 1);
+    low.push_back(reach - op.getPadsLow()[d]);
+    high.push_back(reach - op.getPadsHigh()[d] + op.getOutputPadding()[d] - (strides[d] - 1));
+  }
+  return convGemm(x, flipFilter(op), {1, 1}, low, high, op.getDilations(), op.getGroup(), loc);
+}
+
+Value Packer::pack(ConvTransposeOp op) {
+  std::optional<SmallVector<int64_t>> filter = constants(dims(op.getW()));
+  if (!isF32(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
+    return {};
+  int64_t group = op.getGroup();
+  Value result;
+  if (group == 1 && op.getStrides() == ArrayRef<int64_t>(*filter).take_back(2) && all(op.getPadsLow(), 0) &&
+      all(op.getPadsHigh(), 0) && all(op.getDilations(), 1) && all(op.getOutputPadding(), 0))
+    result = spreadWindows(op);
+  else if (fitsGemm((*filter)[1] * group, (*filter)[0] / group, group))
+    result = convolveStuffed(op);
+  else
+    return {};
+  return addBias(result, op.getBias(), op.getLoc());
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+void PackPass::runOnOperation() {
+  func::FuncOp function = getOperation();
+  if (function.isExternal())
+    return;
+  if (tile < 1) {
+    function.emitError("expected a positive tile, got ") << tile;
+    return signalPassFailure();
+  }
+  ShapeState state;
+  if (failed(inferFunction(function, state)))
+    return signalPassFailure();
+  Packer packer(&getContext(), state, tile);
+  SmallVector<Operation *> ops;
+  llvm::SetVector<Operation *> lookedThrough;
+  function.walk([&](Operation *op) { ops.push_back(op); });
+  for (Operation *op : ops) {
+    packer.b.setInsertionPoint(op);
+    Value replacement = llvm::TypeSwitch<Operation *, Value>(op)
+                            .Case<MatmulOp, ConvOp, ConvTransposeOp>([&](auto op) { return packer.pack(op); })
+                            .Default([](Operation *) { return Value(); });
+    if (!replacement)
+      continue;
+    for (Value operand : op->getOperands())
+      if (auto transpose = operand.getDefiningOp<TransposeOp>())
+        lookedThrough.insert(transpose);
+    op->getResult(0).replaceAllUsesWith(replacement);
+    op->erase();
+  }
+  // Transposes that were looked through.
+  for (Operation *op : llvm::reverse(lookedThrough))
+    if (isOpTriviallyDead(op))
+      op->erase();
+}
+
+} // namespace ds
