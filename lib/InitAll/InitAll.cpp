@@ -7,6 +7,7 @@
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/RtToLLVM.h"
 #include "ds/Group/Passes.h"
+#include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
 #include "ds/Pipelines/Pipelines.h"
 #include "ds/Regions/Passes.h"
@@ -27,6 +28,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
 void registerAllPasses() {
   registerDsSimplifyPasses();
   registerDsRegionsPasses();
+  registerDsLayoutPasses();
   registerGroupPasses();
   registerCodegenPasses();
   registerMemoryPasses();

@@ -74,7 +74,7 @@ def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
 def FoldPackingPass : Pass<"ds-fold-packing", "::mlir::ModuleOp"> {
   let summary = "Computes packed weights and frees what they were packed from";
   let description = [{
-    Before: `ds-pack` ran.
+    Before: `ds-pack` ran. The context holds no other model: resources that this module does not refer to are freed.
 
     ```mlir
     %0 = ds.constant dense_resource<w> : tensor<64x48xi8>
@@ -85,8 +85,8 @@ def FoldPackingPass : Pass<"ds-fold-packing", "::mlir::ModuleOp"> {
     After: a `ds.constant` of the panels. So are `ds.pack_filter`, and `ds.transpose`, `ds.reshape`, `ds.slice`, casts,
     dequantizations and products and differences of constants that a packed weight or a depthwise filter is made of.
 
-    Afterwards: no resource of the module's blobs remains that no op refers to. One weight is worked on at a time, so that memory grows
-    by no more than the largest one.
+    Afterwards: every resource is one that an op refers to. One weight is worked on at a time, so that memory grows by
+    no more than the largest one's forms.
 
     Declines: packings whose operand does not follow from constants.
   }];

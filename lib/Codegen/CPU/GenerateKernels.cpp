@@ -31,6 +31,17 @@ const RootEmitter kRootEmitters[] = {
     {[](Operation *op) { return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32(); },
      emitGemm},
     {[](Operation *op) { return isa<SoftmaxOp, LogSoftmaxOp>(op); }, emitSoftmax},
+    {[](Operation *op) { return isa<LayerNormOp>(op); }, emitLayerNorm},
+    {[](Operation *op) { return isa<AttentionOp>(op); }, emitAttention},
+    {[](Operation *op) { return isa<DepthwiseOp>(op); }, emitDepthwise},
+    {[](Operation *op) {
+       auto layout = op->getAttrOfType<LayoutAttr>("layout");
+       return isa<MaxPoolOp, AvgPoolOp>(op) && op->getNumResults() == 1 && layout && layout.getValue() == Layout::nhwc;
+     },
+     emitPool},
+    {[](Operation *op) { return isa<ScatterElementsOp, ScatterNdOp>(op); }, emitScatter},
+    {[](Operation *op) { return isa<TopKOp>(op); }, emitTopK},
+    {[](Operation *op) { return isa<CumSumOp>(op); }, emitScan},
 };
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.

@@ -116,6 +116,13 @@ mlir::LogicalResult emitLoops(KernelEmitter &e);
 mlir::LogicalResult emitReduction(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitGemm(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitSoftmax(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitLayerNorm(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitAttention(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitDepthwise(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitPool(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitScatter(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitTopK(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitScan(KernelEmitter &e, mlir::Operation *root);
 
 /// Stores every result of the kernel at `indices` (positions in the results' dims, which all are equal).
 mlir::LogicalResult storeResults(KernelEmitter &e, llvm::ArrayRef<LaneIndex> indices);

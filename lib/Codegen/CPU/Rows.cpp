@@ -64,15 +64,16 @@ Value foldLanes(KernelEmitter &e, Value vector, CombineFn combine) {
   return vector::ExtractOp::create(b, e.getLoc(), vector, ArrayRef<int64_t>{0});
 }
 
-FailureOr<SmallVector<Value>> foldRow(KernelEmitter &e, const SymExpr &size, ArrayRef<Value> init, FoldFn body,
-                                      function_ref<Value(unsigned, Value, Value)> merge) {
-  int64_t width = e.getWidth(), count = init.size(), sets = 4;
+FailureOr<SmallVector<Value>> foldRow(KernelEmitter &e, const SymExpr &size, ArrayRef<Value> neutral, FoldFn body,
+                                      MergeFn merge, ValueRange init) {
+  int64_t width = e.getWidth(), count = neutral.size(), sets = 4;
   if (size.isConst())
     sets = std::clamp<int64_t>(size.getConst() / width, 1, sets);
   Value upper = e.size(size);
   SmallVector<Value> start;
   for (int64_t set = 0; set < sets; ++set)
-    start.append(init.begin(), init.end());
+    start.append(neutral.begin(), neutral.end());
+  llvm::copy(init, start.begin());
   Value blocks = e.roundDown(upper, sets * width);
   auto state = e.forLoop(e.i64(0), blocks, sets * width, start,
                          [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
@@ -140,6 +141,55 @@ bool resultHoldsRoot(KernelEmitter &e, Operation *root) {
   Type element = getElementTypeOrSelf(result.getType());
   Type type = ElementBuilder::computeType(getElementTypeOrSelf(root->getResult(0).getType()));
   return element == type && e.dimsOf(result) == e.dimsOf(root->getResult(0));
+}
+
+using Permutation = SmallVector<int64_t>;
+
+/// How the dimensions of `value` follow from those of `root`; nullopt if it does not depend on it.
+static std::optional<Permutation> permutation(Value value, Value root,
+                                              DenseMap<Value, std::optional<Permutation>> &known) {
+  auto found = known.find(value);
+  if (found != known.end())
+    return found->second;
+  std::optional<Permutation> result;
+  Operation *op = value.getDefiningOp();
+  if (value == root) {
+    result = llvm::to_vector(llvm::seq<int64_t>(0, cast<RankedTensorType>(root.getType()).getRank()));
+  } else if (auto transpose = dyn_cast_or_null<TransposeOp>(op)) {
+    if (auto inner = permutation(transpose.getX(), root, known)) {
+      result.emplace();
+      for (int64_t d : transpose.getPerm())
+        result->push_back((*inner)[d]);
+    }
+  } else if (op) {
+    for (Value operand : op->getOperands())
+      if (!result)
+        result = permutation(operand, root, known);
+  }
+  known[value] = result;
+  return result;
+}
+
+RootResults::RootResults(KernelEmitter &e, Operation *root) : e(e) {
+  DenseMap<Value, std::optional<Permutation>> known;
+  for (Value result : e.results()) {
+    auto perm = permutation(result, root->getResult(0), known);
+    assert(perm && "a kernel's results follow from its root");
+    perms.push_back(*perm);
+  }
+}
+
+LogicalResult RootResults::store(ArrayRef<LaneIndex> indices) {
+  for (auto [number, value] : llvm::enumerate(e.results())) {
+    SmallVector<LaneIndex> position;
+    for (int64_t d : perms[number])
+      position.push_back(indices[d]);
+    FailureOr<Value> element = e.element(value, position);
+    if (failed(element))
+      return failure();
+    e.storeAt(e.result(number), e.linearize(position, e.dimsOf(value)), *element);
+  }
+  return success();
 }
 
 } // namespace ds

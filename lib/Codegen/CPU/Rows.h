@@ -45,11 +45,12 @@ mlir::Value foldLanes(KernelEmitter &e, mlir::Value vector, CombineFn combine);
 
 /// Body of a fold: where it stands, the accumulators (vectors) -> the accumulators.
 using FoldFn = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(LaneIndex, mlir::ValueRange)>;
-/// Folds over [0, size). Up to four sets of accumulators, each starting at `init`, are merged by `merge` (the accumulator's
-/// number, two values) in the end; lanes beyond the row keep their accumulators.
-mlir::FailureOr<llvm::SmallVector<mlir::Value>>
-foldRow(KernelEmitter &e, const SymExpr &size, llvm::ArrayRef<mlir::Value> init, FoldFn body,
-        llvm::function_ref<mlir::Value(unsigned, mlir::Value, mlir::Value)> merge);
+using MergeFn = llvm::function_ref<mlir::Value(unsigned, mlir::Value, mlir::Value)>;
+/// Folds over [0, size). Up to four sets of accumulators are merged by `merge` (the accumulator's number, two values) in the
+/// end; each starts at `neutral`, the first at `init` if given. Lanes beyond the row keep their accumulators.
+mlir::FailureOr<llvm::SmallVector<mlir::Value>> foldRow(KernelEmitter &e, const SymExpr &size,
+                                                        llvm::ArrayRef<mlir::Value> neutral, FoldFn body, MergeFn merge,
+                                                        mlir::ValueRange init = {});
 
 /// Indices of `tensor` at the row whose number is `row` among all values of the dimensions before `axis`; the others are 0.
 llvm::SmallVector<LaneIndex> leadingIndices(KernelEmitter &e, mlir::Value tensor, unsigned axis, mlir::Value row);
@@ -60,6 +61,18 @@ void inlineOthers(KernelEmitter &e, mlir::Operation *root);
 /// Whether the kernel's first result has memory for the root's values as they are computed: same dims, and a type that is
 /// its own compute type.
 bool resultHoldsRoot(KernelEmitter &e, mlir::Operation *root);
+
+/// Stores a kernel's results where the epilogue may permute the root's dimensions (ds.transpose) besides pointwise ops.
+class RootResults {
+public:
+  RootResults(KernelEmitter &e, mlir::Operation *root);
+  /// Stores all results; the root's is bound to its value at `indices` (positions in the root's dims).
+  mlir::LogicalResult store(llvm::ArrayRef<LaneIndex> indices);
+
+private:
+  KernelEmitter &e;
+  llvm::SmallVector<llvm::SmallVector<int64_t>> perms; // for each result: its dim i is the root's dim perm[i]
+};
 
 } // namespace ds
 

@@ -430,6 +430,9 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
       return !node.failed;
   }
 
+  if (domain.empty() && (node.op == "Loop" || node.op == "Scan"))
+    return node.op == "Loop" ? importLoop(node, proto, scope, opsets, depth) : importScan(node, proto, scope, opsets, depth);
+
   for (const std::string &name : proto.input()) {
     node.inputs.push_back(name.empty() ? Value() : findTensor(node, scope, name));
     if (node.failed)
@@ -452,7 +455,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   if (std::string reason = checkInputTypes(*schema, elements); !reason.empty())
     return node.fail(reason), false;
   if (domain.empty() && node.op == "If")
-    return importIf(node, proto, scope, opsets, depth) && setOutputs();
+    return importIf(node, proto, scope, opsets, depth);
 
   if (Handler handler = domain.empty() ? findHandler(node.op) : nullptr) {
     readAttributes(node, proto);
@@ -472,6 +475,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
     if (!readOpsets(body->opset_import(), own))
       return false;
     own.try_emplace(domain, node.opset);
+    own.try_emplace("", modelOpsets.count("") ? modelOpsets.lookup("") : domainVersions("").second);
     bindAttributes(*body, proto, schema);
     return importBody(node, *body, scope, proto, depth, own) && setOutputs();
   }
@@ -507,38 +511,5 @@ bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &, c
   for (auto [index, name] : enumerate(body.output()))
     if (node.wants(index))
       node.set(index, findTensor(node, inner, name));
-  return !node.failed;
-}
-
-bool GraphImporter::importIf(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
-  std::optional<Ints> condition = node.constantInts(node.in(0));
-  if (!condition || condition->size() != 1)
-    return node.needsDynamic("the condition is computed while the model runs"), false;
-  StringRef wantedName = (*condition)[0] ? "then_branch" : "else_branch";
-  GraphProto *branch = nullptr;
-  for (AttributeProto &attribute : *proto.mutable_attribute())
-    if (attribute.name() == wantedName && attribute.has_g())
-      branch = attribute.mutable_g();
-  if (!branch)
-    return node.fail("has no " + wantedName), false;
-  if (branch->output_size() != int(node.wanted.size()))
-    return node.fail("the branch has " + Twine(branch->output_size()) + " outputs, but the node " +
-                     Twine(node.wanted.size())),
-           false;
-  Scope inner;
-  inner.outer = &scope;
-  for (onnx::TensorProto &tensor : *branch->mutable_initializer())
-    inner.initializers[tensor.name()] = &tensor;
-  StringSet<> outputs;
-  for (auto [index, output] : enumerate(branch->output()))
-    if (node.wants(index))
-      outputs.insert(output.name());
-  if (!importNodes(*branch->mutable_node(), outputs, inner, opsets, std::nullopt, depth + 1)) {
-    node.failed = true;
-    return false;
-  }
-  for (auto [index, output] : enumerate(branch->output()))
-    if (node.wants(index))
-      node.set(index, findTensor(node, inner, output.name()));
   return !node.failed;
 }

@@ -60,7 +60,12 @@ private:
                   std::optional<mlir::Location> caller, int depth);
   bool importBody(Node &node, onnx::FunctionProto &body, Scope &scope, const onnx::NodeProto &proto, int depth,
                   const Opsets &opsets);
+  /// Imports a graph attribute with `inputs`; `results` gets an item for each output, empty where it is not wanted.
+  bool importGraph(Node &node, onnx::GraphProto &graph, llvm::ArrayRef<Item> inputs, llvm::ArrayRef<bool> wanted,
+                   Scope &outer, const Opsets &opsets, int depth, llvm::SmallVectorImpl<Item> &results);
   bool importIf(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  bool importLoop(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  bool importScan(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// Sequence and optional operators, on lists known while importing. False if the operator is none of them.
   bool importListOperator(Node &node, const onnx::NodeProto &proto, Scope &scope);
   bool importOutputs(const onnx::GraphProto &graph, Scope &scope);
