@@ -183,9 +183,8 @@ Value Packer::pack(ConvOp op) {
     result = convGemm(op.getX(), op.getW(), op.getStrides(), op.getPadsLow(), op.getPadsHigh(), op.getDilations(),
                       group, loc);
   } else if (inputs == 1 && outputs == group) {
-    SymExpr channels(outputs);
-    Value w = transposes.transpose(op.getW(), {2, 3, 0, 1}, loc);
-    w = transposes.reshape(w, {SymExpr((*filter)[2]), SymExpr((*filter)[3]), channels}, loc);
+    Value w = transposes.reshape(op.getW(), {SymExpr(outputs), SymExpr((*filter)[2]), SymExpr((*filter)[3])}, loc);
+    w = transposes.transpose(w, {1, 2, 0}, loc);
     result = make<DepthwiseOp>(loc, op.getX(), w, op.getStrides(), op.getPadsLow(), op.getPadsHigh(),
                                op.getDilations());
   } else {
@@ -223,9 +222,9 @@ Value Packer::flipFilter(ConvTransposeOp op) {
   };
   Value w = make<SliceOp>(loc, op.getW(), Value(), Value(), Value(), Value(), shape({0, 0, sizes[2] - 1, sizes[3] - 1}),
                           shape(sizes), b.getDenseI64ArrayAttr({1, 1, -1, -1}));
-  auto reshape = [&](ArrayRef<int64_t> target) {
-    w = transposes.reshape(w, shape(target).getDims(), loc);
-  };
+  if (group == 1)
+    return transposes.transpose(w, {1, 0, 2, 3}, loc);
+  auto reshape = [&](ArrayRef<int64_t> target) { w = transposes.reshape(w, shape(target).getDims(), loc); };
   reshape({group, sizes[0] / group, sizes[1], sizes[2], sizes[3]});
   w = transposes.transpose(w, {0, 2, 1, 3, 4}, loc);
   reshape({group * sizes[1], sizes[0] / group, sizes[2], sizes[3]});
