@@ -1,0 +1,111 @@
+//===- KernelRunner.cpp - Compiles and runs one kernel in this process ----===//
+// Guarantees: see KernelRunner.h.
+//===----------------------------------------------------------------------===//
+#include "KernelRunner.h"
+#include "dialects/ds/DsOps.h"
+#include "dialects/rt/RtDialect.h"
+#include "ds/Codegen/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/Support/TargetSelect.h"
+#include <sys/mman.h>
+#include <unistd.h>
+
+using namespace mlir;
+
+namespace ds::test {
+
+Guarded::Guarded(size_t bytes) {
+  size_t page = sysconf(_SC_PAGESIZE), inner = (bytes + page - 1) / page * page;
+  mapped = inner + 2 * page;
+  base = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char *start = static_cast<char *>(base) + page;
+  if (inner)
+    mprotect(start, inner, PROT_READ | PROT_WRITE);
+  data = start + inner - bytes;
+}
+
+Guarded::~Guarded() {
+  if (base)
+    munmap(base, mapped);
+}
+
+Buffer<float> randomFloats(size_t count, unsigned seed, float scale, float mean) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(mean, scale);
+  return Buffer<float>(count, [&](size_t) { return normal(generator); });
+}
+
+std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text) {
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+  auto fail = [](const llvm::Twine &message) -> std::unique_ptr<CompiledKernel> {
+    llvm::errs() << message << "\n";
+    return nullptr;
+  };
+  MLIRContext context;
+  registerBuiltinDialectTranslation(context);
+  registerLLVMDialectTranslation(context);
+  context.loadDialect<DsDialect, rt::RtDialect, func::FuncDialect>();
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
+  const char *cpu = std::getenv("DS_TEST_CPU");
+  std::string error;
+  FailureOr<CpuTarget> target = CpuTarget::resolve(cpu ? cpu : "native", error);
+  if (!module || failed(target))
+    return fail("no module or no target " + error);
+  PassManager passes(&context);
+  passes.addPass(createGenerateKernelsPass(*target));
+  buildLowerToLLVMPipeline(passes.nest<ModuleOp>());
+  if (failed(passes.run(*module)))
+    return fail("code generation failed");
+  auto objects = emitObjects(*module, *target, {});
+  if (failed(objects) || objects->size() != 1)
+    return fail("no object");
+  ModuleOp part = *module->getOps<ModuleOp>().begin();
+  auto kernel = std::make_unique<CompiledKernel>();
+  auto shape = [&](StringRef name) { return part->getAttrOfType<ShapeAttr>(name).getDims(); };
+  llvm::append_range(kernel->sizes, shape(rt::kSizes));
+  kernel->range = shape(rt::kRange)[0];
+  kernel->grain = shape(rt::kGrain)[0];
+  kernel->scratch = shape(rt::kScratch)[0];
+
+  auto jit = llvm::orc::LLJITBuilder().create();
+  if (!jit)
+    return fail(llvm::toString(jit.takeError()));
+  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      (*jit)->getDataLayout().getGlobalPrefix());
+  if (!process)
+    return fail(llvm::toString(process.takeError()));
+  (*jit)->getMainJITDylib().addGenerator(std::move(*process));
+  if (auto failure = (*jit)->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy((*objects)[0])))
+    return fail(llvm::toString(std::move(failure)));
+  auto symbol = (*jit)->lookup(part.getSymName().value());
+  if (!symbol)
+    return fail(llvm::toString(symbol.takeError()));
+  kernel->function = symbol->toPtr<ds_kernel_fn>();
+  kernel->jit = std::move(*jit);
+  return kernel;
+}
+
+int32_t CompiledKernel::run(const Symbols &symbols, std::vector<void *> bindings, int64_t pieces) const {
+  std::vector<int64_t> values;
+  for (const SymExpr &size : sizes)
+    values.push_back(*size.evaluate(symbols));
+  int64_t items = *range.evaluate(symbols), bytes = *scratch.evaluate(symbols);
+  ds_kernel_state state{bindings.data(), values.data()};
+  for (int64_t i = 0; i < pieces; ++i) {
+    // Scratch is not cleared between pieces in a program either; what a kernel finds there must not matter.
+    Guarded memory((bytes + 63) / 64 * 64);
+    memset(memory.get(), 0xff, bytes);
+    ds_kernel_worker worker{i, memory.get()};
+    if (int32_t code = function(&state, &worker, items * i / pieces, items * (i + 1) / pieces))
+      return code;
+  }
+  return 0;
+}
+
+} // namespace ds::test
