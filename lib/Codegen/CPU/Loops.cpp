@@ -79,9 +79,14 @@ Epilogue::Epilogue(KernelEmitter &e, Operation *root) : e(e), dims(e.dimsOf(root
   }
   if (dims.size() < 2)
     return;
-  unsigned loops = 0;
-  for (const LoopDim &loop : collapseLoops(e, dims, ops.getArrayRef()))
-    loops += loop.last + 1 < dims.size();
+  // Loops that hold leading dimensions, whether or not the last dimension is part of them.
+  unsigned loops = 0, first = 0;
+  for (const LoopDim &loop : collapseLoops(e, dims, ops.getArrayRef())) {
+    bool holdsLeading = llvm::any_of(llvm::seq(first, std::min<unsigned>(loop.last + 1, dims.size() - 1)),
+                                     [&](unsigned d) { return !dims[d].isConst(1); });
+    loops += holdsLeading;
+    first = loop.last + 1;
+  }
   collapsed = loops <= 1;
 }
 
