@@ -27,7 +27,8 @@ struct Loop {
 };
 } // namespace
 
-/// The two dims that run innermost in source and result are walked in squares, so that both sides use whole cache lines.
+/// The two dims that run innermost in source and result are walked in squares, so that both sides use whole cache
+/// lines.
 template <typename T> static void copySquares(const T *from, T *to, const Loop &a, const Loop &c) {
   constexpr int64_t kSquare = 32;
   for (int64_t i = 0; i < a.size; i += kSquare)
@@ -72,10 +73,14 @@ void gatherStrided(ArrayRef<char> source, MutableArrayRef<char> result, int64_t 
       loops.push_back({size, from, to});
   }
   switch (width) {
-  case 1: return gatherAs<uint8_t>(source, result, loops, offset);
-  case 2: return gatherAs<uint16_t>(source, result, loops, offset);
-  case 4: return gatherAs<uint32_t>(source, result, loops, offset);
-  default: return gatherAs<uint64_t>(source, result, loops, offset);
+  case 1:
+    return gatherAs<uint8_t>(source, result, loops, offset);
+  case 2:
+    return gatherAs<uint16_t>(source, result, loops, offset);
+  case 4:
+    return gatherAs<uint32_t>(source, result, loops, offset);
+  default:
+    return gatherAs<uint64_t>(source, result, loops, offset);
   }
 }
 
@@ -126,8 +131,7 @@ ElementsAttr transposeConstant(ElementsAttr value, ArrayRef<int64_t> perm) {
   return gatherConstant(value, RankedTensorType::get(sizes, type.getElementType()), 0, strides);
 }
 
-ElementsAttr sliceConstant(ElementsAttr value, RankedTensorType type, ArrayRef<int64_t> start,
-                           ArrayRef<int64_t> step) {
+ElementsAttr sliceConstant(ElementsAttr value, RankedTensorType type, ArrayRef<int64_t> start, ArrayRef<int64_t> step) {
   SmallVector<int64_t> strides = rowMajorStrides(cast<RankedTensorType>(value.getShapedType()).getShape());
   int64_t offset = 0;
   for (auto [stride, first, by] : llvm::zip_equal(strides, start, step)) {

@@ -90,10 +90,14 @@ static ElementsAttr packConstant(ElementsAttr source, RankedTensorType type, Pac
     form.matrixStride = form.outerStride = form.innerStride = form.columnStride = 0;
   return writeElements(type, resourceName(source), [&](MutableArrayRef<char> result) {
     switch (getElementBytes(view->getKind())) {
-    case 1: return packAs<uint8_t>(type.getContext(), view->bytes(), result, form);
-    case 2: return packAs<uint16_t>(type.getContext(), view->bytes(), result, form);
-    case 4: return packAs<uint32_t>(type.getContext(), view->bytes(), result, form);
-    default: return packAs<uint64_t>(type.getContext(), view->bytes(), result, form);
+    case 1:
+      return packAs<uint8_t>(type.getContext(), view->bytes(), result, form);
+    case 2:
+      return packAs<uint16_t>(type.getContext(), view->bytes(), result, form);
+    case 4:
+      return packAs<uint32_t>(type.getContext(), view->bytes(), result, form);
+    default:
+      return packAs<uint64_t>(type.getContext(), view->bytes(), result, form);
     }
   });
 }

@@ -116,9 +116,9 @@ template <typename OpTy> bool LayoutAssigner::useNhwc(OpTy op) {
 bool LayoutAssigner::canHoistThrough(Value value, ArrayRef<int64_t> perm, Operation *user) {
   Operation *op = value.getDefiningOp();
   return op && op->getBlock() == user->getBlock() && llvm::all_of(value.getUsers(), [&](Operation *other) {
-    auto transpose = dyn_cast<TransposeOp>(other);
-    return other == user || (transpose && transpose.getPerm() == perm);
-  });
+           auto transpose = dyn_cast<TransposeOp>(other);
+           return other == user || (transpose && transpose.getPerm() == perm);
+         });
 }
 
 /// How many transposes more there are if `user` gets `value` in another order, above all the ops that only serve it.
@@ -126,13 +126,11 @@ int LayoutAssigner::hoistCost(Value value, ArrayRef<int64_t> perm, Operation *us
   int here = transposes.alignCost(value, perm);
   if (auto inner = value.getDefiningOp<TransposeOp>(); inner && value.hasOneUse() && !transposes.isTrivial(inner))
     return here - 1;
-  if (here == 0 || depth == 0 || transposes.rank(value) != int64_t(perm.size()) ||
-      !canHoistThrough(value, perm, user))
+  if (here == 0 || depth == 0 || transposes.rank(value) != int64_t(perm.size()) || !canHoistThrough(value, perm, user))
     return here;
   Operation *op = value.getDefiningOp();
-  std::optional<int> above = costOfTransposed(op, perm, [&](Value operand, ArrayRef<int64_t> perm) {
-    return hoistCost(operand, perm, op, depth - 1);
-  });
+  std::optional<int> above = costOfTransposed(
+      op, perm, [&](Value operand, ArrayRef<int64_t> perm) { return hoistCost(operand, perm, op, depth - 1); });
   return above ? std::min(here, *above) : here;
 }
 
@@ -141,9 +139,8 @@ Value LayoutAssigner::hoist(Value value, ArrayRef<int64_t> perm, Operation *user
   if (here == 0 || hoistCost(value, perm, user, depth) >= here || value.getDefiningOp<TransposeOp>())
     return transposes.align(value, perm, user->getLoc());
   Operation *op = value.getDefiningOp();
-  return makeTransposed(op, perm, transposes, [&](Value operand, ArrayRef<int64_t> perm) {
-    return hoist(operand, perm, op, depth - 1);
-  });
+  return makeTransposed(op, perm, transposes,
+                        [&](Value operand, ArrayRef<int64_t> perm) { return hoist(operand, perm, op, depth - 1); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -157,8 +154,7 @@ static void eraseDeadOps(Block &block) {
 }
 
 void LayoutAssigner::toNhwc(Operation *op) {
-  llvm::TypeSwitch<Operation *>(op).Case<ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp>(
-      [&](auto op) { useNhwc(op); });
+  llvm::TypeSwitch<Operation *>(op).Case<ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp>([&](auto op) { useNhwc(op); });
 }
 
 void LayoutAssigner::run(Block &block) {
@@ -182,9 +178,9 @@ void LayoutAssigner::run(Block &block) {
     if (!transposes.isTrivial(transpose) && hoistCost(x, perm, transpose, kMaxDepth) >= 1)
       continue;
     b.setInsertionPoint(transpose);
-    transpose.getResult().replaceAllUsesWith(
-        transposes.isTrivial(transpose) ? transposes.reshape(x, transposes.dims(transpose), transpose.getLoc())
-                                        : hoist(x, perm, transpose, kMaxDepth));
+    transpose.getResult().replaceAllUsesWith(transposes.isTrivial(transpose)
+                                                 ? transposes.reshape(x, transposes.dims(transpose), transpose.getLoc())
+                                                 : hoist(x, perm, transpose, kMaxDepth));
     transpose.erase();
   }
   eraseDeadOps(block);

@@ -19,8 +19,7 @@ static constexpr int64_t kFew = 4;
 namespace {
 class Packer {
 public:
-  Packer(MLIRContext *context, ShapeState &state, int64_t tile)
-      : b(context), transposes(b, state), tile(tile) {}
+  Packer(MLIRContext *context, ShapeState &state, int64_t tile) : b(context), transposes(b, state), tile(tile) {}
 
   /// Each returns what replaces the result, or null.
   Value pack(MatmulOp op);
@@ -185,8 +184,8 @@ Value Packer::pack(ConvOp op) {
   } else if (inputs == 1 && outputs == group) {
     Value w = transposes.reshape(op.getW(), {SymExpr(outputs), SymExpr((*filter)[2]), SymExpr((*filter)[3])}, loc);
     w = transposes.transpose(w, {1, 2, 0}, loc);
-    result = make<DepthwiseOp>(loc, op.getX(), w, op.getStrides(), op.getPadsLow(), op.getPadsHigh(),
-                               op.getDilations());
+    result =
+        make<DepthwiseOp>(loc, op.getX(), w, op.getStrides(), op.getPadsLow(), op.getPadsHigh(), op.getDilations());
   } else {
     return {};
   }
@@ -231,8 +230,8 @@ Value Packer::flipFilter(ConvTransposeOp op) {
   return w;
 }
 
-/// The definition turned round: a convolution over the input with stride - 1 zeros after each pixel. The zeros after the
-/// last one count as padding.
+/// The definition turned round: a convolution over the input with stride - 1 zeros after each pixel. The zeros after
+/// the last one count as padding.
 Value Packer::convolveStuffed(ConvTransposeOp op) {
   Location loc = op.getLoc();
   Value x = op.getX();

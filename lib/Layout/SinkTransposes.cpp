@@ -2,7 +2,8 @@
 // Assumes: attr forms (ds-infer-shapes).
 // Guarantees: each rule keeps the values; only the order of dims inside changes.
 // Declines: ops without a rule; a transpose stays in front of them.
-// Words: `outer` dims are those of a transpose's result, `inner` those of its operand: outer dim i is inner dim perm[i].
+// Words: `outer` dims are those of a transpose's result, `inner` those of its operand: outer dim i is inner dim
+// perm[i].
 //===----------------------------------------------------------------------===//
 #include "lib/Layout/SinkTransposes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -13,9 +14,7 @@ using namespace mlir;
 
 namespace ds {
 
-static bool isElementwise(Operation *op) {
-  return op->hasTrait<Elementwise>() && op->getNumResults() == 1;
-}
+static bool isElementwise(Operation *op) { return op->hasTrait<Elementwise>() && op->getNumResults() == 1; }
 
 //===----------------------------------------------------------------------===//
 // Elementwise ops and concatenations: several operands of the result's order
@@ -83,9 +82,8 @@ static bool sinkOperands(Operation *op, TransposeBuilder &transposes) {
   }
   std::optional<std::pair<int, Permutation>> best;
   for (const Permutation &perm : orders) {
-    std::optional<int> operands = costOfTransposed(op, inverse(perm), [&](Value operand, ArrayRef<int64_t> back) {
-      return transposes.alignCost(operand, back);
-    });
+    std::optional<int> operands = costOfTransposed(
+        op, inverse(perm), [&](Value operand, ArrayRef<int64_t> back) { return transposes.alignCost(operand, back); });
     int result = transposes.isTrivial(transposes.dims(op->getResult(0)), inverse(perm)) ? 0 : 1;
     if (operands && (!best || *operands + result < best->first))
       best = {*operands + result, perm};
@@ -193,8 +191,7 @@ template <typename OpTy> bool UnarySinker::argReduce(OpTy op) {
 template <typename OpTy> bool UnarySinker::quantize(OpTy op) {
   if (op.getBlockSize() != 0)
     return false;
-  bool perTensor =
-      llvm::all_of(transposes.dims(op.getScale()), [](const SymExpr &dim) { return dim.isConst(1); });
+  bool perTensor = llvm::all_of(transposes.dims(op.getScale()), [](const SymExpr &dim) { return dim.isConst(1); });
   OpTy inner = clone(op);
   if (!perTensor)
     inner.setAxis(perm[op.getAxis()]);

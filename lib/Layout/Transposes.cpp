@@ -247,8 +247,7 @@ Value TransposeBuilder::reshape(Value value, ArrayRef<SymExpr> target, Location 
   if (isTrivial(op))
     return makeReshape(op.getX(), target, loc);
   SymDims outer = dims(value);
-  std::optional<SmallVector<DimGroup>> groups =
-      orderInside(groupDims(outer, target), op.getPerm(), dims(op.getX()));
+  std::optional<SmallVector<DimGroup>> groups = orderInside(groupDims(outer, target), op.getPerm(), dims(op.getX()));
   if (!groups)
     return makeReshape(value, target, loc);
   // Dims of 1 keep their places in the new operand; the others fill the rest in the operand's order.

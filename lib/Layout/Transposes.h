@@ -1,8 +1,7 @@
 //===- Transposes.h - Making, merging and weighing transposes -------------===//
 // Assumes: the state knows the dims of every value that is passed in.
-// Guarantees: values are made with inferred types, merged with the transposes and reshapes they are made from; constants
-// stay constants.
-// Private to lib/Layout.
+// Guarantees: values are made with inferred types, merged with the transposes and reshapes they are made from;
+// constants stay constants. Private to lib/Layout.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_LAYOUT_TRANSPOSES_H
 #define DS_LIB_LAYOUT_TRANSPOSES_H

@@ -20,16 +20,16 @@ def LayoutPass : Pass<"ds-layout", "::mlir::func::FuncOp"> {
     After:
 
     ```mlir
-    %0 = ds.transpose %x {perm = array<i64: 0, 2, 3, 1>} : (tensor<1x3x8x8xf32>) -> tensor<1x8x8x3xf32>
-    %1 = ds.conv %0, %w {..., layout = nhwc} : (tensor<1x8x8x3xf32>, tensor<4x3x3x3xf32>) -> tensor<1x6x6x4xf32>
+    %0 = ds.transpose %x {perm = array<i64: 0, 2, 3, 1>} : (...) -> tensor<1x8x8x3xf32>
+    %1 = ds.conv %0, %w {..., layout = #ds.layout<nhwc>} : (...) -> tensor<1x6x6x4xf32>
     %2 = ds.relu %1 : (tensor<1x6x6x4xf32>) -> tensor<1x6x6x4xf32>
     %3 = ds.reduce_mean %2 {axes = array<i64: 1, 2>} : (tensor<1x6x6x4xf32>) -> tensor<1x4xf32>
     ```
 
-    Convolutions, transposed convolutions and pools of two spatial dims become `nhwc`; those of one spatial dim become two
-    dimensional with a height of 1. Every transpose then sinks through the ops that it commutes with, as long as that adds
-    none, merges with the next and cancels against its inverse; what remains is hoisted where that removes it. A transpose
-    that only moves dims of 1 becomes a reshape.
+    Convolutions and transposed convolutions of two spatial dims become `nhwc`, and so do pools of what is `nhwc` already;
+    with one spatial dim they become two-dimensional, of height 1. Every transpose sinks through the ops that it commutes
+    with, as long as that adds none, merges with the next and cancels against its inverse; what remains is hoisted where
+    that removes it. A transpose that only moves dims of 1 becomes a reshape.
 
     Afterwards: results are the same up to the order of sums; there are at most as many transposes as convolutions and
     pools ask for.
@@ -40,12 +40,12 @@ def LayoutPass : Pass<"ds-layout", "::mlir::func::FuncOp"> {
 }
 
 def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
-  let summary = "Turns matrix products and convolutions into products with packed right operands";
+  let summary = "Packs the right operands of matrix products and convolutions";
   let description = [{
     Before: `ds-layout` ran.
 
     ```mlir
-    %0 = ds.conv %x, %w, %bias {..., layout = nhwc}
+    %0 = ds.conv %x, %w, %bias {..., layout = #ds.layout<nhwc>}
     %1 = ds.matmul %a, %b
     ```
 
@@ -61,8 +61,7 @@ def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
 
     Depthwise convolutions become `ds.depthwise`, whose filter has its channels innermost. A transposed convolution whose
     windows do not overlap becomes a product and a rearrangement; another one a convolution of its input with zeros
-    between the elements. A factor that only depends on the column of a product's constant right operand stays with it:
-    `ds-fold-packing` computes both together.
+    between the elements. Batches that broadcast are expanded.
 
     Declines: element types other than f32; grouped convolutions with under 4 channels a group; products with under 4
     columns, and those of under 4 rows with a right operand that is no constant.
