@@ -26,10 +26,10 @@ def LayoutPass : Pass<"ds-layout", "::mlir::func::FuncOp"> {
     %3 = ds.reduce_mean %2 {axes = array<i64: 1, 2>} : (tensor<1x6x6x4xf32>) -> tensor<1x4xf32>
     ```
 
-    Convolutions and transposed convolutions of two spatial dims become `nhwc`, and so do pools of what is `nhwc` already;
-    with one spatial dim they become two-dimensional, of height 1. Every transpose sinks through the ops that it commutes
-    with, as long as that adds none, merges with the next and cancels against its inverse; what remains is hoisted where
-    that removes it. A transpose that only moves dims of 1 becomes a reshape.
+    Convolutions and transposed convolutions of two spatial dims become `nhwc`, and so do pools of what is `nhwc`; with
+    one spatial dim they become two-dimensional, of height 1. Every transpose sinks through the ops that it commutes with,
+    as long as that adds none, merges with the next and cancels against its inverse; what remains is hoisted where that
+    removes it. A transpose that only moves dims of 1 becomes a reshape.
 
     Afterwards: results are the same up to the order of sums; there are at most as many transposes as convolutions and
     pools ask for.
@@ -59,9 +59,9 @@ def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
     %4 = ds.gemm %a, %3 {columns = #ds.shape<["64"]>}
     ```
 
-    Depthwise convolutions become `ds.depthwise`, whose filter has its channels innermost. A transposed convolution whose
-    windows do not overlap becomes a product and a rearrangement; another one a convolution of its input with zeros
-    between the elements. Batches that broadcast are expanded.
+    Depthwise convolutions become `ds.depthwise`, whose filter has its channels innermost. A transposed convolution
+    whose windows do not overlap becomes a product and a rearrangement; another one a convolution of its input with
+    zeros between the elements. Batches that broadcast are expanded.
 
     Declines: element types other than f32; grouped convolutions with under 4 channels a group; products with under 4
     columns, and those of under 4 rows with a right operand that is no constant.
