@@ -7,6 +7,7 @@
 #include "ds/Layout/Passes.h"
 #include "lib/Layout/SinkTransposes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 

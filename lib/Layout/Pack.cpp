@@ -6,6 +6,7 @@
 #include "ds/Layout/Passes.h"
 #include "lib/Layout/Transposes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 

@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Layout/Transposes.h"
 #include "lib/Layout/ConstantData.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 

@@ -26,8 +26,8 @@ def LayoutPass : Pass<"ds-layout", "::mlir::func::FuncOp"> {
     %3 = ds.reduce_mean %2 {axes = array<i64: 1, 2>} : (tensor<1x6x6x4xf32>) -> tensor<1x4xf32>
     ```
 
-    Convolutions and transposed convolutions of two spatial dims become `nhwc`, and so do pools of what is `nhwc`; with
-    one spatial dim they become two-dimensional, of height 1. Every transpose sinks through the ops that it commutes with,
+    Convolutions and transposed convolutions of two spatial dims become `nhwc`, so do pools of what is `nhwc`; with one
+    spatial dim they become two-dimensional, of height 1. Every transpose sinks through the ops that it commutes with,
     as long as that adds none, merges with the next and cancels against its inverse; what remains is hoisted where that
     removes it. A transpose that only moves dims of 1 becomes a reshape.
 
