@@ -125,7 +125,7 @@ void ShapeState::reserveSymbols(const SymExpr &expr) { expr.collectSymbols(taken
 SymExpr ShapeState::freshSymbol() {
   std::string name;
   do {
-    name = "u" + std::to_string(nextSymbol++);
+    name = "?" + std::to_string(nextSymbol++); // No identifier: no model names a dim so.
   } while (taken.count(name));
   taken.insert(name);
   fresh.insert(name);
@@ -184,13 +184,9 @@ FailureOr<SymDims> ShapeState::broadcast(ArrayRef<SymExpr> a, ArrayRef<SymExpr> 
       continue;
     }
     SymExpr merged = SymExpr::bcast(dim, other);
-    // Two dims of which neither can be 1 must be equal.
-    auto isOne = [](const SymExpr &e) {
-      std::optional<int64_t> lo = e.lowerBound(), hi = e.upperBound();
-      return !(lo && *lo > 1) && !(hi && *hi < 1);
-    };
     std::string what = "dimension " + std::to_string(a.size() - b.size() + i) + " of the operands to broadcast";
-    if (!isOne(dim) && !isOne(other)) {
+    // Two dims of which neither can be 1 must be equal.
+    if (!dim.canBeOne() && !other.canBeOne()) {
       if (failed(requireEqual(dim, other, op, what)))
         return failure();
     } else if (!verifying) {

@@ -586,6 +586,16 @@ static SymExpr minOrMax(AtomKind kind, const SymExpr &a, const SymExpr &b) {
 SymExpr SymExpr::min(const SymExpr &a, const SymExpr &b) { return minOrMax(AtomKind::Min, a, b); }
 SymExpr SymExpr::max(const SymExpr &a, const SymExpr &b) { return minOrMax(AtomKind::Max, a, b); }
 
+bool SymExpr::canBeOne() const {
+  if (isOverflow())
+    return true;
+  std::optional<int64_t> lo = lowerBound(), hi = upperBound();
+  if ((lo && *lo > 1) || (hi && *hi < 1))
+    return false;
+  int64_t content = contentOf(*this, true);
+  return content == 1 || content == -1; // 0: the constant 0; otherwise a multiple of content.
+}
+
 SymExpr SymExpr::bcast(const SymExpr &a, const SymExpr &b) {
   if (a.isOverflow() || b.isOverflow())
     return overflow();
@@ -594,8 +604,7 @@ SymExpr SymExpr::bcast(const SymExpr &a, const SymExpr &b) {
   flatten(AtomKind::Bcast, b, operands);
   for (const SymExpr &operand : operands) {
     // One that is not 1 is the result: all others are 1 or equal to it.
-    std::optional<int64_t> lo = operand.lowerBound(), hi = operand.upperBound();
-    if ((lo && *lo > 1) || (hi && *hi < 1))
+    if (!operand.canBeOne())
       return operand;
     if (operand.isConst(1))
       continue;

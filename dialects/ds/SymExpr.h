@@ -88,6 +88,8 @@ public:
   bool isNonNegative() const;
   /// Provably >= 1.
   bool isPositive() const;
+  /// False if the value is provably not 1: such a dim never broadcasts.
+  bool canBeOne() const;
   static bool provablyLessEqual(const SymExpr &a, const SymExpr &b);
   bool isDivisibleBy(int64_t divisor) const;
 

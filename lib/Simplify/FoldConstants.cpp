@@ -44,7 +44,9 @@ static ElementsAttr fold(Operation *op, int64_t maxGrowth) {
     operandBytes += int64_t(view->bytes().size());
     operands.push_back(*view);
   }
-  if (bytes > std::max(operandBytes, maxGrowth))
+  // What has no operands (a fill) is cheaper to compute than to load; only a small one may help other ops to fold.
+  constexpr int64_t kMaxFromNothing = 1024;
+  if (bytes > (operands.empty() ? kMaxFromNothing : std::max(operandBytes, maxGrowth)))
     return {};
   FailureOr<std::vector<char>> result = foldable.evaluate(operands);
   if (failed(result))

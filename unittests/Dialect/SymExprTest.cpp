@@ -87,6 +87,8 @@ TEST(SymExpr, Broadcast) {
   EXPECT_EQ(canonical("bcast(0, N)"), "0");
   EXPECT_EQ(canonical("bcast(b, bcast(a, b))"), "bcast(a, b)");
   EXPECT_EQ(canonical("bcast(min(S, 1024), S)"), "S");
+  // An even dim is never 1.
+  EXPECT_EQ(canonical("bcast(floordiv(H+15, 16), 2*floordiv(H+31, 32))"), "2*floordiv(H+31, 32)");
 }
 
 TEST(SymExpr, Bounds) {
@@ -95,6 +97,9 @@ TEST(SymExpr, Bounds) {
   EXPECT_TRUE(parse("N - floordiv(N, 2)").isNonNegative());
   EXPECT_TRUE(parse("max(N, M) - M").isNonNegative());
   EXPECT_EQ(parse("min(N, 7) + 2").upperBound(), 9);
+  EXPECT_FALSE(parse("2*N").canBeOne());
+  EXPECT_FALSE(parse("N+2").canBeOne());
+  EXPECT_TRUE(parse("2*N+1").canBeOne());
   EXPECT_TRUE(parse("12*N").isDivisibleBy(4));
   EXPECT_FALSE(parse("12*N+2").isDivisibleBy(4));
 }

@@ -53,8 +53,8 @@ def FoldConstantsPass : Pass<"ds-fold-constants", "::mlir::func::FuncOp"> {
     the semantics of their definition in `ds`, in the element type's precision.
 
     Declines: a result larger than its constant operands together and than `max-growth` bytes; a cast or dequantization
-    that makes a tensor of more than `max-growth` bytes wider (weights stay compressed in the artifact); ops without
-    `FoldOpInterface`.
+    that makes a tensor of more than `max-growth` bytes wider (weights stay compressed in the artifact); a fill of more
+    than 1 KB; ops without `FoldOpInterface`.
   }];
   let options = [Option<"maxGrowth", "max-growth", "int64_t", "65536",
                         "Bytes up to which a result may be larger than its operands">];
