@@ -82,8 +82,8 @@ CompiledKernel::Symbols symbols(const Shape &n) {
   return {{"H", n.heads}, {"T", n.t}, {"S", n.s}, {"D", n.d}, {"E", n.e}};
 }
 
-const Shape kShapes[] = {{2, 128, 128, 64, 64}, {1, 5, 37, 20, 7},   {2, 1, 100, 64, 64}, {1, 3, 40, 33, 80},
-                         {3, 36, 50, 8, 16},    {1, 4, 1, 1, 1},     {2, 0, 5, 4, 4},     {0, 4, 5, 4, 4},
+const Shape kShapes[] = {{2, 128, 128, 64, 64}, {1, 5, 37, 20, 7},    {2, 1, 100, 64, 64}, {1, 3, 40, 33, 80},
+                         {3, 36, 50, 8, 16},    {1, 4, 1, 1, 1},      {2, 0, 5, 4, 4},     {0, 4, 5, 4, 4},
                          {1, 4, 8, 16, 0},      {1, 70, 33, 32, 130}, {2, 2, 1, 3, 5},     {1, 5, 6, 0, 3}};
 
 void check(const Options &options, std::vector<Shape> shapes, MaskFn mask = {},
@@ -133,19 +133,21 @@ TEST(Attention, AddedMask) {
   options.mask = "\"1\", \"T\", \"S\"";
   options.maskType = "tensor<1x?x?xf32>";
   auto value = [](int64_t t, int64_t s) { return (t * 7 + s * 3) % 5 == 0 ? -kInf : float((t + s) % 3); };
-  check(options, allShapes(), [&](int64_t, int64_t t, int64_t s) { return value(t, s); },
-        [&](const Shape &n) {
-          return std::pair(size_t(n.t * n.s),
-                           [s = n.s, &value](size_t i) { return value(int64_t(i) / s, int64_t(i) % s); });
-        });
+  check(
+      options, allShapes(), [&](int64_t, int64_t t, int64_t s) { return value(t, s); },
+      [&](const Shape &n) {
+        return std::pair(size_t(n.t * n.s),
+                         [s = n.s, &value](size_t i) { return value(int64_t(i) / s, int64_t(i) % s); });
+      });
 }
 
 TEST(Attention, RowsWithTheLowestMaskAreUniform) {
   Options options;
   options.mask = "\"S\"";
   options.maskType = "tensor<?xf32>";
-  check(options, allShapes(), [](int64_t, int64_t, int64_t) { return kLowest; },
-        [](const Shape &n) { return std::pair(size_t(n.s), [](size_t) { return kLowest; }); });
+  check(
+      options, allShapes(), [](int64_t, int64_t, int64_t) { return kLowest; },
+      [](const Shape &n) { return std::pair(size_t(n.s), [](size_t) { return kLowest; }); });
 }
 
 TEST(Attention, Flags) {
@@ -156,12 +158,12 @@ TEST(Attention, Flags) {
   auto seen = [](int64_t h, int64_t s) { return h % 2 == 0 && s % 3 != 1; };
   for (bool zero : {false, true}) {
     options.zeroMaskedRows = zero;
-    check(options, allShapes(), [&](int64_t h, int64_t, int64_t s) { return seen(h, s) ? 0.0 : -kInf; },
-          [&](const Shape &n) {
-            return std::pair(size_t(n.heads * n.s), [s = n.s, &seen](size_t i) {
-              return seen(int64_t(i) / s, int64_t(i) % s) ? 1.0f : 0.0f;
-            });
-          });
+    check(
+        options, allShapes(), [&](int64_t h, int64_t, int64_t s) { return seen(h, s) ? 0.0 : -kInf; },
+        [&](const Shape &n) {
+          return std::pair(size_t(n.heads * n.s),
+                           [s = n.s, &seen](size_t i) { return seen(int64_t(i) / s, int64_t(i) % s) ? 1.0f : 0.0f; });
+        });
   }
 }
 
@@ -192,8 +194,7 @@ TEST(Attention, ProjectionsAndResultInRows) {
   };
   Options options;
   options.scale = 0.25;
-  auto expected =
-      reference(n, heads(q, 7).data(), heads(k, 45).data(), heads(v, 45).data(), options, {});
+  auto expected = reference(n, heads(q, 7).data(), heads(k, 45).data(), heads(v, 45).data(), options, {});
   expectNear(heads(y, 7), expected, "projections");
 }
 
@@ -239,8 +240,8 @@ TEST(Attention, HalvesAndDoubles) {
   for (const char *type : {"f16", "f64"}) {
     std::string t = std::string("tensor<2x9x20x") + type + ">";
     std::string text = "rt.kernel @k(%q: " + t + ", %k: " + t + ", %v: " + t + ") -> " + t +
-                       " {\n%y = ds.attention %q, %k, %v {scale = 0.25 : f64} : (" + t + ", " + t + ", " + t + ") -> " + t +
-                       "\nrt.yield %y : " + t + "\n}";
+                       " {\n%y = ds.attention %q, %k, %v {scale = 0.25 : f64} : (" + t + ", " + t + ", " + t + ") -> " +
+                       t + "\nrt.yield %y : " + t + "\n}";
     auto kernel = CompiledKernel::compile(text);
     ASSERT_TRUE(kernel);
     auto value = [](size_t i) { return float(i * 7919 % 31) / 16 - 1; };

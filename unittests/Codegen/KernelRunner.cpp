@@ -76,8 +76,8 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text) {
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit)
     return fail(llvm::toString(jit.takeError()));
-  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-      (*jit)->getDataLayout().getGlobalPrefix());
+  auto process =
+      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess((*jit)->getDataLayout().getGlobalPrefix());
   if (!process)
     return fail(llvm::toString(process.takeError()));
   (*jit)->getMainJITDylib().addGenerator(std::move(*process));

@@ -1,7 +1,7 @@
 //===- KernelRunner.h - Compiles and runs one kernel in this process ------===//
 // Assumes: the text of a module with one rt.kernel.
-// Guarantees: the code is what a program would hold: generated, lowered and emitted as an object, then linked here. Buffers
-//   and scratch end at a page that cannot be touched, so that an access beyond them stops the test.
+// Guarantees: the code is what a program would hold: generated, lowered and emitted as an object, then linked here.
+//   Buffers and scratch end at a page that cannot be touched, so that an access beyond them stops the test.
 //===----------------------------------------------------------------------===//
 #ifndef DS_UNITTESTS_CODEGEN_KERNELRUNNER_H
 #define DS_UNITTESTS_CODEGEN_KERNELRUNNER_H
@@ -55,8 +55,8 @@ Buffer<float> randomFloats(size_t count, unsigned seed, float scale = 1.0f, floa
 
 class CompiledKernel {
 public:
-  /// For this machine, or the processor that the environment variable DS_TEST_CPU names (x86-64-v3, ...: other vectors).
-  /// Null (with a diagnostic on stderr) if the kernel cannot be compiled.
+  /// For this machine, or the processor that the environment variable DS_TEST_CPU names (x86-64-v3, ...: other
+  /// vectors). Null (with a diagnostic on stderr) if the kernel cannot be compiled.
   static std::unique_ptr<CompiledKernel> compile(llvm::StringRef text);
 
   using Symbols = std::map<std::string, int64_t>;

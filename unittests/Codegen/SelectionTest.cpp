@@ -13,7 +13,8 @@ namespace {
 //===----------------------------------------------------------------------===//
 
 std::string scatterElements(int axis, const char *reduction) {
-  std::string attributes = "{axis = " + std::to_string(axis) + " : i64, reduction = #ds.scatter_reduction<" + reduction + ">}";
+  std::string attributes =
+      "{axis = " + std::to_string(axis) + " : i64, reduction = #ds.scatter_reduction<" + reduction + ">}";
   return R"(rt.kernel @k(%x: tensor<?x?xf32> {ds.shape = #ds.shape<["A", "B"]>},
     %i: tensor<?x?xi64> {ds.shape = #ds.shape<["I", "J"]>}, %u: tensor<?x?xf32> {ds.shape = #ds.shape<["I", "J"]>})
     -> tensor<?x?xf32> {
@@ -89,7 +90,8 @@ TEST(Scatter, Slices) {
     for (int64_t k = 0; k < c; ++k)
       expected[(((tuples[2 * i] + a) % a) * b + (tuples[2 * i + 1] + b) % b) * c + k] += u[i * c + k];
   for (int64_t pieces : {1, 3}) {
-    ASSERT_EQ(kernel->run({{"A", a}, {"B", b}, {"C", c}, {"I", n}}, {x.data(), index.data(), u.data(), y.data()}, pieces), 0);
+    ASSERT_EQ(
+        kernel->run({{"A", a}, {"B", b}, {"C", c}, {"I", n}}, {x.data(), index.data(), u.data(), y.data()}, pieces), 0);
     for (size_t i = 0; i < y.size(); ++i)
       ASSERT_EQ(y[i], expected[i]);
   }
@@ -129,7 +131,8 @@ template <typename T> void checkTopK(const char *type, std::function<T(size_t)> 
     for (bool smallest : {false, true}) {
       auto kernel = CompiledKernel::compile(topK(axis, smallest, type));
       ASSERT_TRUE(kernel);
-      for (auto [a, b, k] : {std::array<int64_t, 3>{30, 17, 5}, {3, 3, 1}, {7, 7, 7}, {100, 100, 99}, {4, 4, 0}, {1, 1, 1}}) {
+      for (auto [a, b, k] :
+           {std::array<int64_t, 3>{30, 17, 5}, {3, 3, 1}, {7, 7, 7}, {100, 100, 99}, {4, 4, 0}, {1, 1, 1}}) {
         Buffer<T> x(a * b, value);
         int64_t n = axis == 0 ? a : b, rows = axis == 0 ? b : a;
         Buffer<T> values(k * rows);

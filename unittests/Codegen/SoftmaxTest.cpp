@@ -10,9 +10,9 @@ namespace {
 /// A kernel of rank 3, dims A x B x C.
 std::string kernelText(const char *op, int axis, const char *type = "f32") {
   std::string tensor = std::string("tensor<?x?x?x") + type + ">";
-  return "rt.kernel @k(%x: " + tensor + " {ds.shape = #ds.shape<[\"A\", \"B\", \"C\"]>}) -> " + tensor + " {\n%y = ds." + op +
-         " %x {axis = " + std::to_string(axis) + " : i64} : (" + tensor + ") -> " + tensor + "\nrt.yield %y : " + tensor +
-         "\n}";
+  return "rt.kernel @k(%x: " + tensor + " {ds.shape = #ds.shape<[\"A\", \"B\", \"C\"]>}) -> " + tensor +
+         " {\n%y = ds." + op + " %x {axis = " + std::to_string(axis) + " : i64} : (" + tensor + ") -> " + tensor +
+         "\nrt.yield %y : " + tensor + "\n}";
 }
 
 std::vector<double> reference(const float *x, int64_t a, int64_t n, int64_t c, bool isLog) {
@@ -26,8 +26,7 @@ std::vector<double> reference(const float *x, int64_t a, int64_t n, int64_t c, b
       for (int64_t j = 0; j < n; ++j)
         sum += std::exp(row[j * c] - largest);
       for (int64_t j = 0; j < n; ++j)
-        y[(i * n + j) * c + k] =
-            isLog ? row[j * c] - largest - std::log(sum) : std::exp(row[j * c] - largest) / sum;
+        y[(i * n + j) * c + k] = isLog ? row[j * c] - largest - std::log(sum) : std::exp(row[j * c] - largest) / sum;
     }
   return y;
 }

@@ -46,7 +46,8 @@ struct Size {
 const Size kSizes[] = {{2, 12, 21, 40}, {1, 5, 7, 3}, {1, 4, 4, 64}, {0, 5, 5, 8}, {1, 9, 33, 100}};
 
 void checkDepthwise(const Window &window) {
-  std::string filter = "tensor<" + std::to_string(window.kernel[0]) + "x" + std::to_string(window.kernel[1]) + "x?xf32>";
+  std::string filter =
+      "tensor<" + std::to_string(window.kernel[0]) + "x" + std::to_string(window.kernel[1]) + "x?xf32>";
   std::string text = "rt.kernel @k(" + kInput + ", %w: " + filter + " {ds.shape = #ds.shape<[\"" +
                      std::to_string(window.kernel[0]) + "\", \"" + std::to_string(window.kernel[1]) +
                      "\", \"C\"]>}) -> " + kTensor + " {\n%y = ds.depthwise %x, %w {" + window.attributes() + "} : (" +
@@ -90,7 +91,8 @@ void checkPool(Pool kind, const Window &window) {
   std::string text = "rt.kernel @k(" + kInput + ") -> " + kTensor + " {\n%y = ds." +
                      (kind == Pool::Max ? "max_pool" : "avg_pool") + " %x {" + window.kernelAttribute() + ", " +
                      window.attributes() + (kind == Pool::MeanWithPads ? ", count_include_pad" : "") +
-                     ", layout = #ds.layout<nhwc>} : (" + kTensor + ") -> " + kTensor + "\nrt.yield %y : " + kTensor + "\n}";
+                     ", layout = #ds.layout<nhwc>} : (" + kTensor + ") -> " + kTensor + "\nrt.yield %y : " + kTensor +
+                     "\n}";
   auto kernel = CompiledKernel::compile(text);
   ASSERT_TRUE(kernel) << text;
   for (auto [n, h, w, c] : kSizes) {

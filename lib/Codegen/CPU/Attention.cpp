@@ -1,10 +1,10 @@
 //===- Attention.cpp - Kernels whose root is attention --------------------===//
 // Assumes: what follows the root is pointwise in its result or permutes it.
-// Guarantees: no more than one tile of scores exists at a time, in the worker's scratch. Keys are packed once a head, in
-//   panels [S / panel][D][panel]. A tile of up to four queries goes through three steps: scores in registers over all of D,
-//   with mask and maximum; exponentials and their sum; results in registers over all of S.
-//   Few queries (decoding) are not worth packing for: their scores are dot products with the keys where they lie.
-//   Scores are in units of log2(e), but for a mask of floats: there the lowest finite number must stay finite.
+// Guarantees: no more than one tile of scores exists at a time, in the worker's scratch. Keys are packed once a head,
+//   in panels [S / panel][D][panel]. A tile of up to four queries goes through three steps: scores in registers over
+//   all of D, with mask and maximum; exponentials and their sum; results in registers over all of S. Few queries
+//   (decoding) are not worth packing for: their scores are dot products with the keys where they lie. Scores are in
+//   units of log2(e), but for a mask of floats: there the lowest finite number must stay finite.
 // Declines: nothing; f16 and bf16 are computed in f32.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Rows.h"
@@ -18,9 +18,9 @@ namespace ds {
 
 namespace {
 
-constexpr int64_t kBlock = 32;   // queries an item
-constexpr int64_t kTallest = 4;  // queries a tile
-constexpr int64_t kVectors = 2;  // vectors a panel
+constexpr int64_t kBlock = 32;     // queries an item
+constexpr int64_t kTallest = 4;    // queries a tile
+constexpr int64_t kVectors = 2;    // vectors a panel
 constexpr int64_t kFewQueries = 4; // fewer are not worth packing the keys
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -353,8 +353,8 @@ LogicalResult AttentionEmitter::scores(Tile &tile) {
     Value column = e.mulI(number, e.i64(panel));
     for (int64_t r = 0; r < tile.height; ++r)
       for (int64_t i = 0; i < kVectors; ++i) {
-        auto score = maskScore((*products)[r * kVectors + i], e.addI(tile.row, e.i64(r)),
-                               e.addI(column, e.i64(i * lanes)), cut);
+        auto score =
+            maskScore((*products)[r * kVectors + i], e.addI(tile.row, e.i64(r)), e.addI(column, e.i64(i * lanes)), cut);
         if (failed(score))
           return failure();
         Value position = e.addI(scoreAt(tile.height, number, r), e.i64(i * lanes));
@@ -366,8 +366,8 @@ LogicalResult AttentionEmitter::scores(Tile &tile) {
   // Panels that all queries see whole need no comparisons.
   Value whole = e.divI(visible(tile.row), e.i64(panel)), all = panelsOf(tile.limit);
   SmallVector<Value> init(tile.height, math.vectorOf(-kInfinity));
-  auto most = e.forLoop(e.i64(0), whole, 1, init,
-                        [&](Value number, ValueRange state) { return body(number, state, false); });
+  auto most =
+      e.forLoop(e.i64(0), whole, 1, init, [&](Value number, ValueRange state) { return body(number, state, false); });
   if (succeeded(most) && (op.getCausal() || !keysCount.isDivisibleBy(panel)))
     most = e.forLoop(whole, all, 1, *most, [&](Value number, ValueRange state) { return body(number, state, true); });
   if (failed(most))
@@ -386,20 +386,19 @@ LogicalResult AttentionEmitter::scores(Tile &tile) {
 
 LogicalResult AttentionEmitter::exponentials(Tile &tile) {
   SmallVector<Value> init(tile.height, math.vectorOf(0));
-  auto sums = e.forLoop(e.i64(0), panelsOf(tile.limit), 1, init,
-                        [&](Value number, ValueRange state) -> FailureOr<SmallVector<Value>> {
-                          SmallVector<Value> next(state);
-                          for (int64_t r = 0; r < tile.height; ++r)
-                            for (int64_t i = 0; i < kVectors; ++i) {
-                              auto position = LaneIndex::consecutive(
-                                  e.addI(scoreAt(tile.height, number, r), e.i64(i * lanes)));
-                              Value x = math.sub(e.loadAt(scoreTile, position), tile.most[r]);
-                              Value power = natural ? math.expNonPositive(x) : math.exp2NonPositive(x);
-                              e.storeAt(scoreTile, position, power);
-                              next[r] = math.add(next[r], power);
-                            }
-                          return next;
-                        });
+  auto sums = e.forLoop(
+      e.i64(0), panelsOf(tile.limit), 1, init, [&](Value number, ValueRange state) -> FailureOr<SmallVector<Value>> {
+        SmallVector<Value> next(state);
+        for (int64_t r = 0; r < tile.height; ++r)
+          for (int64_t i = 0; i < kVectors; ++i) {
+            auto position = LaneIndex::consecutive(e.addI(scoreAt(tile.height, number, r), e.i64(i * lanes)));
+            Value x = math.sub(e.loadAt(scoreTile, position), tile.most[r]);
+            Value power = natural ? math.expNonPositive(x) : math.exp2NonPositive(x);
+            e.storeAt(scoreTile, position, power);
+            next[r] = math.add(next[r], power);
+          }
+        return next;
+      });
   if (failed(sums))
     return failure();
   for (Value &value : *sums)
@@ -434,15 +433,17 @@ LogicalResult AttentionEmitter::outputBlock(const Tile &tile, Value column, int6
   auto overPanel = [&](Value number, ValueRange state) -> FailureOr<SmallVector<Value>> {
     Value first = e.mulI(number, e.i64(panel)), start = scoreAt(tile.height, number, 0);
     Value limit = e.minI(e.i64(panel), e.subI(tile.limit, first)), whole = e.roundDown(limit, chains);
-    auto sums = e.forLoop(e.i64(0), whole, chains, state, [&](Value j, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-      SmallVector<Value> next(carried);
-      for (int64_t c = 0; c < chains; ++c) {
-        Value offset = e.addI(j, e.i64(c));
-        if (failed(step(e.addI(first, offset), e.addI(start, offset), MutableArrayRef<Value>(next).slice(c * count, count))))
-          return failure();
-      }
-      return next;
-    });
+    auto sums =
+        e.forLoop(e.i64(0), whole, chains, state, [&](Value j, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+          SmallVector<Value> next(carried);
+          for (int64_t c = 0; c < chains; ++c) {
+            Value offset = e.addI(j, e.i64(c));
+            if (failed(step(e.addI(first, offset), e.addI(start, offset),
+                            MutableArrayRef<Value>(next).slice(c * count, count))))
+              return failure();
+          }
+          return next;
+        });
     if (failed(sums) || chains == 1)
       return sums;
     return e.forLoop(whole, limit, 1, *sums, [&](Value j, ValueRange carried) -> FailureOr<SmallVector<Value>> {
@@ -480,7 +481,8 @@ LogicalResult AttentionEmitter::outputBlock(const Tile &tile, Value column, int6
 LogicalResult AttentionEmitter::outputs(const Tile &tile) {
   int64_t vectors = e.getTarget().vectorRegisters >= 32 ? 4 : 2;
   Value limit = e.size(width), wide = e.roundDown(limit, vectors * lanes), whole = e.roundDown(limit, lanes);
-  if (failed(e.forLoop(e.i64(0), wide, vectors * lanes, [&](Value column) { return outputBlock(tile, column, vectors); })))
+  if (failed(
+          e.forLoop(e.i64(0), wide, vectors * lanes, [&](Value column) { return outputBlock(tile, column, vectors); })))
     return failure();
   if (width.isDivisibleBy(vectors * lanes))
     return success();

@@ -1,8 +1,8 @@
 //===- Depthwise.cpp - Kernels whose root is a depthwise convolution ------===//
 // Assumes: channels innermost (ds.depthwise); what follows the root is pointwise in its result.
-// Guarantees: an item is one row of the result. Vectors run along channels; a tile of up to eight pixels of the row shares
-//   filter and input vectors. Rows of the window outside the input are left out by the loop's bounds, and only the pixels
-//   at the row's ends whose windows reach beyond it have such bounds along the row, too.
+// Guarantees: an item is one row of the result. Vectors run along channels; a tile of up to eight pixels of the row
+//   shares filter and input vectors. Rows of the window outside the input are left out by the loop's bounds, and only
+//   the pixels at the row's ends whose windows reach beyond it have such bounds along the row, too.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Rows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -50,8 +50,8 @@ private:
   Type type;
   SymExpr kernelH, kernelW;
   bool unrolled;
-  Value image, row;               // of the result
-  Value top, firstTap, pastTap;   // the window's first input row, and its rows within the input
+  Value image, row;             // of the result
+  Value top, firstTap, pastTap; // the window's first input row, and its rows within the input
 };
 
 } // namespace
@@ -126,12 +126,13 @@ LogicalResult DepthwiseEmitter::emitInner(int64_t count, Value first) {
             return failure();
         return sums;
       }
-      return e.forLoop(e.i64(0), e.size(kernelW), 1, sums, [&](Value kw, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-        sums.assign(carried.begin(), carried.end());
-        if (failed(tap(kw, std::nullopt)))
-          return failure();
-        return sums;
-      });
+      return e.forLoop(e.i64(0), e.size(kernelW), 1, sums,
+                       [&](Value kw, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+                         sums.assign(carried.begin(), carried.end());
+                         if (failed(tap(kw, std::nullopt)))
+                           return failure();
+                         return sums;
+                       });
     };
     auto sums = e.forLoop(firstTap, pastTap, 1, init, tapRow);
     if (failed(sums))
@@ -148,22 +149,32 @@ LogicalResult DepthwiseEmitter::emitBorder(Value first, Value last) {
     int64_t dilation = op.getDilations()[1];
     Value left = e.subI(e.mulI(column, e.i64(op.getStrides()[1])), e.i64(op.getPadsLow()[1]));
     auto [firstKw, pastKw] = inside(left, dilation, kernelW, xDims[2]);
-    auto block = [&, firstKw = firstKw, pastKw = pastKw](LaneIndex channel) -> LogicalResult {
-      auto sums = e.forLoop(firstTap, pastTap, 1, zero(), [&](Value kh, ValueRange state) {
+    // Several vectors of channels at once: a window's sum alone would wait for its own additions.
+    auto block = [&, firstKw = firstKw, pastKw = pastKw](ArrayRef<LaneIndex> channels) -> LogicalResult {
+      SmallVector<Value> init(channels.size(), zero());
+      auto sums = e.forLoop(firstTap, pastTap, 1, init, [&](Value kh, ValueRange state) {
         Value inputRow = e.addI(top, e.mulI(kh, e.i64(op.getDilations()[0])));
         return e.forLoop(firstKw, pastKw, 1, state, [&](Value kw, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-          auto weight = filter(kh, kw, channel);
-          auto value = input(inputRow, e.addI(left, e.mulI(kw, e.i64(dilation))), channel);
-          if (failed(weight) || failed(value))
-            return failure();
-          return SmallVector<Value>{multiplyAdd(*value, *weight, carried[0])};
+          Value inputColumn = e.addI(left, e.mulI(kw, e.i64(dilation)));
+          SmallVector<Value> next;
+          for (auto [channel, sum] : llvm::zip_equal(channels, carried)) {
+            auto weight = filter(kh, kw, channel);
+            auto value = input(inputRow, inputColumn, channel);
+            if (failed(weight) || failed(value))
+              return failure();
+            next.push_back(multiplyAdd(*value, *weight, sum));
+          }
+          return next;
         });
       });
       if (failed(sums))
         return failure();
-      return store(column, channel, (*sums)[0]);
+      for (auto [channel, sum] : llvm::zip_equal(channels, *sums))
+        if (failed(store(column, channel, sum)))
+          return failure();
+      return success();
     };
-    return e.vectorLoop(e.i64(0), e.size(dims[3]), block);
+    return vectorGroups(e, dims[3], 4, block);
   });
 }
 
@@ -174,12 +185,14 @@ LogicalResult DepthwiseEmitter::emit() {
   e.setFlops(SymExpr(2) * dims[0] * dims[1] * perRow);
   int64_t stride = op.getStrides()[1], dilation = op.getDilations()[1], pad = op.getPadsLow()[1];
   int64_t widest = e.getTarget().vectorRegisters >= 32 ? 8 : 4;
-  // Pixels whose windows lie within the row: stride * p - pad >= 0 and stride * p - pad + dilation * (kernel - 1) < size.
+  // Pixels p whose windows lie within the row: from stride * p - pad >= 0 on, to the last one with
+  // stride * p - pad + dilation * (kernel - 1) < size.
   Value width = e.size(dims[2]);
   Value innerFirst = e.minI(e.i64(pad > 0 ? (pad + stride - 1) / stride : 0), width);
   SymExpr room = xDims[2] + SymExpr(pad) - SymExpr(dilation) * (kernelW - SymExpr(1)) - SymExpr(1);
   Value innerLast = e.addI(e.divI(e.maxI(e.size(room), e.i64(0)), e.i64(stride)), e.i64(1));
-  innerLast = e.builder().createOrFold<arith::SelectOp>(e.getLoc(), e.lessI(e.size(room), e.i64(0)), e.i64(0), innerLast);
+  innerLast =
+      e.builder().createOrFold<arith::SelectOp>(e.getLoc(), e.lessI(e.size(room), e.i64(0)), e.i64(0), innerLast);
   innerLast = e.maxI(e.minI(innerLast, width), innerFirst);
   return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) -> LogicalResult {
     image = e.divI(item, e.size(dims[1]));

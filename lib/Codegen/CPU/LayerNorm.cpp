@@ -1,8 +1,8 @@
 //===- LayerNorm.cpp - Kernels whose root is layer_norm -------------------===//
 // Assumes: what follows the root is pointwise in its result.
-// Guarantees: two passes over a row (the dimensions from `axis` on): sums of d and d^2 with d = x - shift, then the results.
-//   The shift is the mean of the row's first vector, which keeps the variance from cancelling: its relative error grows by at
-//   most the number of vectors of a row. Statistics and results are in f32, or f64 for f64.
+// Guarantees: two passes over a row (the dimensions from `axis` on): sums of d and d^2 with d = x - shift, then the
+//   results. The shift is the mean of the row's first vector, which keeps the variance from cancelling: its relative
+//   error grows by at most the number of vectors of a row. Statistics and results are in f32, or f64 for f64.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Epilogue.h"
 #include "lib/Codegen/CPU/Rows.h"

@@ -1,7 +1,7 @@
 //===- Pool.cpp - Kernels whose root is a pool with channels innermost ----===//
 // Assumes: layout nhwc, no indices; what follows the root is pointwise in its result.
-// Guarantees: an item is the innermost spatial dimension of the result at one position of the others. Vectors run along
-//   channels, four at a time; the window's loops have the bounds that lie within the input.
+// Guarantees: an item is the innermost spatial dimension of the result at one position of the others. Vectors run
+//   along channels, four at a time; the window's loops have the bounds that lie within the input.
 // Declines: other layouts and indices, which have an element form.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Rows.h"
@@ -39,7 +39,7 @@ private:
   ArrayRef<int64_t> kernel, strides, low, high, dilations;
   bool isMax;
   Type element, type;
-  SmallVector<LaneIndex> source;                // the input position
+  SmallVector<LaneIndex> source;                  // the input position
   SmallVector<Value> starts, firstTaps, pastTaps; // of the window, a spatial dim
 };
 
@@ -57,8 +57,12 @@ Value PoolEmitter::combine(Value p, Value q) {
   e.unify(p, q);
   if (!isMax)
     return arith::AddFOp::create(b, loc, p, q);
-  if (isa<FloatType>(type))
-    return arith::MaximumFOp::create(b, loc, p, q);
+  if (isa<FloatType>(type)) {
+    // The maximum instruction, and a NaN in `p` stays; one in `q` is what the instruction returns.
+    Value greater = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, p, q);
+    Value isNan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, p, p);
+    return arith::SelectOp::create(b, loc, isNan, p, arith::SelectOp::create(b, loc, greater, p, q));
+  }
   return element.isUnsignedInteger() ? Value(arith::MaxUIOp::create(b, loc, p, q))
                                      : Value(arith::MaxSIOp::create(b, loc, p, q));
 }
@@ -98,7 +102,8 @@ LogicalResult PoolEmitter::emitPixel(ArrayRef<LaneIndex> position) {
     starts.push_back(start);
     firstTaps.push_back(steps(e.subI(e.i64(0), start), dilations[d]));
     pastTaps.push_back(e.minI(steps(e.subI(size, start), dilations[d]), taps));
-    Value past = padded ? e.minI(steps(e.subI(e.addI(size, e.i64(high[d])), start), dilations[d]), taps) : pastTaps.back();
+    Value past =
+        padded ? e.minI(steps(e.subI(e.addI(size, e.i64(high[d])), start), dilations[d]), taps) : pastTaps.back();
     Value own = padded ? past : e.maxI(e.subI(past, firstTaps.back()), e.i64(0));
     count = e.mulI(count, own);
   }
@@ -122,20 +127,7 @@ LogicalResult PoolEmitter::emitPixel(ArrayRef<LaneIndex> position) {
     }
     return success();
   };
-  constexpr int64_t kVectors = 4;
-  int64_t lanes = e.getWidth();
-  const SymExpr &channels = dims.back();
-  Value limit = e.size(channels), wide = e.roundDown(limit, kVectors * lanes);
-  if (failed(e.forLoop(e.i64(0), wide, kVectors * lanes, [&](Value channel) {
-        SmallVector<LaneIndex> all;
-        for (int64_t i = 0; i < kVectors; ++i)
-          all.push_back(LaneIndex::consecutive(e.addI(channel, e.i64(i * lanes))));
-        return block(all);
-      })))
-    return failure();
-  if (channels.isDivisibleBy(kVectors * lanes))
-    return success();
-  return e.vectorLoop(wide, limit, [&](LaneIndex channel) { return block(channel); });
+  return vectorGroups(e, dims.back(), 4, block);
 }
 
 LogicalResult PoolEmitter::emit() {

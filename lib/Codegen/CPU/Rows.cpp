@@ -35,7 +35,9 @@ Value FloatMath::fma(Value x, Value y, Value z) {
   return math::FmaOp::create(b, e.getLoc(), all[0], all[1], all[2]);
 }
 Value FloatMath::sqrt(Value x) { return math::SqrtOp::create(b, e.getLoc(), x); }
-Value FloatMath::log(Value x) { return type.isF32() ? buildLog(b, e.getLoc(), x) : math::LogOp::create(b, e.getLoc(), x); }
+Value FloatMath::log(Value x) {
+  return type.isF32() ? buildLog(b, e.getLoc(), x) : math::LogOp::create(b, e.getLoc(), x);
+}
 Value FloatMath::expNonPositive(Value x) {
   return type.isF32() ? buildExpNonPositive(b, e.getLoc(), x) : math::ExpOp::create(b, e.getLoc(), x);
 }
@@ -75,18 +77,17 @@ FailureOr<SmallVector<Value>> foldRow(KernelEmitter &e, const SymExpr &size, Arr
     start.append(neutral.begin(), neutral.end());
   llvm::copy(init, start.begin());
   Value blocks = e.roundDown(upper, sets * width);
-  auto state = e.forLoop(e.i64(0), blocks, sets * width, start,
-                         [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-                           SmallVector<Value> next;
-                           for (int64_t set = 0; set < sets; ++set) {
-                             auto values = body(LaneIndex::consecutive(e.addI(i, e.i64(set * width))),
-                                                carried.slice(set * count, count));
-                             if (failed(values))
-                               return failure();
-                             next.append(*values);
-                           }
-                           return next;
-                         });
+  auto state = e.forLoop(
+      e.i64(0), blocks, sets * width, start, [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+        SmallVector<Value> next;
+        for (int64_t set = 0; set < sets; ++set) {
+          auto values = body(LaneIndex::consecutive(e.addI(i, e.i64(set * width))), carried.slice(set * count, count));
+          if (failed(values))
+            return failure();
+          next.append(*values);
+        }
+        return next;
+      });
   if (failed(state))
     return failure();
   for (int64_t half = sets; half > 1; half = (half + 1) / 2)
@@ -112,6 +113,29 @@ FailureOr<SmallVector<Value>> foldRow(KernelEmitter &e, const SymExpr &size, Arr
     for (auto [value, old] : llvm::zip_equal(*values, carried))
       value = e.select(live, value, old);
     return values;
+  });
+}
+
+LogicalResult vectorGroups(KernelEmitter &e, const SymExpr &size, int64_t count,
+                           function_ref<LogicalResult(ArrayRef<LaneIndex>)> body) {
+  int64_t lanes = e.getWidth();
+  Value limit = e.size(size), start = e.i64(0);
+  for (; count >= 1; count /= 2) {
+    Value end = e.addI(start, e.roundDown(e.subI(limit, start), count * lanes));
+    if (failed(e.forLoop(start, end, count * lanes, [&](Value first) {
+          SmallVector<LaneIndex> all;
+          for (int64_t i = 0; i < count; ++i)
+            all.push_back(LaneIndex::consecutive(e.addI(first, e.i64(i * lanes))));
+          return body(all);
+        })))
+      return failure();
+    if (size.isDivisibleBy(count * lanes))
+      return success();
+    start = end;
+  }
+  return e.ifThen(e.lessI(start, limit), [&] {
+    e.setMask(e.lanesBelow(start, limit));
+    return body(LaneIndex::consecutive(start));
   });
 }
 

@@ -1,7 +1,7 @@
 //===- Rows.h - Loops over a row of a tensor, a vector at a time ----------===//
 // Assumes: a compute type that is a float.
-// Guarantees: what normalizations, attention and the like share: folds over a row with several accumulators, folds over
-//   lanes, float arithmetic on scalars and vectors alike.
+// Guarantees: what normalizations, attention and the like share: folds over a row with several accumulators, folds
+//   over lanes, float arithmetic on scalars and vectors alike.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CODEGEN_CPU_ROWS_H
 #define DS_LIB_CODEGEN_CPU_ROWS_H
@@ -46,20 +46,26 @@ mlir::Value foldLanes(KernelEmitter &e, mlir::Value vector, CombineFn combine);
 /// Body of a fold: where it stands, the accumulators (vectors) -> the accumulators.
 using FoldFn = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(LaneIndex, mlir::ValueRange)>;
 using MergeFn = llvm::function_ref<mlir::Value(unsigned, mlir::Value, mlir::Value)>;
-/// Folds over [0, size). Up to four sets of accumulators are merged by `merge` (the accumulator's number, two values) in the
-/// end; each starts at `neutral`, the first at `init` if given. Lanes beyond the row keep their accumulators.
+/// Folds over [0, size). Up to four sets of accumulators are merged by `merge` (the accumulator's number, two values)
+/// in the end; each starts at `neutral`, the first at `init` if given. Lanes beyond the row keep their accumulators.
 mlir::FailureOr<llvm::SmallVector<mlir::Value>> foldRow(KernelEmitter &e, const SymExpr &size,
                                                         llvm::ArrayRef<mlir::Value> neutral, FoldFn body, MergeFn merge,
                                                         mlir::ValueRange init = {});
 
-/// Indices of `tensor` at the row whose number is `row` among all values of the dimensions before `axis`; the others are 0.
+/// Vectors over [0, size): `body` gets `count` (a power of two) consecutive ones at a time while they last, then half
+/// as many, and so on; one under a mask for the rest.
+mlir::LogicalResult vectorGroups(KernelEmitter &e, const SymExpr &size, int64_t count,
+                                 llvm::function_ref<mlir::LogicalResult(llvm::ArrayRef<LaneIndex>)> body);
+
+/// Indices of `tensor` at the row whose number is `row` among all values of the dimensions before `axis`; the others
+/// are 0.
 llvm::SmallVector<LaneIndex> leadingIndices(KernelEmitter &e, mlir::Value tensor, unsigned axis, mlir::Value row);
 
 /// Declares that all ops but `root` are computed where they are used.
 void inlineOthers(KernelEmitter &e, mlir::Operation *root);
 
-/// Whether the kernel's first result has memory for the root's values as they are computed: same dims, and a type that is
-/// its own compute type.
+/// Whether the kernel's first result has memory for the root's values as they are computed: same dims, and a type that
+/// is its own compute type.
 bool resultHoldsRoot(KernelEmitter &e, mlir::Operation *root);
 
 /// Stores a kernel's results where the epilogue may permute the root's dimensions (ds.transpose) besides pointwise ops.

@@ -32,7 +32,8 @@ LogicalResult emitScan(KernelEmitter &e, Operation *root) {
 
   auto add = [&](Value p, Value q) -> Value {
     e.unify(p, q);
-    return isa<FloatType>(type) ? Value(arith::AddFOp::create(b, loc, p, q)) : Value(arith::AddIOp::create(b, loc, p, q));
+    return isa<FloatType>(type) ? Value(arith::AddFOp::create(b, loc, p, q))
+                                : Value(arith::AddIOp::create(b, loc, p, q));
   };
   auto scan = [&](SmallVector<LaneIndex> position) -> LogicalResult {
     Value zero = isa<FloatType>(type) ? e.constantFloat(type, 0) : e.constantInt(type, 0);

@@ -1,8 +1,8 @@
 //===- Scatter.cpp - Kernels whose root is a scatter ----------------------===//
 // Assumes: the root stands alone.
-// Guarantees: a call owns some entries of the result's first dimension: it copies them, then goes through all updates in
-//   order and applies those that fall into them. So updates of one element keep their order on any number of threads. An
-//   index out of range ends the kernel with an error and changes nothing.
+// Guarantees: a call owns some entries of the result's first dimension: it copies them, then goes through all updates
+//   in order and applies those that fall into them. So updates of one element keep their order on any number of
+//   threads. An index out of range is skipped, and the kernel ends with an error.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Rows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -90,8 +90,8 @@ Value ScatterEmitter::owns(Value first) {
 }
 
 Value ScatterEmitter::combine(Value old, Value value) {
-  ScatterReduction reduction = isa<ScatterNdOp>(root) ? cast<ScatterNdOp>(root).getReduction()
-                                                      : cast<ScatterElementsOp>(root).getReduction();
+  ScatterReduction reduction =
+      isa<ScatterNdOp>(root) ? cast<ScatterNdOp>(root).getReduction() : cast<ScatterElementsOp>(root).getReduction();
   e.unify(old, value);
   bool isFloat = isa<FloatType>(type), isUnsigned = element.isUnsignedInteger() || element.isInteger(1);
   switch (reduction) {
@@ -104,7 +104,8 @@ Value ScatterEmitter::combine(Value old, Value value) {
       return arith::OrIOp::create(b, loc, old, value);
     return arith::AddIOp::create(b, loc, old, value);
   case ScatterReduction::mul:
-    return isFloat ? Value(arith::MulFOp::create(b, loc, old, value)) : Value(arith::MulIOp::create(b, loc, old, value));
+    return isFloat ? Value(arith::MulFOp::create(b, loc, old, value))
+                   : Value(arith::MulIOp::create(b, loc, old, value));
   case ScatterReduction::max:
     if (isFloat)
       return arith::MaximumFOp::create(b, loc, old, value);

@@ -1,8 +1,8 @@
 //===- Softmax.cpp - Kernels whose root is softmax or log_softmax ---------===//
 // Assumes: what follows the root is pointwise in its result.
-// Guarantees: three passes over a row (maximum; exponentials and their sum; results), vectors along the axis where it is
-//   innermost, else across it. What passes hand on lies in the result's memory if that has the compute type, else in the
-//   worker's scratch. NaN and infinities come out as the defining formula has them: a row of -inf is NaN.
+// Guarantees: three passes over a row (maximum; exponentials and their sum; results), vectors along the axis where it
+//   is innermost, else across it. What passes hand on lies in the result's memory if that has the compute type, else
+//   in the worker's scratch. NaN and infinities come out as the defining formula has them: a row of -inf is NaN.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Epilogue.h"
 #include "lib/Codegen/CPU/Rows.h"
@@ -29,7 +29,9 @@ private:
   LogicalResult emitColumn(SmallVector<LaneIndex> position, bool keptInResult, MemoryRef kept);
   /// What is subtracted from x (and, but for the logarithm, the factor of the exponentials).
   Value finish(Value value, Value largest, Value sumTerm);
-  Value sumTerm(Value sum) { return isLog ? math.log(sum) : math.div(e.isVector(sum) ? math.vectorOf(1) : math.constant(1), sum); }
+  Value sumTerm(Value sum) {
+    return isLog ? math.log(sum) : math.div(e.isVector(sum) ? math.vectorOf(1) : math.constant(1), sum);
+  }
 
   KernelEmitter &e;
   Operation *root;
@@ -153,16 +155,16 @@ LogicalResult SoftmaxEmitter::emitColumn(SmallVector<LaneIndex> position, bool k
   if (failed(maxima))
     return failure();
   Value largest = (*maxima)[0];
-  auto sums = e.forLoop(e.i64(0), count, 1, math.vectorOf(0),
-                        [&](Value j, ValueRange state) -> FailureOr<SmallVector<Value>> {
-                          auto value = readAgain(j);
-                          if (failed(value))
-                            return failure();
-                          Value power = math.expNonPositive(math.sub(*value, largest));
-                          if (!isLog)
-                            e.storeAt(kept, keptAt(j), power);
-                          return SmallVector<Value>{math.add(state[0], power)};
-                        });
+  auto sums =
+      e.forLoop(e.i64(0), count, 1, math.vectorOf(0), [&](Value j, ValueRange state) -> FailureOr<SmallVector<Value>> {
+        auto value = readAgain(j);
+        if (failed(value))
+          return failure();
+        Value power = math.expNonPositive(math.sub(*value, largest));
+        if (!isLog)
+          e.storeAt(kept, keptAt(j), power);
+        return SmallVector<Value>{math.add(state[0], power)};
+      });
   if (failed(sums))
     return failure();
   Value term = sumTerm((*sums)[0]);

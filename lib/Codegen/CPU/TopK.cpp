@@ -1,8 +1,9 @@
 //===- TopK.cpp - Kernels whose root is top_k -----------------------------===//
 // Assumes: `count` is at most the axis' size; the root stands alone.
-// Guarantees: a heap of the best `count` elements seen, its root the worst of them, in the worker's scratch: n comparisons
-//   with the root, and log(count) steps for each element that enters. Then the heap is sorted in place. Elements are
-//   compared as i64 keys of the same order (NaN is above all numbers, as in NumPy), equal ones by their index.
+// Guarantees: a heap of the best `count` elements seen, its root the worst of them, in the worker's scratch: n
+//   comparisons with the root, and log(count) steps for each element that enters. Then the heap is sorted in place.
+//   Elements are compared as i64 keys of the same order (NaN is above all numbers, as in NumPy), equal ones by their
+//   index.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Rows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -124,7 +125,8 @@ void TopKEmitter::siftDown(Value hole, Value size, Entry moving) {
   };
   // The builder of the regions is the emitter's own: it stands in them while they are built.
   OpBuilder::InsertionGuard guard(b);
-  auto loop = scf::WhileOp::create(b, loc, TypeRange{i64Type, i64Type, i64Type, i64Type}, ValueRange{hole}, before, after);
+  auto loop =
+      scf::WhileOp::create(b, loc, TypeRange{i64Type, i64Type, i64Type, i64Type}, ValueRange{hole}, before, after);
   b.setInsertionPointAfter(loop);
   setEntry(loop.getResult(0), moving);
 }
