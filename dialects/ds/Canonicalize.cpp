@@ -70,19 +70,32 @@ static std::optional<std::pair<unsigned, bool>> exactBits(Type type) {
   if (!kind)
     return std::nullopt;
   switch (*kind) {
-  case ElementKind::I1: return std::pair(1u, false);
-  case ElementKind::I8: return std::pair(7u, true);
-  case ElementKind::I16: return std::pair(15u, true);
-  case ElementKind::I32: return std::pair(31u, true);
-  case ElementKind::I64: return std::pair(63u, true);
-  case ElementKind::U8: return std::pair(8u, false);
-  case ElementKind::U16: return std::pair(16u, false);
-  case ElementKind::U32: return std::pair(32u, false);
-  case ElementKind::U64: return std::pair(64u, false);
-  case ElementKind::F16: return std::pair(11u, true);
-  case ElementKind::BF16: return std::pair(8u, true);
-  case ElementKind::F32: return std::pair(24u, true);
-  case ElementKind::F64: return std::pair(53u, true);
+  case ElementKind::I1:
+    return std::pair(1u, false);
+  case ElementKind::I8:
+    return std::pair(7u, true);
+  case ElementKind::I16:
+    return std::pair(15u, true);
+  case ElementKind::I32:
+    return std::pair(31u, true);
+  case ElementKind::I64:
+    return std::pair(63u, true);
+  case ElementKind::U8:
+    return std::pair(8u, false);
+  case ElementKind::U16:
+    return std::pair(16u, false);
+  case ElementKind::U32:
+    return std::pair(32u, false);
+  case ElementKind::U64:
+    return std::pair(64u, false);
+  case ElementKind::F16:
+    return std::pair(11u, true);
+  case ElementKind::BF16:
+    return std::pair(8u, true);
+  case ElementKind::F32:
+    return std::pair(24u, true);
+  case ElementKind::F64:
+    return std::pair(53u, true);
   }
   return std::nullopt;
 }

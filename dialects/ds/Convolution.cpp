@@ -36,8 +36,8 @@ static LogicalResult checkWindow(Operation *op, StringRef name, ArrayRef<int64_t
   return success();
 }
 
-static LogicalResult checkWindows(Operation *op, int64_t spatialRank, ArrayRef<int64_t> strides,
-                                  ArrayRef<int64_t> low, ArrayRef<int64_t> high, ArrayRef<int64_t> dilations) {
+static LogicalResult checkWindows(Operation *op, int64_t spatialRank, ArrayRef<int64_t> strides, ArrayRef<int64_t> low,
+                                  ArrayRef<int64_t> high, ArrayRef<int64_t> dilations) {
   return success(succeeded(checkWindow(op, "strides", strides, spatialRank, true)) &&
                  succeeded(checkWindow(op, "pads_low", low, spatialRank, false)) &&
                  succeeded(checkWindow(op, "pads_high", high, spatialRank, false)) &&
@@ -57,8 +57,8 @@ static LogicalResult checkBias(Operation *op, Value bias, const SymExpr &channel
 LogicalResult ConvOp::inferShapes(ShapeState &state) {
   SymDims x = dimsOf(getX(), state), w = dimsOf(getW(), state);
   FailureOr<ActivationDims> where = activationDims(*this, x.size(), getLayout());
-  if (failed(where) || failed(checkWindows(*this, where->spatialRank, getStrides(), getPadsLow(), getPadsHigh(),
-                                           getDilations())))
+  if (failed(where) ||
+      failed(checkWindows(*this, where->spatialRank, getStrides(), getPadsLow(), getPadsHigh(), getDilations())))
     return failure();
   if (w.size() != x.size())
     return emitNodeError(*this) << "expected weights of rank " << x.size() << ", got rank " << w.size();
@@ -76,9 +76,9 @@ LogicalResult ConvOp::inferShapes(ShapeState &state) {
   for (int64_t i = 0; i < where->spatialRank; ++i) {
     SymExpr &dim = dims[where->firstSpatial + i];
     SymExpr span = SymExpr(getDilations()[i]) * (w[2 + i] - SymExpr(1)) + SymExpr(1);
-    dim = SymExpr::floorDiv(dim + SymExpr(getPadsLow()[i]) + SymExpr(getPadsHigh()[i]) - span,
-                            SymExpr(getStrides()[i])) +
-          SymExpr(1);
+    dim =
+        SymExpr::floorDiv(dim + SymExpr(getPadsLow()[i]) + SymExpr(getPadsHigh()[i]) - span, SymExpr(getStrides()[i])) +
+        SymExpr(1);
   }
   state.setDims(getResult(), dims);
   return success();
@@ -126,9 +126,9 @@ template <typename PoolOp> static FailureOr<SymDims> inferPool(PoolOp op, ShapeS
     SymExpr stride(op.getStrides()[i]), low(op.getPadsLow()[i]);
     SymExpr room = dim + low + SymExpr(op.getPadsHigh()[i] - op.getDilations()[i] * (op.getKernel()[i] - 1) - 1);
     // With ceil_mode, no window begins past the input and its low padding.
-    dim = op.getCeilMode() ? SymExpr::min(SymExpr::ceilDiv(room, stride) + SymExpr(1),
-                                          SymExpr::ceilDiv(dim + low, stride))
-                           : SymExpr::floorDiv(room, stride) + SymExpr(1);
+    dim = op.getCeilMode()
+              ? SymExpr::min(SymExpr::ceilDiv(room, stride) + SymExpr(1), SymExpr::ceilDiv(dim + low, stride))
+              : SymExpr::floorDiv(room, stride) + SymExpr(1);
   }
   return dims;
 }
@@ -142,9 +142,7 @@ LogicalResult MaxPoolOp::inferShapes(ShapeState &state) {
   return success();
 }
 
-LogicalResult MaxPoolOp::verify() {
-  return verifySameElementType(*this, getX(), getResult(), "operand", "result");
-}
+LogicalResult MaxPoolOp::verify() { return verifySameElementType(*this, getX(), getResult(), "operand", "result"); }
 
 LogicalResult AvgPoolOp::inferShapes(ShapeState &state) {
   FailureOr<SymDims> dims = inferPool(*this, state);

@@ -80,8 +80,8 @@ LogicalResult DsDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsig
     return success();
   auto shape = dyn_cast<ShapeAttr>(attribute.getValue());
   if (!shape)
-    return op->emitError() << "argument " << argIndex << ": expected '" << kShapeArgAttr
-                           << "' to be a #ds.shape, got " << attribute.getValue();
+    return op->emitError() << "argument " << argIndex << ": expected '" << kShapeArgAttr << "' to be a #ds.shape, got "
+                           << attribute.getValue();
   if (op->getNumRegions() == 0 || op->getRegion(0).empty() || argIndex >= op->getRegion(0).getNumArguments())
     return success();
   auto type = dyn_cast<RankedTensorType>(op->getRegion(0).getArgument(argIndex).getType());
@@ -140,8 +140,8 @@ LogicalResult ShapeAttr::verify(function_ref<InFlightDiagnostic()> emitError, Ar
     if (!parsed)
       return emitError() << "malformed size expression '" << expr.getValue() << "'";
     if (parsed->str() != expr.getValue())
-      return emitError() << "size expression '" << expr.getValue() << "' is not canonical: expected '"
-                         << parsed->str() << "'";
+      return emitError() << "size expression '" << expr.getValue() << "' is not canonical: expected '" << parsed->str()
+                         << "'";
   }
   return success();
 }

@@ -1,5 +1,6 @@
 //===- DsInterfaces.h - The op interfaces of ds ---------------------------===//
-// Guarantees: ShapeOpInterface, CompositeOpInterface (documented in DsInterfaces.td), ElementOpInterface (ElementInterface.td).
+// Guarantees: ShapeOpInterface, CompositeOpInterface (documented in DsInterfaces.td), ElementOpInterface
+// (ElementInterface.td).
 //===----------------------------------------------------------------------===//
 #ifndef DS_DSINTERFACES_H
 #define DS_DSINTERFACES_H

@@ -106,13 +106,13 @@ public:
 
   // Control.
   using ValueFn = std::function<mlir::FailureOr<mlir::Value>()>;
-  /// `then()` where `condition` holds, `otherwise` elsewhere. `then` is not evaluated for lanes where it does not (a branch
-  /// for uniform conditions, masked loads for others), so its indices may be out of range there.
+  /// `then()` where `condition` holds, `otherwise` elsewhere. `then` is not evaluated for lanes where it does not (a
+  /// branch for uniform conditions, masked loads for others), so its indices may be out of range there.
   mlir::FailureOr<mlir::Value> guarded(mlir::Value condition, ValueFn then, mlir::Value otherwise);
   /// As above with a computed alternative; both only where needed.
   mlir::FailureOr<mlir::Value> guarded(mlir::Value condition, ValueFn then, ValueFn otherwise);
-  /// for (i = lower; i < upper; ++i) state = body(i, state); lower and upper are uniform. Where the body turns a scalar of
-  /// the state into a vector it is built twice: better to `broadcast` the initial value.
+  /// for (i = lower; i < upper; ++i) state = body(i, state); lower and upper are uniform. Where the body turns a scalar
+  /// of the state into a vector it is built twice: better to `broadcast` the initial value.
   using LoopFn = std::function<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(LaneIndex, mlir::ValueRange)>;
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> loop(LaneIndex lower, LaneIndex upper,
                                                        llvm::ArrayRef<mlir::Value> init, LoopFn body);

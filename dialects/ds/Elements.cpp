@@ -26,11 +26,16 @@ std::optional<ElementKind> getElementKind(Type type) {
     return std::nullopt;
   bool isUnsigned = integer.isUnsigned();
   switch (integer.getWidth()) {
-  case 1: return isUnsigned ? std::nullopt : std::optional(ElementKind::I1);
-  case 8: return isUnsigned ? ElementKind::U8 : ElementKind::I8;
-  case 16: return isUnsigned ? ElementKind::U16 : ElementKind::I16;
-  case 32: return isUnsigned ? ElementKind::U32 : ElementKind::I32;
-  case 64: return isUnsigned ? ElementKind::U64 : ElementKind::I64;
+  case 1:
+    return isUnsigned ? std::nullopt : std::optional(ElementKind::I1);
+  case 8:
+    return isUnsigned ? ElementKind::U8 : ElementKind::I8;
+  case 16:
+    return isUnsigned ? ElementKind::U16 : ElementKind::I16;
+  case 32:
+    return isUnsigned ? ElementKind::U32 : ElementKind::I32;
+  case 64:
+    return isUnsigned ? ElementKind::U64 : ElementKind::I64;
   }
   return std::nullopt;
 }
@@ -39,17 +44,21 @@ int64_t getElementBytes(ElementKind kind) {
   switch (kind) {
   case ElementKind::I1:
   case ElementKind::I8:
-  case ElementKind::U8: return 1;
+  case ElementKind::U8:
+    return 1;
   case ElementKind::I16:
   case ElementKind::U16:
   case ElementKind::F16:
-  case ElementKind::BF16: return 2;
+  case ElementKind::BF16:
+    return 2;
   case ElementKind::I32:
   case ElementKind::U32:
-  case ElementKind::F32: return 4;
+  case ElementKind::F32:
+    return 4;
   case ElementKind::I64:
   case ElementKind::U64:
-  case ElementKind::F64: return 8;
+  case ElementKind::F64:
+    return 8;
   }
   return 0;
 }
@@ -134,28 +143,44 @@ template <typename T> static T readAs(ArrayRef<char> data, int64_t index) {
 int64_t ElementsView::getInt(int64_t i) const {
   int64_t at = splat ? 0 : i;
   switch (kind) {
-  case ElementKind::I1: return data[at] != 0;
-  case ElementKind::I8: return readAs<int8_t>(data, at);
-  case ElementKind::I16: return readAs<int16_t>(data, at);
-  case ElementKind::I32: return readAs<int32_t>(data, at);
-  case ElementKind::I64: return readAs<int64_t>(data, at);
-  case ElementKind::U8: return readAs<uint8_t>(data, at);
-  case ElementKind::U16: return readAs<uint16_t>(data, at);
-  case ElementKind::U32: return readAs<uint32_t>(data, at);
-  case ElementKind::U64: return int64_t(readAs<uint64_t>(data, at));
-  default: return int64_t(getDouble(i));
+  case ElementKind::I1:
+    return data[at] != 0;
+  case ElementKind::I8:
+    return readAs<int8_t>(data, at);
+  case ElementKind::I16:
+    return readAs<int16_t>(data, at);
+  case ElementKind::I32:
+    return readAs<int32_t>(data, at);
+  case ElementKind::I64:
+    return readAs<int64_t>(data, at);
+  case ElementKind::U8:
+    return readAs<uint8_t>(data, at);
+  case ElementKind::U16:
+    return readAs<uint16_t>(data, at);
+  case ElementKind::U32:
+    return readAs<uint32_t>(data, at);
+  case ElementKind::U64:
+    return int64_t(readAs<uint64_t>(data, at));
+  default:
+    return int64_t(getDouble(i));
   }
 }
 
 double ElementsView::getDouble(int64_t i) const {
   int64_t at = splat ? 0 : i;
   switch (kind) {
-  case ElementKind::F16: return halfToFloat(readAs<uint16_t>(data, at));
-  case ElementKind::BF16: return bfloatToFloat(readAs<uint16_t>(data, at));
-  case ElementKind::F32: return readAs<float>(data, at);
-  case ElementKind::F64: return readAs<double>(data, at);
-  case ElementKind::U64: return double(readAs<uint64_t>(data, at));
-  default: return double(getInt(i));
+  case ElementKind::F16:
+    return halfToFloat(readAs<uint16_t>(data, at));
+  case ElementKind::BF16:
+    return bfloatToFloat(readAs<uint16_t>(data, at));
+  case ElementKind::F32:
+    return readAs<float>(data, at);
+  case ElementKind::F64:
+    return readAs<double>(data, at);
+  case ElementKind::U64:
+    return double(readAs<uint64_t>(data, at));
+  default:
+    return double(getInt(i));
   }
 }
 
@@ -204,10 +229,18 @@ std::vector<char> packFloats(ElementKind kind, ArrayRef<double> values) {
   bytes.reserve(values.size() * getElementBytes(kind));
   for (double value : values) {
     switch (kind) {
-    case ElementKind::F16: append(bytes, floatToHalf(float(value))); break;
-    case ElementKind::BF16: append(bytes, floatToBfloat(float(value))); break;
-    case ElementKind::F32: append(bytes, float(value)); break;
-    default: append(bytes, value); break;
+    case ElementKind::F16:
+      append(bytes, floatToHalf(float(value)));
+      break;
+    case ElementKind::BF16:
+      append(bytes, floatToBfloat(float(value)));
+      break;
+    case ElementKind::F32:
+      append(bytes, float(value));
+      break;
+    default:
+      append(bytes, value);
+      break;
     }
   }
   return bytes;

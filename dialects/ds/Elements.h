@@ -58,7 +58,8 @@ private:
 
 /// A constant attribute of `type` (static) from row-major bytes (i1: one byte an element): a literal up to 64 elements,
 /// a resource named after `name` beyond.
-mlir::ElementsAttr makeElements(mlir::RankedTensorType type, std::vector<char> bytes, llvm::StringRef name = "constant");
+mlir::ElementsAttr makeElements(mlir::RankedTensorType type, std::vector<char> bytes,
+                                llvm::StringRef name = "constant");
 
 /// The bytes that store `values` as elements of `kind` (integers: low bits; floats: rounded).
 std::vector<char> packInts(ElementKind kind, llvm::ArrayRef<int64_t> values);

@@ -121,21 +121,32 @@ Fraction CompareOp::inferElement(Operands x) {
   std::optional<int> sign = signOf(d);
   if (sign) {
     switch (getPredicate()) {
-    case ComparePredicate::eq: return flag(*sign == 0);
-    case ComparePredicate::ne: return flag(*sign != 0);
-    case ComparePredicate::lt: return flag(*sign < 0);
-    case ComparePredicate::le: return flag(*sign <= 0);
-    case ComparePredicate::gt: return flag(*sign > 0);
-    case ComparePredicate::ge: return flag(*sign >= 0);
+    case ComparePredicate::eq:
+      return flag(*sign == 0);
+    case ComparePredicate::ne:
+      return flag(*sign != 0);
+    case ComparePredicate::lt:
+      return flag(*sign < 0);
+    case ComparePredicate::le:
+      return flag(*sign <= 0);
+    case ComparePredicate::gt:
+      return flag(*sign > 0);
+    case ComparePredicate::ge:
+      return flag(*sign >= 0);
     }
   }
   bool atLeast = d.isNonNegative(), atMost = (-d).isNonNegative();
   switch (getPredicate()) {
-  case ComparePredicate::lt: return atLeast ? flag(false) : Fraction();
-  case ComparePredicate::ge: return atLeast ? flag(true) : Fraction();
-  case ComparePredicate::gt: return atMost ? flag(false) : Fraction();
-  case ComparePredicate::le: return atMost ? flag(true) : Fraction();
-  default: return std::nullopt;
+  case ComparePredicate::lt:
+    return atLeast ? flag(false) : Fraction();
+  case ComparePredicate::ge:
+    return atLeast ? flag(true) : Fraction();
+  case ComparePredicate::gt:
+    return atMost ? flag(false) : Fraction();
+  case ComparePredicate::le:
+    return atMost ? flag(true) : Fraction();
+  default:
+    return std::nullopt;
   }
 }
 

@@ -97,10 +97,14 @@ template <typename T> static void store(char *to, T value) { std::memcpy(to, &va
 
 static void storeFloat(char *to, ElementKind kind, double value) {
   switch (kind) {
-  case ElementKind::F16: return store(to, floatToHalf(float(value)));
-  case ElementKind::BF16: return store(to, floatToBfloat(float(value)));
-  case ElementKind::F32: return store(to, float(value));
-  default: return store(to, value);
+  case ElementKind::F16:
+    return store(to, floatToHalf(float(value)));
+  case ElementKind::BF16:
+    return store(to, floatToBfloat(float(value)));
+  case ElementKind::F32:
+    return store(to, float(value));
+  default:
+    return store(to, value);
   }
 }
 

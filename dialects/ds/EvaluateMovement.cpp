@@ -190,8 +190,7 @@ Bytes RangeOp::evaluate(ArrayRef<ElementsView> operands) {
 
 /// Combines elements into an accumulator; `first` tells an empty accumulator.
 template <typename OpTy>
-static Bytes evaluateReduce(OpTy op, const ElementsView &x,
-                            function_ref<double(double, double)> combineFloat,
+static Bytes evaluateReduce(OpTy op, const ElementsView &x, function_ref<double(double, double)> combineFloat,
                             function_ref<int64_t(int64_t, int64_t, bool)> combineInt, bool mean = false) {
   ArrayRef<int64_t> shape = x.getType().getShape();
   SmallVector<int64_t> kept(shape), strides;
@@ -206,7 +205,8 @@ static Bytes evaluateReduce(OpTy op, const ElementsView &x,
   }
   if (x.size() == 0)
     return failure();
-  bool isUnsigned = x.getKind() == ElementKind::I1 || (x.getKind() >= ElementKind::U8 && x.getKind() <= ElementKind::U64);
+  bool isUnsigned =
+      x.getKind() == ElementKind::I1 || (x.getKind() >= ElementKind::U8 && x.getKind() <= ElementKind::U64);
   SmallVector<bool> seen(count, false);
   if (isFloat(x.getKind())) {
     SmallVector<double> sums(count, 0);

@@ -132,8 +132,7 @@ FailureOr<ResolvedSlice> resolveSlice(SliceOp op, ShapeState &state) {
       continue;
     }
     slice.step[axis] = *step;
-    if (failed(resolveSlice(op, x[axis], (*starts)[i], (*ends)[i], *step, state, slice.start[axis],
-                            slice.size[axis])))
+    if (failed(resolveSlice(op, x[axis], (*starts)[i], (*ends)[i], *step, state, slice.start[axis], slice.size[axis])))
       return failure();
   }
   return slice;
@@ -165,7 +164,8 @@ LogicalResult SliceOp::verify() {
   bool anyOperand = getStarts() || getEnds() || getAxes() || getSteps();
   bool anyAttr = getStart() || getSize() || getStep();
   if (operandForm == attrForm || (operandForm ? anyAttr : anyOperand))
-    return emitOpError("expected either the operands 'starts' and 'ends', or the attributes 'start', 'size' and 'step'");
+    return emitOpError(
+        "expected either the operands 'starts' and 'ends', or the attributes 'start', 'size' and 'step'");
   for (Value list : {getStarts(), getEnds(), getAxes(), getSteps()})
     if (list && cast<ShapedType>(list.getType()).getRank() != 1)
       return emitOpError("expected bounds, axes and steps of rank 1");

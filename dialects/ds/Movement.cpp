@@ -75,7 +75,8 @@ LogicalResult ReshapeOp::inferShapes(ShapeState &state) {
   SymDims x = dimsOf(getX(), state);
   if (std::optional<ShapeAttr> target = getTarget()) {
     SymDims dims(target->getDims());
-    if (failed(state.requireEqual(product(x), product(dims), *this, "as many elements in the result as in the operand")))
+    if (failed(
+            state.requireEqual(product(x), product(dims), *this, "as many elements in the result as in the operand")))
       return failure();
     state.setDims(getResult(), dims);
   } else if (std::optional<SmallVector<SymExpr>> contents = state.getContents(getShape())) {
@@ -100,9 +101,7 @@ LogicalResult ReshapeOp::verify() {
 }
 
 /// True if both types are the same and static: then a copy is the identity.
-static bool isStaticIdentity(Type from, Type to) {
-  return from == to && cast<RankedTensorType>(from).hasStaticShape();
-}
+static bool isStaticIdentity(Type from, Type to) { return from == to && cast<RankedTensorType>(from).hasStaticShape(); }
 
 OpFoldResult ReshapeOp::fold(FoldAdaptor) {
   if (isStaticIdentity(getX().getType(), getType()))
@@ -466,8 +465,7 @@ bool TileOp::isIdentity(const ShapeState &state) {
 }
 
 bool OneHotOp::useKnownShapes(const ShapeState &state) {
-  ShapeAttr size =
-      getDepth() ? knownShape(getContext(), {dimsOf(getResult(), state)[getAxis()]}, state) : ShapeAttr();
+  ShapeAttr size = getDepth() ? knownShape(getContext(), {dimsOf(getResult(), state)[getAxis()]}, state) : ShapeAttr();
   if (!size)
     return false;
   setSizeAttr(size);

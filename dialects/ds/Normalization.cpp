@@ -205,9 +205,8 @@ FailureOr<SmallVector<Value>> AttentionOp::expand(OpBuilder &builder, ShapeState
   scores = e.create<MulOp>(element, scores, e.scalar(element, getScale().convertToDouble()));
   Value lowest = e.scalar(element, -std::numeric_limits<double>::infinity());
   if (getMask())
-    scores = getElementTypeOrSelf(getMask()).isInteger(1)
-                 ? e.create<SelectOp>(element, getMask(), scores, lowest)
-                 : e.create<AddOp>(element, scores, getMask());
+    scores = getElementTypeOrSelf(getMask()).isInteger(1) ? e.create<SelectOp>(element, getMask(), scores, lowest)
+                                                          : e.create<AddOp>(element, scores, getMask());
   if (getCausal()) {
     // Key j is seen by query t if j <= t + S - T.
     SymExpr queries = q[rank - 2], lengths = k[rank - 2];

@@ -79,8 +79,8 @@ LogicalResult ConvGemmOp::inferShapes(ShapeState &state) {
     return failure();
   SymDims result = x;
   for (int d = 0; d < 2; ++d)
-    result[d + 1] = windowSize(x[d + 1], getKernel()[d], getStrides()[d], getPadsLow()[d], getPadsHigh()[d],
-                               getDilations()[d]);
+    result[d + 1] =
+        windowSize(x[d + 1], getKernel()[d], getStrides()[d], getPadsLow()[d], getPadsHigh()[d], getDilations()[d]);
   result[3] = SymExpr(static_cast<int64_t>(getChannels()));
   state.setDims(getResult(), result);
   return success();
@@ -97,8 +97,8 @@ LogicalResult DepthwiseOp::inferShapes(ShapeState &state) {
     return failure();
   SymDims result = x;
   for (int d = 0; d < 2; ++d)
-    result[d + 1] = windowSize(x[d + 1], w[d].getConst(), getStrides()[d], getPadsLow()[d], getPadsHigh()[d],
-                               getDilations()[d]);
+    result[d + 1] =
+        windowSize(x[d + 1], w[d].getConst(), getStrides()[d], getPadsLow()[d], getPadsHigh()[d], getDilations()[d]);
   state.setDims(getResult(), result);
   return success();
 }

@@ -79,10 +79,9 @@ static SymFraction addFractions(const SymFraction &a, const SymFraction &b) {
 }
 
 LogicalResult ReduceSumOp::inferShapes(ShapeState &state) {
-  return inferReduce(*this, getAxes(), getKeepdims(), state, SymFraction(SymExpr(0)),
-                     [](const SymFraction &a, const SymFraction &b) -> std::optional<SymFraction> {
-                       return addFractions(a, b);
-                     });
+  return inferReduce(
+      *this, getAxes(), getKeepdims(), state, SymFraction(SymExpr(0)),
+      [](const SymFraction &a, const SymFraction &b) -> std::optional<SymFraction> { return addFractions(a, b); });
 }
 LogicalResult ReduceProdOp::inferShapes(ShapeState &state) {
   return inferReduce(*this, getAxes(), getKeepdims(), state, SymFraction(SymExpr(1)),
@@ -169,8 +168,7 @@ LogicalResult TopKOp::verify() {
 }
 
 bool TopKOp::useKnownShapes(const ShapeState &state) {
-  ShapeAttr count =
-      getK() ? knownShape(getContext(), {dimsOf(getValues(), state)[getAxis()]}, state) : ShapeAttr();
+  ShapeAttr count = getK() ? knownShape(getContext(), {dimsOf(getValues(), state)[getAxis()]}, state) : ShapeAttr();
   if (!count)
     return false;
   setCountAttr(count);

@@ -32,8 +32,7 @@ ParseResult StaticOp::parse(OpAsmParser &parser, OperationState &result) {
   if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parseBinding) ||
       parser.parseOptionalArrowTypeList(result.types) ||
       parser.resolveOperands(operands, types, loc, result.operands) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes) ||
-      parser.parseRegion(*result.addRegion(), arguments))
+      parser.parseOptionalAttrDictWithKeyword(result.attributes) || parser.parseRegion(*result.addRegion(), arguments))
     return failure();
   ensureTerminator(*result.regions.back(), parser.getBuilder(), result.location);
   return success();

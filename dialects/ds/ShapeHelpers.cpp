@@ -128,8 +128,7 @@ bool haveSameDims(Value a, Value b, const ShapeState &state) {
   return aDims && bDims && *aDims == *bDims;
 }
 
-LogicalResult verifyOneForm(Operation *op, bool operandForm, bool attrForm, StringRef operandName,
-                            StringRef attrName) {
+LogicalResult verifyOneForm(Operation *op, bool operandForm, bool attrForm, StringRef operandName, StringRef attrName) {
   if (operandForm != attrForm)
     return success();
   return op->emitOpError() << "expected exactly one of operand '" << operandName << "' and attribute '" << attrName

@@ -83,10 +83,10 @@ void ShapeState::setContents(Value value, ArrayRef<SymExpr> newContents) {
 }
 
 void ShapeState::setFractions(Value value, ArrayRef<SymFraction> newContents) {
-  bool usable = int64_t(newContents.size()) <= kMaxContents &&
-                llvm::none_of(newContents, [](const SymFraction &fraction) {
-                  return fraction.num.isOverflow() || fraction.den.isOverflow();
-                });
+  bool usable =
+      int64_t(newContents.size()) <= kMaxContents && llvm::none_of(newContents, [](const SymFraction &fraction) {
+        return fraction.num.isOverflow() || fraction.den.isOverflow();
+      });
   if (usable)
     contents[value] = SmallVector<SymFraction>(newContents.begin(), newContents.end());
   else

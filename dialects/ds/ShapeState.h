@@ -22,9 +22,9 @@ using SymDims = llvm::SmallVector<SymExpr, 4>;
 struct ShapeConstraint {
   SymExpr a, b;
   enum Kind {
-    Equal,      ///< a == b
-    Broadcast,  ///< a == b, or a == 1, or b == 1
-    LessEqual,  ///< a <= b
+    Equal,     ///< a == b
+    Broadcast, ///< a == b, or a == 1, or b == 1
+    LessEqual, ///< a <= b
   } kind = Equal;
   /// "node 'x' (Add): dimension 1 of both operands must be equal"
   std::string message;
@@ -64,8 +64,8 @@ public:
   /// Marks names as taken, so that freshSymbol avoids them.
   void reserveSymbols(const SymExpr &expr);
 
-  /// Makes a and b equal: fails with a diagnostic where that is impossible (two constants), records a run-time constraint
-  /// where it is unknown. `what` completes "expected ...".
+  /// Makes a and b equal: fails with a diagnostic where that is impossible (two constants), records a run-time
+  /// constraint where it is unknown. `what` completes "expected ...".
   llvm::LogicalResult requireEqual(const SymExpr &a, const SymExpr &b, mlir::Operation *op, const llvm::Twine &what);
   llvm::LogicalResult requireLessEqual(const SymExpr &a, const SymExpr &b, mlir::Operation *op,
                                        const llvm::Twine &what);

@@ -30,8 +30,7 @@ LogicalResult ConstantOp::verify() {
   if (!isa<DenseElementsAttr, DenseResourceElementsAttr>(getValueAttr()))
     return emitOpError("expected a dense or dense_resource value");
   if (getValue().getType() != getType())
-    return emitOpError() << "expected a value of the result's type " << getType() << ", got "
-                         << getValue().getType();
+    return emitOpError() << "expected a value of the result's type " << getType() << ", got " << getValue().getType();
   // A resource that is only named has no bytes to check.
   auto resource = dyn_cast<DenseResourceElementsAttr>(getValueAttr());
   AsmResourceBlob *blob = resource ? resource.getRawHandle().getBlob() : nullptr;

@@ -1,6 +1,6 @@
 //===- SymExpr.cpp - Integer expressions over dimension symbols -----------===//
-// Guarantees: the canonical form. Terms are sorted by degree (highest first), then by the texts of their atoms: a graded
-// lexicographic monomial order, so that polynomial division works on it directly. The constant comes last.
+// Guarantees: the canonical form. Terms are sorted by degree (highest first), then by the texts of their atoms: a
+// graded lexicographic monomial order, so that polynomial division works on it directly. The constant comes last.
 // Declines: expressions past kMaxText characters or kMaxTerms terms; they become "overflow", which has no value.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/SymExpr.h"
@@ -86,13 +86,20 @@ static std::string symbolText(const std::string &name) {
 
 const char *functionName(AtomKind kind) {
   switch (kind) {
-  case AtomKind::Symbol: break;
-  case AtomKind::FloorDiv: return "floordiv";
-  case AtomKind::CeilDiv: return "ceildiv";
-  case AtomKind::Mod: return "mod";
-  case AtomKind::Min: return "min";
-  case AtomKind::Max: return "max";
-  case AtomKind::Bcast: return "bcast";
+  case AtomKind::Symbol:
+    break;
+  case AtomKind::FloorDiv:
+    return "floordiv";
+  case AtomKind::CeilDiv:
+    return "ceildiv";
+  case AtomKind::Mod:
+    return "mod";
+  case AtomKind::Min:
+    return "min";
+  case AtomKind::Max:
+    return "max";
+  case AtomKind::Bcast:
+    return "bcast";
   }
   return "";
 }
@@ -264,13 +271,20 @@ std::set<std::string> SymExpr::symbols() const {
 
 SymExpr applyFunction(AtomKind kind, const SymExpr &a, const SymExpr &b) {
   switch (kind) {
-  case AtomKind::Symbol: break;
-  case AtomKind::FloorDiv: return SymExpr::floorDiv(a, b);
-  case AtomKind::CeilDiv: return SymExpr::ceilDiv(a, b);
-  case AtomKind::Mod: return SymExpr::mod(a, b);
-  case AtomKind::Min: return SymExpr::min(a, b);
-  case AtomKind::Max: return SymExpr::max(a, b);
-  case AtomKind::Bcast: return SymExpr::bcast(a, b);
+  case AtomKind::Symbol:
+    break;
+  case AtomKind::FloorDiv:
+    return SymExpr::floorDiv(a, b);
+  case AtomKind::CeilDiv:
+    return SymExpr::ceilDiv(a, b);
+  case AtomKind::Mod:
+    return SymExpr::mod(a, b);
+  case AtomKind::Min:
+    return SymExpr::min(a, b);
+  case AtomKind::Max:
+    return SymExpr::max(a, b);
+  case AtomKind::Bcast:
+    return SymExpr::bcast(a, b);
   }
   return SymExpr();
 }
@@ -296,7 +310,8 @@ SymExpr SymExpr::substitute(const std::map<std::string, SymExpr> &values) const 
 
 static std::optional<int64_t> evaluateFunction(AtomKind kind, int64_t a, int64_t b) {
   switch (kind) {
-  case AtomKind::Symbol: break;
+  case AtomKind::Symbol:
+    break;
   case AtomKind::FloorDiv:
     if (badDivision(a, b))
       return std::nullopt;
@@ -309,9 +324,12 @@ static std::optional<int64_t> evaluateFunction(AtomKind kind, int64_t a, int64_t
     if (badDivision(a, b))
       return std::nullopt;
     return floorModInt(a, b);
-  case AtomKind::Min: return std::min(a, b);
-  case AtomKind::Max: return std::max(a, b);
-  case AtomKind::Bcast: return a == 1 ? b : a;
+  case AtomKind::Min:
+    return std::min(a, b);
+  case AtomKind::Max:
+    return std::max(a, b);
+  case AtomKind::Bcast:
+    return a == 1 ? b : a;
   }
   return std::nullopt;
 }
@@ -611,10 +629,13 @@ SymExpr SymExpr::bcast(const SymExpr &a, const SymExpr &b) {
     // min(c, x) beside x, with c > 1: if they differ one is 1, and then so is the other. It is x.
     std::vector<SymExpr> parts;
     flatten(AtomKind::Min, operand, parts);
-    bool redundant = parts.size() > 1 && std::count_if(parts.begin(), parts.end(), [](const SymExpr &part) {
-                                           std::optional<int64_t> low = part.lowerBound();
-                                           return low && *low > 1;
-                                         }) + 1 == std::ptrdiff_t(parts.size());
+    bool redundant = parts.size() > 1 && std::count_if(parts.begin(), parts.end(),
+                                                       [](const SymExpr &part) {
+                                                         std::optional<int64_t> low = part.lowerBound();
+                                                         return low && *low > 1;
+                                                       }) +
+                                                 1 ==
+                                             std::ptrdiff_t(parts.size());
     if (redundant)
       redundant = std::any_of(parts.begin(), parts.end(), [&](const SymExpr &part) {
         std::optional<int64_t> low = part.lowerBound();

@@ -1,8 +1,8 @@
 //===- SymExpr.h - Integer expressions over dimension symbols -------------===//
 // Assumes: a symbol stands for a dimension, an integer >= 0.
 // Guarantees: values are immutable and in a canonical form: a polynomial with integer coefficients over atoms (symbols
-// and floordiv, ceildiv, mod, min, max, bcast of two expressions); equal forms print, compare and order equally on every
-// run. Simplifications keep the value wherever the original is defined (a divisor is taken to be non-zero).
+// and floordiv, ceildiv, mod, min, max, bcast of two expressions); equal forms print, compare and order equally on
+// every run. Simplifications keep the value wherever the original is defined (a divisor is taken to be non-zero).
 // Declines: proving every equality. `==` is equality of canonical forms; a false one may still be equal at run time.
 //===----------------------------------------------------------------------===//
 #ifndef DS_SYMEXPR_H

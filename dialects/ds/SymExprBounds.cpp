@@ -60,7 +60,8 @@ static Interval boundsOf(const Atom &atom) {
     return {0, std::nullopt};
   Interval a = boundsOf(atom.a), b = boundsOf(atom.b);
   switch (atom.kind) {
-  case AtomKind::Symbol: break;
+  case AtomKind::Symbol:
+    break;
   case AtomKind::FloorDiv:
   case AtomKind::CeilDiv: {
     if (std::optional<int64_t> c = atom.b.tryConst(); c && *c > 0) {
@@ -79,9 +80,12 @@ static Interval boundsOf(const Atom &atom) {
       return {0, a.lo && *a.lo >= 0 ? minKnown(hi, a.hi) : hi};
     }
     return {};
-  case AtomKind::Min: return {both(a.lo, b.lo, false), minKnown(a.hi, b.hi)};
-  case AtomKind::Max: return {maxKnown(a.lo, b.lo), both(a.hi, b.hi, true)};
-  case AtomKind::Bcast: return {both(a.lo, b.lo, false), both(a.hi, b.hi, true)};
+  case AtomKind::Min:
+    return {both(a.lo, b.lo, false), minKnown(a.hi, b.hi)};
+  case AtomKind::Max:
+    return {maxKnown(a.lo, b.lo), both(a.hi, b.hi, true)};
+  case AtomKind::Bcast:
+    return {both(a.lo, b.lo, false), both(a.hi, b.hi, true)};
   }
   return {};
 }
@@ -94,7 +98,7 @@ static Interval boundsOf(const SymExpr &expr) {
     Interval value{1, 1};
     for (const auto &atom : term.monomial)
       value = value.lo && *value.lo == 1 && value.hi && *value.hi == 1 ? boundsOf(*atom)
-                                                                      : multiplyIntervals(value, boundsOf(*atom));
+                                                                       : multiplyIntervals(value, boundsOf(*atom));
     Interval scaled{value.lo ? mulKnown(value.lo, term.coefficient) : std::nullopt,
                     value.hi ? mulKnown(value.hi, term.coefficient) : std::nullopt};
     if (term.coefficient < 0)
@@ -124,7 +128,8 @@ static bool proveNonNegative(const SymExpr &e, unsigned depth) {
     auto withA = [&] { return proveNonNegative(rest + c * atom.a, depth - 1); };
     auto withB = [&] { return proveNonNegative(rest + c * atom.b, depth - 1); };
     switch (atom.kind) {
-    case AtomKind::Symbol: break;
+    case AtomKind::Symbol:
+      break;
     case AtomKind::Max:
       if (positive ? withA() || withB() : withA() && withB())
         return true;
@@ -148,7 +153,8 @@ static bool proveNonNegative(const SymExpr &e, unsigned depth) {
       if (!positive && proveNonNegative(atom.a, depth - 1) && withA())
         return true;
       break;
-    case AtomKind::CeilDiv: break;
+    case AtomKind::CeilDiv:
+      break;
     }
   }
   return false;

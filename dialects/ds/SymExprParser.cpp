@@ -99,8 +99,8 @@ private:
     std::string_view name = text.substr(begin, pos - begin);
     if (!consume('('))
       return SymExpr::symbol(name);
-    for (AtomKind kind : {AtomKind::FloorDiv, AtomKind::CeilDiv, AtomKind::Mod, AtomKind::Min, AtomKind::Max,
-                          AtomKind::Bcast}) {
+    for (AtomKind kind :
+         {AtomKind::FloorDiv, AtomKind::CeilDiv, AtomKind::Mod, AtomKind::Min, AtomKind::Max, AtomKind::Bcast}) {
       if (name != functionName(kind))
         continue;
       std::optional<SymExpr> a = parseSum(depth + 1);

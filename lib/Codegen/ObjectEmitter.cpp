@@ -52,8 +52,8 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &targe
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
   auto level = target.optLevel == 0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Aggressive;
-  return std::unique_ptr<llvm::TargetMachine>(backend->createTargetMachine(
-      triple, target.cpu, target.features, options, llvm::Reloc::PIC_, std::nullopt, level));
+  return std::unique_ptr<llvm::TargetMachine>(backend->createTargetMachine(triple, target.cpu, target.features, options,
+                                                                           llvm::Reloc::PIC_, std::nullopt, level));
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level) {

@@ -34,7 +34,8 @@ FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error) {
   // An unknown name must be caught before LLVM prints a warning for every function.
   std::unique_ptr<llvm::MCSubtargetInfo> generic(backend->createMCSubtargetInfo(triple, "", ""));
   if (!generic || !generic->isCPUStringValid(target.cpu)) {
-    error = "unknown target CPU '" + target.cpu + "'; expected 'native' or a name such as 'x86-64-v3', 'x86-64-v4', "
+    error = "unknown target CPU '" + target.cpu +
+            "'; expected 'native' or a name such as 'x86-64-v3', 'x86-64-v4', "
             "'skylake-avx512', 'znver4'";
     return failure();
   }

@@ -7,6 +7,8 @@
 
 #include "OutputFile.h"
 #include "dialects/ds/DsDialect.h"
+#include "dialects/ds/DsOps.h"
+#include "dialects/ds/Elements.h"
 #include "dialects/ds/NodeName.h"
 #include "ds/Driver/Phases.h"
 #include "ds/Import/Onnx.h"
@@ -77,7 +79,8 @@ private:
 
 } // namespace
 
-/// Blanks for line breaks, and escapes for control characters and bytes that are no UTF-8: a model's names reach terminals.
+/// Blanks for line breaks, and escapes for control characters and bytes that are no UTF-8: a model's names reach
+/// terminals.
 static std::string onOneLine(StringRef text) {
   std::string line;
   for (const char *at = text.begin(), *end = text.end(); at != end;) {
@@ -89,10 +92,10 @@ static std::string onOneLine(StringRef text) {
       continue;
     }
     unsigned length = c < 0x80 ? 1 : getNumBytesForUTF8(c);
-    bool legal = c < 0x80 ? isPrint(*at)
-                          : length <= unsigned(end - at) &&
-                                isLegalUTF8Sequence(reinterpret_cast<const UTF8 *>(at),
-                                                    reinterpret_cast<const UTF8 *>(at) + length);
+    bool legal = c < 0x80
+                     ? isPrint(*at)
+                     : length <= unsigned(end - at) && isLegalUTF8Sequence(reinterpret_cast<const UTF8 *>(at),
+                                                                           reinterpret_cast<const UTF8 *>(at) + length);
     if (legal)
       line.append(at, length);
     else
@@ -100,6 +103,18 @@ static std::string onOneLine(StringRef text) {
     at += legal ? length : 1;
   }
   return StringRef(line).rtrim().str();
+}
+
+/// Text with more weights than this is printed without them.
+static constexpr uint64_t kMostPrintedBytes = 1 << 20;
+
+static uint64_t weightBytes(mlir::ModuleOp module) {
+  uint64_t bytes = 0;
+  module.walk([&](ConstantOp constant) {
+    if (auto view = ElementsView::get(constant.getValue()))
+      bytes += view->bytes().size();
+  });
+  return bytes;
 }
 
 static Severity severityOf(mlir::DiagnosticSeverity severity) {
@@ -173,8 +188,12 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
     return CompileStatus::Success;
   std::string text;
   raw_string_ostream stream(text);
-  // Without the local scope MLIR would write out every weight before it leaves it out.
-  module->print(stream, mlir::OpPrintingFlags().elideLargeElementsAttrs(64).useLocalScope());
+  // Small models are printed whole, so that their text compiles again. Of others the weights stay out; without the local
+  // scope MLIR would write out every weight before it leaves it out.
+  mlir::OpPrintingFlags flags;
+  if (weightBytes(*module) > kMostPrintedBytes)
+    flags.elideLargeElementsAttrs(64).useLocalScope();
+  module->print(stream, flags);
   stream << '\n';
   auto write = [&](StringRef path) {
     if (path == "-") {
@@ -202,7 +221,7 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
       return CompileStatus::BadModel;
   }
   return !stops || write(options.output.empty() ? StringRef("-") : StringRef(options.output)) ? CompileStatus::Success
-                                                                                               : CompileStatus::BadModel;
+                                                                                              : CompileStatus::BadModel;
 }
 
 CompileStatus Compilation::run() {

@@ -1,5 +1,6 @@
 //===- OutputFile.cpp - Whole files or none -------------------------------===//
-// Guarantees: the destination keeps its old contents until `keep`; afterwards it has the new ones. An unkept file vanishes.
+// Guarantees: the destination keeps its old contents until `keep`; afterwards it has the new ones. An unkept file
+// vanishes.
 
 #include "OutputFile.h"
 
@@ -31,7 +32,8 @@ Expected<OutputFile> OutputFile::create(StringRef destination) {
   std::string temporary = temporaryName(destination, getpid());
   sys::fs::remove(temporary); // of a dead process that had our number
   int descriptor;
-  if (std::error_code code = sys::fs::openFileForWrite(temporary, descriptor, sys::fs::CD_CreateNew, sys::fs::OF_None, 0600))
+  if (std::error_code code =
+          sys::fs::openFileForWrite(temporary, descriptor, sys::fs::CD_CreateNew, sys::fs::OF_None, 0600))
     return cannotWrite(destination, code);
   sys::Process::SafelyCloseFileDescriptor(descriptor);
   sys::RemoveFileOnSignal(temporary);

@@ -1,5 +1,6 @@
 //===- OutputFile.h - Whole files or none ---------------------------------===//
-// Guarantees: the destination keeps its old contents until `keep`; afterwards it has the new ones. An unkept file vanishes.
+// Guarantees: the destination keeps its old contents until `keep`; afterwards it has the new ones. An unkept file
+// vanishes.
 
 #ifndef DS_LIB_DRIVER_OUTPUTFILE_H
 #define DS_LIB_DRIVER_OUTPUTFILE_H

@@ -1,8 +1,7 @@
 //===- Supervisor.cpp - A compilation in a process of its own -------------===//
 // Assumes: called before any thread exists.
-// Guarantees: whatever happens to the work (a crash in any thread, an abort, the end of the stack), the caller learns of it,
-// with the phase that it happened in.
-// Declines: restarting the work.
+// Guarantees: whatever happens to the work (a crash in any thread, an abort, the end of the stack), the caller learns
+// of it, with the phase that it happened in. Declines: restarting the work.
 
 #include "ds/Driver/Supervisor.h"
 
@@ -126,11 +125,11 @@ int ds::compileSupervised(const CompileOptions &options, StringRef commandLine) 
   std::string cause = result.signal ? " (" + std::string(strsignal(result.signal)) + ")" : std::string();
   std::string phase = result.phase.empty() ? "start" : result.phase;
   std::string text = "// ds-compile " + compilerVersion().str() + ": internal error in phase " + phase + cause +
-                     "\n// command: " + commandLine.str() + "\n// the program before that phase, large weights left out:\n" +
-                     irBefore(options, phase);
-  std::string path = (options.output.empty() || options.output == "-" ? sys::path::stem(options.input).str()
-                                                                      : options.output) +
-                     ".reproducer.mlir";
+                     "\n// command: " + commandLine.str() +
+                     "\n// the program before that phase, large weights left out:\n" + irBefore(options, phase);
+  std::string path =
+      (options.output.empty() || options.output == "-" ? sys::path::stem(options.input).str() : options.output) +
+      ".reproducer.mlir";
   Expected<OutputFile> file = OutputFile::create(path);
   Error error = file ? file->write(text) : file.takeError();
   if (!error)

@@ -1,5 +1,6 @@
 //===- Fusion.cpp - What is fused with what -------------------------------===//
-// Guarantees: see Fusion.h. Roots take the pointwise ops that follow them and are their only users; other ops with an element
+// Guarantees: see Fusion.h. Roots take the pointwise ops that follow them and are their only users; other ops with an
+// element
 //   form are computed where they are used if that reads memory less than storing their results would.
 //===----------------------------------------------------------------------===//
 #include "lib/Group/Fusion.h"

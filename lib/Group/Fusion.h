@@ -1,6 +1,7 @@
 //===- Fusion.h - What is fused with what ---------------------------------===//
 // Assumes: one block of ds ops in attribute form, shapes inferred.
-// Guarantees: decisions only; nothing is changed. Every op belongs to the host (constants, views), to exactly one kernel as
+// Guarantees: decisions only; nothing is changed. Every op belongs to the host (constants, views), to exactly one
+// kernel as
 //   its root or part of its epilogue, or is computed inside each kernel that uses it.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_GROUP_FUSION_H

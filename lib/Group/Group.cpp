@@ -2,10 +2,10 @@
 // Assumes: regions formed, layouts chosen.
 // Guarantees: every op that touches data is in an rt.kernel; equal kernels (the layers of a transformer) exist once.
 //===----------------------------------------------------------------------===//
-#include "ds/Group/Passes.h"
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/NodeName.h"
 #include "dialects/rt/RtDialect.h"
+#include "ds/Group/Passes.h"
 #include "lib/Group/Fusion.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -113,12 +113,10 @@ rt::LaunchOp GroupPass::buildKernel(Operation *tail, ArrayRef<Operation *> membe
   for (Operation *op : members)
     if (Fusion::isRoot(op))
       named = op;
-  std::string name =
-      "ds_k" + std::to_string(known.size()) + "_" + named->getName().stripDialect().str();
+  std::string name = "ds_k" + std::to_string(known.size()) + "_" + named->getName().stripDialect().str();
   OpBuilder atModule(builder.getContext());
   atModule.setInsertionPoint(tail->getParentOp());
-  auto kernel = rt::KernelOp::create(atModule, loc, name,
-                                     builder.getFunctionType(inputs, tail->getResultTypes()),
+  auto kernel = rt::KernelOp::create(atModule, loc, name, builder.getFunctionType(inputs, tail->getResultTypes()),
                                      builder.getArrayAttr(attributes), ArrayAttr());
   Block *body = atModule.createBlock(&kernel.getBody());
   IRMapping mapping;
@@ -159,16 +157,16 @@ static void copyAliasedResults(func::FuncOp function) {
   }
 }
 
-/// What the entry dimensions must fulfil, for the host program to check: inference's constraints, and that no size is negative.
+/// What the entry dimensions must fulfil, for the host program to check: inference's constraints, and that no size is
+/// negative.
 static void stateConstraints(func::FuncOp function, ShapeState &shapes) {
   Builder builder(function.getContext());
   SmallVector<Attribute> all;
   auto state = [&](const SymExpr &a, const SymExpr &b, ShapeConstraint::Kind kind, const Twine &message) {
-    all.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("a", builder.getStringAttr(a.str())),
-         builder.getNamedAttr("b", builder.getStringAttr(b.str())),
-         builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
-         builder.getNamedAttr("message", builder.getStringAttr(message))}));
+    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("a", builder.getStringAttr(a.str())),
+                                             builder.getNamedAttr("b", builder.getStringAttr(b.str())),
+                                             builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
+                                             builder.getNamedAttr("message", builder.getStringAttr(message))}));
   };
   for (const ShapeConstraint &constraint : shapes.getConstraints())
     state(constraint.a, constraint.b, constraint.kind, constraint.message);

@@ -1,7 +1,7 @@
 //===- ExternalData.cpp - Where a model's external tensor data may lie ----===//
 // Assumes: nothing; every argument comes from an untrusted model file.
-// Guarantees: a path handed back lies inside the model's folder after every link is followed, and the range inside the file.
-// Declines: absolute locations, `..`, links that leave the folder, anything that is not a regular file.
+// Guarantees: a path handed back lies inside the model's folder after every link is followed, and the range inside the
+// file. Declines: absolute locations, `..`, links that leave the folder, anything that is not a regular file.
 
 #include "ds/Import/ExternalData.h"
 
@@ -21,7 +21,8 @@ Expected<ds::ExternalRange> ds::resolveExternalData(StringRef folder, StringRef 
   if (location.contains('\0'))
     return refuse("external data's location contains a zero byte");
   if (sys::path::is_absolute(location))
-    return refuse("external data's location '" + location + "' is an absolute path; it must stay in the model's folder");
+    return refuse("external data's location '" + location +
+                  "' is an absolute path; it must stay in the model's folder");
   for (auto part = sys::path::begin(location), end = sys::path::end(location); part != end; ++part)
     if (*part == "..")
       return refuse("external data's location '" + location + "' contains '..'; it must stay in the model's folder");
@@ -48,8 +49,8 @@ Expected<ds::ExternalRange> ds::resolveExternalData(StringRef folder, StringRef 
 
   uint64_t begin = offset.value_or(0), size = status.getSize();
   if (length && *length != expected)
-    return refuse("external data in '" + location + "' has length " + Twine(*length) + ", but the tensor's type needs " +
-                  Twine(expected) + " bytes");
+    return refuse("external data in '" + location + "' has length " + Twine(*length) +
+                  ", but the tensor's type needs " + Twine(expected) + " bytes");
   if (begin > size || expected > size - begin)
     return refuse("external data in '" + location + "' needs " + Twine(expected) + " bytes at offset " + Twine(begin) +
                   ", but the file has " + Twine(size));

@@ -5,6 +5,8 @@
 
 #include "ds/Import/Text.h"
 
+#include "dialects/ds/NodeName.h"
+#include "dialects/ds/Elements.h"
 #include "dialects/ds/DsOps.h"
 #include "ds/Import/Onnx.h"
 
@@ -37,7 +39,8 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std:
       llvm::append_range(dims, shape.getDims());
     else
       for (int64_t size : type.getShape())
-        dims.push_back(mlir::ShapedType::isDynamic(size) ? SymExpr::symbol("d" + std::to_string(fresh++)) : SymExpr(size));
+        dims.push_back(mlir::ShapedType::isDynamic(size) ? SymExpr::symbol("d" + std::to_string(fresh++))
+                                                         : SymExpr(size));
     StringRef name = main.getArgAttrOfType<mlir::StringAttr>(i, kNameAttr).getValue();
     for (auto [index, dim] : enumerate(dims))
       for (auto [option, entry] : enumerate(shapes))
@@ -78,7 +81,16 @@ mlir::OwningOpRef<mlir::ModuleOp> ds::importTextFile(mlir::MLIRContext &context,
     return {};
   }
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(path, mlir::ParserConfig(&context));
-  if (module && failed(completeFunction(*module, shapes)))
+  if (!module || failed(completeFunction(*module, shapes)))
+    return {};
+  auto missing = module->walk([](ConstantOp constant) {
+    if (ElementsView::get(constant.getValue()))
+      return mlir::WalkResult::advance();
+    emitNodeError(constant) << "the constant has no data: the text was written without its weights; compile the model "
+                               "that it was made from";
+    return mlir::WalkResult::interrupt();
+  });
+  if (missing.wasInterrupted())
     return {};
   return module;
 }

@@ -1,14 +1,16 @@
 //===- AssignBuffers.cpp - Tensors to buffers -----------------------------===//
 // Assumes: kernels are code (their modules say whether they may work in place).
-// Guarantees: a buffer for every tensor that kernels write, results in the program's outputs directly; a result takes over
-//   the buffer of an operand that dies there only where both have the same dims and the kernel reads its own position only.
+// Guarantees: a buffer for every tensor that kernels write, results in the program's outputs directly; a result takes
+// over
+//   the buffer of an operand that dies there only where both have the same dims and the kernel reads its own position
+//   only.
 // Declines: offsets. They depend on run-time sizes; the runtime plans them from lifetimes and sizes.
 //===----------------------------------------------------------------------===//
-#include "ds/Memory/Passes.h"
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Import/Onnx.h"
+#include "ds/Memory/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -51,9 +53,9 @@ private:
   OpBuilder builder;
   ShapeState shapes;
   SmallVector<rt::LaunchOp> launches;
-  DenseMap<Value, int64_t> lastUse;              // of roots
-  DenseMap<Value, int64_t> output;               // roots that are results of the program
-  llvm::MapVector<Value, unsigned> temporary;    // roots -> slot
+  DenseMap<Value, int64_t> lastUse;           // of roots
+  DenseMap<Value, int64_t> output;            // roots that are results of the program
+  llvm::MapVector<Value, unsigned> temporary; // roots -> slot
   SmallVector<Lifetime> slots;
   SmallVector<SymExpr> slotBytes;
 };

@@ -1,6 +1,7 @@
 //===- Pipelines.cpp - The order of all passes ----------------------------===//
 // Assumes: a module with one function of ds ops, as import leaves it.
-// Guarantees: modules in the LLVM dialect, one a kernel and one for the host, and the function of rt ops that the artifact's
+// Guarantees: modules in the LLVM dialect, one a kernel and one for the host, and the function of rt ops that the
+// artifact's
 //   metadata is read from.
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"

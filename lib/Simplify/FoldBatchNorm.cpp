@@ -1,8 +1,8 @@
 //===- FoldBatchNorm.cpp - Per-channel factors into convolutions ----------===//
 // Assumes: shapes inferred.
-// Guarantees: y = f * conv(x) + g with constants f, g of one value or one a channel is one convolution; a batch norm with
-// constant parameters that follows no convolution is a mul and an add.
-// Declines: a convolution that something else uses, and weights or parameters that are no constants.
+// Guarantees: y = f * conv(x) + g with constants f, g of one value or one a channel is one convolution; a batch norm
+// with constant parameters that follows no convolution is a mul and an add. Declines: a convolution that something else
+// uses, and weights or parameters that are no constants.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/Elements.h"

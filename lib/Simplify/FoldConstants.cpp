@@ -1,8 +1,8 @@
 //===- FoldConstants.cpp - Compute what depends on constants only ---------===//
 // Assumes: shapes inferred.
-// Guarantees: an op whose operands are all constants is one, if FoldOpInterface computes it and the result is not larger
-// than its operands (or than max-growth bytes).
-// Declines: decompression (a cast or dequantization of a large weight) for that reason.
+// Guarantees: an op whose operands are all constants is one, if FoldOpInterface computes it and the result is not
+// larger than its operands (or than max-growth bytes). Declines: decompression (a cast or dequantization of a large
+// weight) for that reason.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/Elements.h"

@@ -73,8 +73,7 @@ void InferShapesPass::materializeContents(Region &region, const ShapeState &stat
         continue;
       OpBuilder builder(&op);
       for (Value result : op.getResults()) {
-        std::optional<SmallVector<SymExpr>> contents =
-            result.use_empty() ? std::nullopt : state.getContents(result);
+        std::optional<SmallVector<SymExpr>> contents = result.use_empty() ? std::nullopt : state.getContents(result);
         auto type = dyn_cast<RankedTensorType>(result.getType());
         if (!contents || !type)
           continue;
@@ -115,7 +114,7 @@ void InferShapesPass::runOnOperation() {
   eraseDeadOps(function.getBody());
 
   Operation *terminator = function.getBody().back().getTerminator();
-  function.setType(FunctionType::get(&getContext(), function.getBody().getArgumentTypes(),
-                                     terminator->getOperandTypes()));
+  function.setType(
+      FunctionType::get(&getContext(), function.getBody().getArgumentTypes(), terminator->getOperandTypes()));
 }
 } // namespace ds

@@ -188,9 +188,9 @@ static bool replaceActivation(Value root, Value x, int kind, ShapeState &state) 
     FailureOr<SigmoidOp> op = createInferred<SigmoidOp>(builder, loc, state, element, x);
     result = succeeded(op) ? Value(*op) : Value();
   } else {
-    FailureOr<GeluOp> op = createInferred<GeluOp>(
-        builder, loc, state, element, x,
-        kind == Activation::GeluTanh ? GeluApproximation::tanh : GeluApproximation::none);
+    FailureOr<GeluOp> op =
+        createInferred<GeluOp>(builder, loc, state, element, x,
+                               kind == Activation::GeluTanh ? GeluApproximation::tanh : GeluApproximation::none);
     result = succeeded(op) ? Value(*op) : Value();
   }
   return result && replaceValue(root, result);
@@ -263,8 +263,8 @@ bool recognizeRelu(MaxOp op, ShapeState &state) {
     if (!zero || *zero != 0)
       continue;
     OpBuilder builder(op);
-    FailureOr<ReluOp> relu = createInferred<ReluOp>(builder, op.getLoc(), state, getElementTypeOrSelf(op.getType()),
-                                                    op->getOperand(1 - i));
+    FailureOr<ReluOp> relu =
+        createInferred<ReluOp>(builder, op.getLoc(), state, getElementTypeOrSelf(op.getType()), op->getOperand(1 - i));
     return succeeded(relu) && replaceValue(op, *relu);
   }
   return false;

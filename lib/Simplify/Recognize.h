@@ -23,7 +23,7 @@ mlir::Value peelScale(mlir::Value value, double &scale);
 /// Replaces `old` by `with`, whose type must be the same.
 bool replaceValue(mlir::Value old, mlir::Value with);
 
-bool recognizeActivation(mlir::Operation *op, ShapeState &state);    // gelu, sigmoid
+bool recognizeActivation(mlir::Operation *op, ShapeState &state); // gelu, sigmoid
 bool recognizeRelu(MaxOp op, ShapeState &state);
 bool recognizeSoftmax(mlir::Operation *op, ShapeState &state);
 bool recognizeLayerNorm(mlir::Operation *op, ShapeState &state);

@@ -10,8 +10,8 @@ using namespace mlir;
 
 namespace ds {
 
-/// reshape(transpose(reshape(x), [0, 2, 1])), where the reshapes merge all leading dims and split them again: a transpose
-/// of the last two dims of x.
+/// reshape(transpose(reshape(x), [0, 2, 1])), where the reshapes merge all leading dims and split them again: a
+/// transpose of the last two dims of x.
 bool recognizeBatchedTranspose(ReshapeOp op, ShapeState &state) {
   auto transpose = op.getX().getDefiningOp<TransposeOp>();
   auto inner = transpose ? transpose.getX().getDefiningOp<ReshapeOp>() : ReshapeOp();
@@ -29,8 +29,8 @@ bool recognizeBatchedTranspose(ReshapeOp op, ShapeState &state) {
   SmallVector<int64_t> perm = llvm::to_vector(llvm::seq<int64_t>(0, rank));
   std::swap(perm[rank - 2], perm[rank - 1]);
   OpBuilder builder(op);
-  FailureOr<TransposeOp> swapped = createInferred<TransposeOp>(builder, op.getLoc(), state,
-                                                               getElementTypeOrSelf(op.getType()), inner.getX(), perm);
+  FailureOr<TransposeOp> swapped =
+      createInferred<TransposeOp>(builder, op.getLoc(), state, getElementTypeOrSelf(op.getType()), inner.getX(), perm);
   return succeeded(swapped) && replaceValue(op, *swapped);
 }
 

@@ -188,8 +188,8 @@ bool recognizeLayerNorm(Operation *op, ShapeState &state) {
   }
   // Behind all parameters.
   builder.setInsertionPoint(root.getDefiningOp());
-  FailureOr<LayerNormOp> norm = createInferred<LayerNormOp>(builder, root.getLoc(), state, element, x, scale, bias, axis,
-                                                            APFloat(epsilon));
+  FailureOr<LayerNormOp> norm =
+      createInferred<LayerNormOp>(builder, root.getLoc(), state, element, x, scale, bias, axis, APFloat(epsilon));
   return succeeded(norm) && replaceValue(root, *norm);
 }
 

@@ -1,6 +1,6 @@
 //===- ds-compile.cpp - Models to programs --------------------------------===//
-// Assumes: nothing.  Guarantees: flags become CompileOptions, results become text and an exit code (0 done, 1 bad model or
-// file, 2 bad usage, 3 internal error).  Declines: everything else; ds/Compiler.h does the work.
+// Assumes: nothing.  Guarantees: flags become CompileOptions, results become text and an exit code (0 done, 1 bad model
+// or file, 2 bad usage, 3 internal error).  Declines: everything else; ds/Compiler.h does the work.
 
 #include "ds/Compiler.h"
 #include "ds/Driver/Supervisor.h"

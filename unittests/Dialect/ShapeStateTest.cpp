@@ -1,6 +1,6 @@
 //===- ShapeStateTest.cpp - Dims and contents of values -------------------===//
-#include "dialects/ds/Elements.h"
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/Elements.h"
 #include "dialects/ds/NodeName.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"

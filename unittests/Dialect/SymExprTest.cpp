@@ -154,18 +154,24 @@ public:
     bool divides = y && *y != 0;
     auto floorOf = [](int64_t p, int64_t q) { return int64_t(std::floor(double(p) / double(q))); };
     switch (below(8)) {
-    case 0: return {a + b, value([](int64_t p, int64_t q) { return p + q; })};
-    case 1: return {a - b, value([](int64_t p, int64_t q) { return p - q; })};
-    case 2: return {a * b, value([](int64_t p, int64_t q) { return p * q; })};
-    case 3: return {SymExpr::floorDiv(a, b), divides ? value(floorOf) : std::nullopt};
+    case 0:
+      return {a + b, value([](int64_t p, int64_t q) { return p + q; })};
+    case 1:
+      return {a - b, value([](int64_t p, int64_t q) { return p - q; })};
+    case 2:
+      return {a * b, value([](int64_t p, int64_t q) { return p * q; })};
+    case 3:
+      return {SymExpr::floorDiv(a, b), divides ? value(floorOf) : std::nullopt};
     case 4:
       return {SymExpr::ceilDiv(a, b),
               divides ? value([&](int64_t p, int64_t q) { return -floorOf(-p, q); }) : std::nullopt};
     case 5:
       return {SymExpr::mod(a, b),
               divides ? value([&](int64_t p, int64_t q) { return p - q * floorOf(p, q); }) : std::nullopt};
-    case 6: return {SymExpr::min(a, b), value([](int64_t p, int64_t q) { return std::min(p, q); })};
-    default: return {SymExpr::max(a, b), value([](int64_t p, int64_t q) { return std::max(p, q); })};
+    case 6:
+      return {SymExpr::min(a, b), value([](int64_t p, int64_t q) { return std::min(p, q); })};
+    default:
+      return {SymExpr::max(a, b), value([](int64_t p, int64_t q) { return std::max(p, q); })};
     }
   }
 

@@ -19,8 +19,8 @@ std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target);
 /// Adds what brings a module of scf, arith, math, vector, cf and func to the LLVM dialect.
 void buildLowerToLLVMPipeline(mlir::OpPassManager &pm);
 
-/// Compiles every module nested in `module` to an object file in memory, in their order, several at a time; `progress` is told
-/// how many are done. Emits a diagnostic on failure.
+/// Compiles every module nested in `module` to an object file in memory, in their order, several at a time; `progress`
+/// is told how many are done. Emits a diagnostic on failure.
 mlir::FailureOr<std::vector<std::string>> emitObjects(mlir::ModuleOp module, const CpuTarget &target,
                                                       std::function<void(size_t done, size_t all)> progress);
 

@@ -11,11 +11,12 @@
 
 namespace ds {
 
-/// Module pass. Before: a host function of rt.buffer and rt.dispatch, and modules of kernels. After: beside them a module
-/// `host` in the LLVM, arith and func dialects that defines `ds_program` (ds_kernel.h).
+/// Module pass. Before: a host function of rt.buffer and rt.dispatch, and modules of kernels. After: beside them a
+/// module `host` in the LLVM, arith and func dialects that defines `ds_program` (ds_kernel.h).
 std::unique_ptr<mlir::Pass> createConvertRtToLLVMPass();
 
-/// What the artifact says of the host function in `module` (which still holds its rt ops). Weights point into its attributes.
+/// What the artifact says of the host function in `module` (which still holds its rt ops). Weights point into its
+/// attributes.
 mlir::FailureOr<artifact::Program> describeProgram(mlir::ModuleOp module);
 
 void registerConversionPasses();

@@ -1,8 +1,7 @@
 //===- Supervisor.h - A compilation in a process of its own ---------------===//
 // Assumes: called before any thread exists.
-// Guarantees: whatever happens to the work (a crash in any thread, an abort, the end of the stack), the caller learns of it,
-// with the phase that it happened in.
-// Declines: restarting the work.
+// Guarantees: whatever happens to the work (a crash in any thread, an abort, the end of the stack), the caller learns
+// of it, with the phase that it happened in. Declines: restarting the work.
 
 #ifndef DS_DRIVER_SUPERVISOR_H
 #define DS_DRIVER_SUPERVISOR_H
@@ -26,8 +25,8 @@ struct SupervisedResult {
   std::string phase;
 };
 
-/// A compilation under supervision: an internal error or a crash is reported through `options.diagnostic`, with the name of
-/// a reproducer file that holds `commandLine` and the IR before the phase that failed. The exit code.
+/// A compilation under supervision: an internal error or a crash is reported through `options.diagnostic`, with the
+/// name of a reproducer file that holds `commandLine` and the IR before the phase that failed. The exit code.
 int compileSupervised(const CompileOptions &options, llvm::StringRef commandLine);
 
 /// Runs `work` in a child process; `work` gets a function to note the phase that begins.

@@ -2,7 +2,8 @@
 // Assumes: the context may load the ds and func dialects.
 // Guarantees: a verified module whose `main` holds ops of ds with the newest operators' semantics, or errors emitted as
 // diagnostics (one line each, with node name and operator). Weights are resources that own or map their data.
-// Declines: control flow and sizes that depend on data; element types below 8 bits, 8-bit floats, strings, complex numbers.
+// Declines: control flow and sizes that depend on data; element types below 8 bits, 8-bit floats, strings, complex
+// numbers.
 
 #ifndef DS_IMPORT_ONNX_H
 #define DS_IMPORT_ONNX_H
@@ -22,8 +23,8 @@ namespace ds {
 /// Function argument and result attributes that hold the model's names of inputs and outputs.
 inline constexpr llvm::StringLiteral kNameAttr = "ds.name";
 
-/// Module attributes: dictionaries of strings. The model's metadata (key to value), and the model's own names of dimensions
-/// that became fresh symbols (symbol to name).
+/// Module attributes: dictionaries of strings. The model's metadata (key to value), and the model's own names of
+/// dimensions that became fresh symbols (symbol to name).
 inline constexpr llvm::StringLiteral kPropertiesAttr = "ds.properties", kDimNamesAttr = "ds.dim_names";
 
 struct OnnxImportOptions {

@@ -9,8 +9,9 @@
 
 namespace ds {
 
-/// Module pass. Before: functions of ds.constant, ds.reshape and rt.launch on tensors; kernels are code. After: the same
-/// functions without arguments and results, of rt.buffer and rt.dispatch; views are gone; lifetimes and sizes are stated.
+/// Module pass. Before: functions of ds.constant, ds.reshape and rt.launch on tensors; kernels are code. After: the
+/// same functions without arguments and results, of rt.buffer and rt.dispatch; views are gone; lifetimes and sizes are
+/// stated.
 std::unique_ptr<mlir::Pass> createAssignBuffersPass();
 
 void registerMemoryPasses();

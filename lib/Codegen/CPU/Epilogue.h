@@ -1,6 +1,7 @@
 //===- Epilogue.h - What follows a kernel's root --------------------------===//
 // Assumes: ops after the root are pointwise in its result.
-// Guarantees: the position of a result row as one index a dimension, without divisions where rows need not be told apart.
+// Guarantees: the position of a result row as one index a dimension, without divisions where rows need not be told
+// apart.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CODEGEN_CPU_EPILOGUE_H
 #define DS_LIB_CODEGEN_CPU_EPILOGUE_H
@@ -15,8 +16,9 @@ struct LoopDim {
   unsigned last; // the dimension that carries the loop's index; the others of the run stay at 0
 };
 
-/// The loops over `dims` for purely pointwise `ops`. A run of dimensions is one loop if every tensor has either all of them
-/// or none: with the index in the run's last dimension, row-major addresses come out right. Dimensions of size 1 have no loop.
+/// The loops over `dims` for purely pointwise `ops`. A run of dimensions is one loop if every tensor has either all of
+/// them or none: with the index in the run's last dimension, row-major addresses come out right. Dimensions of size 1
+/// have no loop.
 llvm::SmallVector<LoopDim> collapseLoops(KernelEmitter &e, const SymDims &dims, llvm::ArrayRef<mlir::Operation *> ops);
 
 class Epilogue {

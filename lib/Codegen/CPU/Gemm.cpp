@@ -1,13 +1,15 @@
 //===- Gemm.cpp - Kernels whose root is a matrix product or convolution ---===//
-// Assumes: f32; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows the root is
+// Assumes: f32; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows the
+// root is
 //   pointwise in its result.
-// Guarantees: register tiles of rows x tile accumulators over the whole depth; the epilogue works on the tile while it is
-//   in the first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into the
-//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there.
+// Guarantees: register tiles of rows x tile accumulators over the whole depth; the epilogue works on the tile while it
+// is
+//   in the first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into
+//   the worker's scratch once (1x1 windows are read where they lie), and padding exists only there.
 // The loops, outside in: items (batch or group, block of rows, share of the panels); panels; tiles of rows; depth.
 //===----------------------------------------------------------------------===//
-#include "lib/Codegen/CPU/KernelEmitter.h"
 #include "lib/Codegen/CPU/Epilogue.h"
+#include "lib/Codegen/CPU/KernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -42,12 +44,12 @@ private:
   Operation *root;
   Epilogue epilogue;
 
-  Value a, w;        // operands
-  SymExpr batches;   // batches with their own right operand, or groups
-  SymExpr rows;      // of a batch
-  SymExpr depth;     // the summed dimension
-  SymExpr columns;   // of a batch
-  SymExpr panels;    // ceildiv(columns, tile)
+  Value a, w;      // operands
+  SymExpr batches; // batches with their own right operand, or groups
+  SymExpr rows;    // of a batch
+  SymExpr depth;   // the summed dimension
+  SymExpr columns; // of a batch
+  SymExpr panels;  // ceildiv(columns, tile)
   int64_t tile = 0;
   bool direct = false; // rows are read where they lie
   bool isConv = false;
@@ -166,13 +168,14 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
       return byTaps();
     // The taps of a row that lies within the image are one run of memory.
     Value last = e.addI(leftEdge, e.i64(kernelW - 1));
-    Value whole = b.createOrFold<arith::AndIOp>(loc, insideY,
-                                                b.createOrFold<arith::AndIOp>(loc, inside(leftEdge, width), inside(last, width)));
+    Value whole = b.createOrFold<arith::AndIOp>(
+        loc, insideY, b.createOrFold<arith::AndIOp>(loc, inside(leftEdge, width), inside(last, width)));
     auto ifOp = scf::IfOp::create(b, loc, whole, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
     KernelEmitter::Scope scope(e);
     b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
-    LaneIndex start = e.linearize({position[0], LaneIndex::uniform(y), LaneIndex::uniform(leftEdge), e.constantIndex(0)}, x);
+    LaneIndex start =
+        e.linearize({position[0], LaneIndex::uniform(y), LaneIndex::uniform(leftEdge), e.constantIndex(0)}, x);
     Value count = e.mulI(perTap, e.i64(kernelW));
     if (failed(e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
           e.storeAt(scratch, e.add(i, LaneIndex::uniform(rowAt)), e.loadAt(e.argument(a), e.add(i, start)));
@@ -197,7 +200,8 @@ LogicalResult GemmEmitter::finishTile(int64_t height, Value batch, Value row, Va
   Value limit = e.size(columns);
   bool whole = columns.isDivisibleBy(tile);
   return e.forLoop(e.i64(0), e.i64(height), 1, [&](Value r) -> LogicalResult {
-    SmallVector<LaneIndex> indices = epilogue.rowIndices(isConv || batches.isConst(1) ? Value() : batch, e.addI(row, r));
+    SmallVector<LaneIndex> indices =
+        epilogue.rowIndices(isConv || batches.isConst(1) ? Value() : batch, e.addI(row, r));
     for (int64_t v = 0; v < vectors; ++v) {
       KernelEmitter::Scope scope(e);
       Value column = e.addI(base, e.i64(v * e.getWidth()));
@@ -286,8 +290,7 @@ LogicalResult GemmEmitter::emit() {
   block -= block % tallest;
   SymExpr blocks = SymExpr::ceilDiv(rows, block);
   // Few blocks of rows: the panels are shared out too.
-  SymExpr shares = SymExpr::max(
-      SymExpr::min(panels, SymExpr::ceilDiv(kItems, SymExpr::max(blocks * batches, 1))), 1);
+  SymExpr shares = SymExpr::max(SymExpr::min(panels, SymExpr::ceilDiv(kItems, SymExpr::max(blocks * batches, 1))), 1);
   SymExpr share = SymExpr::ceilDiv(panels, shares);
   SymExpr perItem = SymExpr::min(rows, block) * depth * share * SymExpr(tile);
   e.setRange(batches * blocks * shares, SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));

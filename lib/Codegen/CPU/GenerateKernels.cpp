@@ -1,6 +1,7 @@
 //===- GenerateKernels.cpp - rt.kernel -> loops over vectors --------------===//
 // Assumes: kernels as `ds-group` leaves them.
-// Guarantees: each rt.kernel became a module of the same name holding one function of the kernel ABI in scf, arith, math,
+// Guarantees: each rt.kernel became a module of the same name holding one function of the kernel ABI in scf, arith,
+// math,
 //   vector (rank 1) and LLVM loads and stores; the module's attributes say which sizes it wants (RtDialect.h).
 // Declines: nothing; an op without any code form is an error that names its node.
 //===----------------------------------------------------------------------===//
@@ -28,7 +29,9 @@ struct RootEmitter {
 const RootEmitter kRootEmitters[] = {
     {[](Operation *op) { return isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op); },
      emitReduction},
-    {[](Operation *op) { return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32(); },
+    {[](Operation *op) {
+       return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32();
+     },
      emitGemm},
     {[](Operation *op) { return isa<SoftmaxOp, LogSoftmaxOp>(op); }, emitSoftmax},
     {[](Operation *op) { return isa<LayerNormOp>(op); }, emitLayerNorm},

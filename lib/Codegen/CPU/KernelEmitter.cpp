@@ -38,20 +38,20 @@ KernelEmitter::KernelEmitter(rt::KernelOp kernel, ModuleOp module, OpBuilder &bu
   function.setArgAttr(count + 1, LLVM::LLVMDialect::getNoAliasAttrName(), b.getUnitAttr());
 
   // kernel(state, worker, begin, end)
-  auto entry = func::FuncOp::create(b, loc, name,
-                                    b.getFunctionType({pointer, pointer, i64Type, i64Type}, i32Type));
+  auto entry = func::FuncOp::create(b, loc, name, b.getFunctionType({pointer, pointer, i64Type, i64Type}, i32Type));
   Block *entryBlock = entry.addEntryBlock();
   b.setInsertionPointToStart(entryBlock);
   auto field = [&](Value base, int64_t index) -> Value {
-    Value address = LLVM::GEPOp::create(b, loc, pointer, pointer, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
+    Value address =
+        LLVM::GEPOp::create(b, loc, pointer, pointer, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
     return LLVM::LoadOp::create(b, loc, pointer, address);
   };
   Value bindingArray = field(entryBlock->getArgument(0), 0), sizeArray = field(entryBlock->getArgument(0), 1);
   SmallVector<Value> operands;
   for (unsigned i = 0; i < count; ++i)
     operands.push_back(field(bindingArray, i));
-  operands.append({sizeArray, field(entryBlock->getArgument(1), 1), entryBlock->getArgument(2),
-                   entryBlock->getArgument(3)});
+  operands.append(
+      {sizeArray, field(entryBlock->getArgument(1), 1), entryBlock->getArgument(2), entryBlock->getArgument(3)});
   auto call = func::CallOp::create(b, loc, function, operands);
   func::ReturnOp::create(b, loc, call.getResults());
 
@@ -148,8 +148,8 @@ Value KernelEmitter::loadAt(MemoryRef memory, LaneIndex position) {
     }
   } else {
     Type pointers = VectorType::get({width}, memory.pointer.getType());
-    Value addresses = LLVM::GEPOp::create(b, loc, pointers, storage, memory.pointer,
-                                          ArrayRef<LLVM::GEPArg>{position.getValue()});
+    Value addresses =
+        LLVM::GEPOp::create(b, loc, pointers, storage, memory.pointer, ArrayRef<LLVM::GEPArg>{position.getValue()});
     Value live = mask ? mask : broadcast(constantTrue());
     Value zero = LLVM::ZeroOp::create(b, loc, type);
     loaded = LLVM::masked_gather::create(b, loc, type, addresses, live, ValueRange{zero}, alignment);
@@ -165,8 +165,8 @@ void KernelEmitter::storeAt(MemoryRef memory, LaneIndex position, Value value) {
   value = toStorage(value, memory.elementType);
   if (position.getKind() == LaneIndex::Kind::General) {
     Type pointers = VectorType::get({width}, memory.pointer.getType());
-    Value addresses = LLVM::GEPOp::create(b, loc, pointers, storage, memory.pointer,
-                                          ArrayRef<LLVM::GEPArg>{position.getValue()});
+    Value addresses =
+        LLVM::GEPOp::create(b, loc, pointers, storage, memory.pointer, ArrayRef<LLVM::GEPArg>{position.getValue()});
     Value live = mask ? mask : broadcast(constantTrue());
     LLVM::masked_scatter::create(b, loc, value, addresses, live, alignment);
     return;
@@ -216,8 +216,7 @@ Value KernelEmitter::lessI(Value x, Value y) {
 }
 Value KernelEmitter::roundDown(Value x, int64_t step) { return subI(x, remI(x, i64(step))); }
 
-LogicalResult KernelEmitter::forLoop(Value lower, Value upper, int64_t step,
-                                     function_ref<LogicalResult(Value)> body) {
+LogicalResult KernelEmitter::forLoop(Value lower, Value upper, int64_t step, function_ref<LogicalResult(Value)> body) {
   auto carry = [&](Value index, ValueRange) -> FailureOr<SmallVector<Value>> {
     if (failed(body(index)))
       return failure();

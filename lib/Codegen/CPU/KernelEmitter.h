@@ -1,6 +1,7 @@
 //===- KernelEmitter.h - The function of one kernel, while it is built ----===//
 // Assumes: the kernel's ops are `ds` ops in attribute form, shapes inferred.
-// Guarantees: one function of the kernel ABI that loads pointers and sizes once, at its start; memory is touched through
+// Guarantees: one function of the kernel ABI that loads pointers and sizes once, at its start; memory is touched
+// through
 //   `load` and `store` only, which allocate and copy nothing.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CODEGEN_CPU_KERNELEMITTER_H

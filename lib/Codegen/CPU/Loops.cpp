@@ -120,7 +120,7 @@ SmallVector<LaneIndex> Epilogue::rowIndices(Value batch, Value row) {
 }
 
 LogicalResult emitLoops(KernelEmitter &e) {
-  constexpr int64_t kChunk = 2048;        // elements an item, where the whole result is one loop
+  constexpr int64_t kChunk = 2048;         // elements an item, where the whole result is one loop
   constexpr int64_t kWorthAThread = 16384; // elements times cost
   SymDims dims = e.dimsOf(e.results()[0]);
   int64_t cost = 1;

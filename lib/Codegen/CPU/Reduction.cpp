@@ -1,6 +1,7 @@
 //===- Reduction.cpp - Kernels whose root is a reduction ------------------===//
 // Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result.
-// Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators, folded
+// Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators,
+// folded
 //   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/KernelEmitter.h"
@@ -72,8 +73,8 @@ Value ReductionEmitter::neutral() {
   if (isa<ReduceProdOp>(root))
     return isFloat ? e.constantFloat(type, 1.0) : e.constantInt(type, 1);
   if (isFloat)
-    return e.constantFloat(type, isMax ? -std::numeric_limits<double>::infinity()
-                                       : std::numeric_limits<double>::infinity());
+    return e.constantFloat(type,
+                           isMax ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity());
   unsigned width = type.getIntOrFloatBitWidth();
   APInt value = type.isInteger(1) || isUnsigned ? (isMax ? APInt::getZero(width) : APInt::getAllOnes(width))
                 : isMax                         ? APInt::getSignedMinValue(width)
@@ -153,16 +154,16 @@ LogicalResult ReductionEmitter::emitRows() {
       return failure();
     if (dims[innermost].isDivisibleBy(kAccumulators * width))
       return blocks;
-    auto rest = e.forLoop(whole, upper, width, (*blocks)[0],
-                          [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-                            Value live = e.lanesBelow(i, upper);
-                            e.setMask(live);
-                            auto value = input(LaneIndex::consecutive(i));
-                            if (failed(value))
-                              return failure();
-                            Value next = combine(carried[0], e.broadcast(*value));
-                            return SmallVector<Value>{e.select(live, next, carried[0])};
-                          });
+    auto rest =
+        e.forLoop(whole, upper, width, (*blocks)[0], [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+          Value live = e.lanesBelow(i, upper);
+          e.setMask(live);
+          auto value = input(LaneIndex::consecutive(i));
+          if (failed(value))
+            return failure();
+          Value next = combine(carried[0], e.broadcast(*value));
+          return SmallVector<Value>{e.select(live, next, carried[0])};
+        });
     if (failed(rest))
       return failure();
     (*blocks)[0] = (*rest)[0];
@@ -216,8 +217,8 @@ LogicalResult ReductionEmitter::emitColumns() {
   };
   constexpr int64_t kBlock = 4;
   Value end = e.minI(e.addI(first, e.i64(kBlock * width)), limit);
-  Value isWhole = b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first),
-                                                e.i64(kBlock * width));
+  Value isWhole =
+      b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first), e.i64(kBlock * width));
   if (failed(e.ifThen(isWhole, [&] { return block(kBlock, first); })))
     return failure();
   if (dims[innermost].isDivisibleBy(kBlock * width))

@@ -14,19 +14,32 @@ namespace ds {
 
 static uint32_t dtypeOf(Type type) {
   switch (*getElementKind(type)) {
-  case ElementKind::I1: return DS_BOOL;
-  case ElementKind::I8: return DS_INT8;
-  case ElementKind::I16: return DS_INT16;
-  case ElementKind::I32: return DS_INT32;
-  case ElementKind::I64: return DS_INT64;
-  case ElementKind::U8: return DS_UINT8;
-  case ElementKind::U16: return DS_UINT16;
-  case ElementKind::U32: return DS_UINT32;
-  case ElementKind::U64: return DS_UINT64;
-  case ElementKind::F16: return DS_FLOAT16;
-  case ElementKind::BF16: return DS_BFLOAT16;
-  case ElementKind::F32: return DS_FLOAT32;
-  case ElementKind::F64: return DS_FLOAT64;
+  case ElementKind::I1:
+    return DS_BOOL;
+  case ElementKind::I8:
+    return DS_INT8;
+  case ElementKind::I16:
+    return DS_INT16;
+  case ElementKind::I32:
+    return DS_INT32;
+  case ElementKind::I64:
+    return DS_INT64;
+  case ElementKind::U8:
+    return DS_UINT8;
+  case ElementKind::U16:
+    return DS_UINT16;
+  case ElementKind::U32:
+    return DS_UINT32;
+  case ElementKind::U64:
+    return DS_UINT64;
+  case ElementKind::F16:
+    return DS_FLOAT16;
+  case ElementKind::BF16:
+    return DS_BFLOAT16;
+  case ElementKind::F32:
+    return DS_FLOAT32;
+  case ElementKind::F64:
+    return DS_FLOAT64;
   }
   llvm_unreachable("unknown element kind");
 }
@@ -47,8 +60,8 @@ static std::string describeSource(Location loc, bool operators) {
     std::optional<NodeName> node = getNodeName(part);
     if (!node)
       return;
-    std::string text = operators ? "node '" + node->name + "'" + (node->opType.empty() ? "" : " (" + node->opType + ")")
-                                 : node->name;
+    std::string text =
+        operators ? "node '" + node->name + "'" + (node->opType.empty() ? "" : " (" + node->opType + ")") : node->name;
     if (known.insert(text).second)
       texts.push_back(text);
   };

@@ -1,6 +1,7 @@
 //===- RtToLLVM.cpp - The host program as code ----------------------------===//
 // Assumes: buffers assigned, kernels are code.
-// Guarantees: two functions and the table `ds_program` of ds_kernel.h. `sizes` checks every constraint and every step of its
+// Guarantees: two functions and the table `ds_program` of ds_kernel.h. `sizes` checks every constraint and every step
+// of its
 //   arithmetic for overflow; `run` launches in order and stops at the first error. Neither allocates.
 //===----------------------------------------------------------------------===//
 #include "ds/Conversion/RtToLLVM.h"
@@ -18,7 +19,7 @@ namespace {
 /// Evaluates expressions over the symbols, straight-line; `failed` gathers what overflowed.
 class SizeBuilder {
 public:
-  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, Value symbols) : b(b), loc(loc), table(table) {
+  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, Value symbols) : b(b), loc(loc) {
     overflowed = constant(b.getI1Type(), 0);
     for (auto [index, symbol] : llvm::enumerate(table.getSymbols()))
       known[symbol.name] = load(symbols, index);
@@ -47,16 +48,12 @@ public:
     return known[expr.str()] = sum;
   }
 
-  Value load(Value base, int64_t index) {
-    return LLVM::LoadOp::create(b, loc, b.getI64Type(), address(base, index));
-  }
+  Value load(Value base, int64_t index) { return LLVM::LoadOp::create(b, loc, b.getI64Type(), address(base, index)); }
   Value address(Value base, int64_t index) {
     return LLVM::GEPOp::create(b, loc, base.getType(), b.getI64Type(), base,
                                ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
   }
-  Value constant(Type type, int64_t value) {
-    return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value));
-  }
+  Value constant(Type type, int64_t value) { return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value)); }
   Value compare(arith::CmpIPredicate predicate, Value x, Value y) {
     return arith::CmpIOp::create(b, loc, predicate, x, y);
   }
@@ -112,7 +109,6 @@ private:
 
   OpBuilder &b;
   Location loc;
-  const ValueTable &table;
   std::map<std::string, Value> known;
 };
 
@@ -245,10 +241,10 @@ void HostBuilder::buildRun() {
     for (auto [i, size] : llvm::enumerate(kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims()))
       LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
     Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
-    auto call = LLVM::CallOp::create(
-        b, loc, launchType,
-        ValueRange{launch, self, constant(i32, node), code, state, valueOf(kernelExpr(kernel, rt::kRange)),
-                   valueOf(kernelExpr(kernel, rt::kGrain))});
+    auto call = LLVM::CallOp::create(b, loc, launchType,
+                                     ValueRange{launch, self, constant(i32, node), code, state,
+                                                valueOf(kernelExpr(kernel, rt::kRange)),
+                                                valueOf(kernelExpr(kernel, rt::kGrain))});
     Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
     Block *stop = b.createBlock(&run.getBody());
     LLVM::ReturnOp::create(b, loc, call.getResult());

@@ -39,7 +39,8 @@ void ValueTable::add(const SymExpr &expr) {
 }
 
 ValueTable::ValueTable(func::FuncOp function) {
-  for (auto [input, entry] : llvm::enumerate(function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>()))
+  for (auto [input, entry] :
+       llvm::enumerate(function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>()))
     for (auto [d, dim] : llvm::enumerate(entry.getAs<ShapeAttr>("shape").getDims()))
       if (auto name = dim.symbolName(); name && symbolIndices.try_emplace(*name, symbols.size()).second)
         symbols.push_back({*name, static_cast<unsigned>(input), static_cast<unsigned>(d)});

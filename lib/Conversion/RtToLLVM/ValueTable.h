@@ -1,6 +1,7 @@
 //===- ValueTable.h - The sizes that a program computes -------------------===//
 // Assumes: buffers assigned, kernels are code.
-// Guarantees: the same numbering wherever it is asked for: each different expression that launches, buffers and results need
+// Guarantees: the same numbering wherever it is asked for: each different expression that launches, buffers and results
+// need
 //   is one value; a symbol is an entry dimension, numbered in the order of inputs and dimensions.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H

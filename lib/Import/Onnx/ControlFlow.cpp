@@ -22,8 +22,8 @@ static GraphProto *graphAttribute(NodeProto &proto, StringRef name) {
   return nullptr;
 }
 
-bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> inputs, ArrayRef<bool> wanted, Scope &outer,
-                                const Opsets &opsets, int depth, SmallVectorImpl<Item> &results) {
+bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> inputs, ArrayRef<bool> wanted,
+                                Scope &outer, const Opsets &opsets, int depth, SmallVectorImpl<Item> &results) {
   Scope inner;
   inner.outer = &outer;
   for (onnx::TensorProto &tensor : *graph.mutable_initializer())
@@ -198,7 +198,9 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     scope.values[name] = scan < 0 ? state[index]
                                   : Item{stack(node, outputs[scan], setting("scan_output_axes", scan),
                                                setting("scan_output_directions", scan) != 0),
-                                         std::nullopt, false, {}};
+                                         std::nullopt,
+                                         false,
+                                         {}};
   }
   return !node.failed;
 }

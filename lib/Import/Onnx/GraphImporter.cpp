@@ -64,7 +64,8 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphImporter::run() {
   if (!checkGraph(graph, {}) || !checkOperators(graph.node()))
     return {};
 
-  module = mlir::ModuleOp::create(mlir::NameLoc::get(builder.getStringAttr(graph.name().empty() ? "graph" : graph.name())));
+  module =
+      mlir::ModuleOp::create(mlir::NameLoc::get(builder.getStringAttr(graph.name().empty() ? "graph" : graph.name())));
   Scope scope;
   StringSet<> outputs;
   for (const onnx::ValueInfoProto &output : graph.output())
@@ -102,8 +103,8 @@ bool GraphImporter::readOpsets(const google::protobuf::RepeatedPtrField<onnx::Op
     auto [low, high] = domainVersions(domain);
     if (high && (import.version() < low || import.version() > high))
       return error("the model imports version " + Twine(import.version()) + " of the operator set '" +
-                   (domain.empty() ? StringRef("ai.onnx") : domain) + "'; versions " + Twine(low) + " to " + Twine(high) +
-                   " are supported");
+                   (domain.empty() ? StringRef("ai.onnx") : domain) + "'; versions " + Twine(low) + " to " +
+                   Twine(high) + " are supported");
     opsets[domain] = import.version();
   }
   return true;
@@ -171,8 +172,9 @@ bool GraphImporter::checkOperators(const Nodes &nodes) {
     auto version = modelOpsets.find(domain);
     const onnx::OpSchema *schema =
         version == modelOpsets.end() ? nullptr : findSchema(node.op_type(), version->second, domain);
-    bool supported = schema && ((domain.empty() && (findHandler(node.op_type()) || needsDynamicRegion(node.op_type()))) ||
-                                hasFunctionBody(*schema, version->second));
+    bool supported =
+        schema && ((domain.empty() && (findHandler(node.op_type()) || needsDynamicRegion(node.op_type()))) ||
+                   hasFunctionBody(*schema, version->second));
     if (!supported)
       ++unknown[fullName(node)];
   }
@@ -182,7 +184,8 @@ bool GraphImporter::checkOperators(const Nodes &nodes) {
   for (const auto &[name, count] : unknown)
     list += (list.empty() ? "" : ", ") + name + " (" + std::to_string(count) + (count == 1 ? " node)" : " nodes)");
   int64_t opset = modelOpsets.lookup("");
-  return error("the model has operators that are unknown or not supported (operator set " + Twine(opset) + "): " + list);
+  return error("the model has operators that are unknown or not supported (operator set " + Twine(opset) +
+               "): " + list);
 }
 
 //===----------------------------------------------------------------------===//
@@ -431,7 +434,8 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   }
 
   if (domain.empty() && (node.op == "Loop" || node.op == "Scan"))
-    return node.op == "Loop" ? importLoop(node, proto, scope, opsets, depth) : importScan(node, proto, scope, opsets, depth);
+    return node.op == "Loop" ? importLoop(node, proto, scope, opsets, depth)
+                             : importScan(node, proto, scope, opsets, depth);
 
   for (const std::string &name : proto.input()) {
     node.inputs.push_back(name.empty() ? Value() : findTensor(node, scope, name));
@@ -489,7 +493,8 @@ bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &, c
   // A body sees its own inputs only.
   Scope inner;
   if (int(node.inputs.size()) > body.input_size())
-    return node.fail("has " + Twine(node.inputs.size()) + " inputs, but the function takes " + Twine(body.input_size())),
+    return node.fail("has " + Twine(node.inputs.size()) + " inputs, but the function takes " +
+                     Twine(body.input_size())),
            false;
   StringSet<> outputs;
   for (auto [index, name] : enumerate(body.input()))

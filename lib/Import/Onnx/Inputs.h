@@ -1,8 +1,8 @@
 //===- Inputs.h - Dimensions of a model's inputs --------------------------===//
 // Assumes: what a model says about an input's dimensions.
-// Guarantees: each dimension is a constant or a symbol; equal anonymous names are different symbols; sizes asked for by the
-// user are put in, and each of them was used.
-// Declines: dimensions of outputs and inner values, which are derived and never trusted.
+// Guarantees: each dimension is a constant or a symbol; equal anonymous names are different symbols; sizes asked for by
+// the user are put in, and each of them was used. Declines: dimensions of outputs and inner values, which are derived
+// and never trusted.
 
 #ifndef DS_LIB_IMPORT_ONNX_INPUTS_H
 #define DS_LIB_IMPORT_ONNX_INPUTS_H

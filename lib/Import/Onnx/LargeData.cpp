@@ -1,8 +1,8 @@
 //===- LargeData.cpp - The bytes of large tensors, left in the file -------===//
 // Assumes: a serialized ModelProto, possibly malformed.
-// Guarantees: `extract` gives the same message with the raw data of large tensors replaced by tokens; `read` gives the bytes of
-// a token. So weights are read once, into memory of their own, and those that nothing uses never.
-// Declines: judging the message: what it cannot follow it hands on unchanged, for protobuf to judge.
+// Guarantees: `extract` gives the same message with the raw data of large tensors replaced by tokens; `read` gives the
+// bytes of a token. So weights are read once, into memory of their own, and those that nothing uses never. Declines:
+// judging the message: what it cannot follow it hands on unchanged, for protobuf to judge.
 
 #include "LargeData.h"
 

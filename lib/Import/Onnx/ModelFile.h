@@ -1,7 +1,8 @@
 //===- ModelFile.h - Bytes or text to a ModelProto ------------------------===//
 // Assumes: nothing; the bytes are untrusted.
 // Guarantees: a parsed message, or a one-line reason.
-// Declines: what protobuf declines (2 GB beside large tensors, 100 levels of nesting); meaning is checked by the importer, not here.
+// Declines: what protobuf declines (2 GB beside large tensors, 100 levels of nesting); meaning is checked by the
+// importer, not here.
 
 #ifndef DS_LIB_IMPORT_ONNX_MODELFILE_H
 #define DS_LIB_IMPORT_ONNX_MODELFILE_H

@@ -172,8 +172,8 @@ static Attribute numberAttr(Type element, double value) {
     return mlir::IntegerAttr::get(element, element.isUnsignedInteger() ? APInt::getMaxValue(width)
                                                                        : APInt::getSignedMaxValue(width));
   if (value <= low)
-    return mlir::IntegerAttr::get(element, element.isUnsignedInteger() ? APInt(width, 0)
-                                                                       : APInt::getSignedMinValue(width));
+    return mlir::IntegerAttr::get(element,
+                                  element.isUnsignedInteger() ? APInt(width, 0) : APInt::getSignedMinValue(width));
   uint64_t bits = value < 0 ? uint64_t(int64_t(value)) : uint64_t(value);
   return mlir::IntegerAttr::get(element, APInt(width, bits, /*isSigned=*/false, /*implicitTrunc=*/true));
 }
@@ -194,7 +194,8 @@ Value Node::intScalar(int64_t value, Type element) {
 }
 
 Value Node::ints(ArrayRef<int64_t> values) {
-  return constant(mlir::DenseIntElementsAttr::get(RankedTensorType::get({int64_t(values.size())}, b.getI64Type()), values));
+  return constant(
+      mlir::DenseIntElementsAttr::get(RankedTensorType::get({int64_t(values.size())}, b.getI64Type()), values));
 }
 
 Value Node::shapeValue(ArrayRef<SymExpr> exprs, bool isScalar) {
@@ -267,7 +268,8 @@ Value Node::sliceAxis(Value x, int64_t axis, SymExpr start, SymExpr size, int64_
   starts[axis] = start;
   sizes[axis] = size;
   steps[axis] = step;
-  return make<SliceOp>({x}, {shape("start", starts), shape("size", sizes), i64s("step", steps), segments({1, 0, 0, 0, 0})});
+  return make<SliceOp>({x},
+                       {shape("start", starts), shape("size", sizes), i64s("step", steps), segments({1, 0, 0, 0, 0})});
 }
 
 Value Node::concat(ArrayRef<Value> values, int64_t axis) {
@@ -308,9 +310,24 @@ Handler ds::importer::findHandler(StringRef op) {
 }
 
 bool ds::importer::needsDynamicRegion(StringRef op) {
-  static const StringSet<> ops{"Loop",           "Scan",         "If",             "SequenceAt",      "SequenceConstruct",
-                               "SequenceEmpty",  "SequenceErase", "SequenceInsert", "SequenceLength",  "SequenceMap",
-                               "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement",
-                               "OptionalHasElement", "NonZero", "Unique", "Compress", "NonMaxSuppression"};
+  static const StringSet<> ops{"Loop",
+                               "Scan",
+                               "If",
+                               "SequenceAt",
+                               "SequenceConstruct",
+                               "SequenceEmpty",
+                               "SequenceErase",
+                               "SequenceInsert",
+                               "SequenceLength",
+                               "SequenceMap",
+                               "SplitToSequence",
+                               "ConcatFromSequence",
+                               "Optional",
+                               "OptionalGetElement",
+                               "OptionalHasElement",
+                               "NonZero",
+                               "Unique",
+                               "Compress",
+                               "NonMaxSuppression"};
   return ops.contains(op);
 }

@@ -1,8 +1,8 @@
 //===- Node.h - What the translation of one operator sees and does --------===//
-// Assumes: arity, attribute types and element types satisfy the operator's schema at `opset`; values are ranked tensors.
-// Guarantees: every op is built with inferred result types; the first failure is reported with the node's name and sticks:
-// afterwards every value made is null, and null operands give null, so that translations need no checks in between.
-// Declines: anything about graphs and messages; this header knows no protobuf.
+// Assumes: arity, attribute types and element types satisfy the operator's schema at `opset`; values are ranked
+// tensors. Guarantees: every op is built with inferred result types; the first failure is reported with the node's name
+// and sticks: afterwards every value made is null, and null operands give null, so that translations need no checks in
+// between. Declines: anything about graphs and messages; this header knows no protobuf.
 
 #ifndef DS_LIB_IMPORT_ONNX_NODE_H
 #define DS_LIB_IMPORT_ONNX_NODE_H
@@ -37,8 +37,8 @@ inline Ints span(int64_t begin, int64_t end) {
 }
 
 /// An attribute of a node. Graphs stay with the importer and appear as monostate.
-using NodeAttribute = std::variant<std::monostate, int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
-                                   std::vector<std::string>, mlir::ElementsAttr>;
+using NodeAttribute = std::variant<std::monostate, int64_t, float, std::string, std::vector<int64_t>,
+                                   std::vector<float>, std::vector<std::string>, mlir::ElementsAttr>;
 
 class Node {
 public:
@@ -47,9 +47,9 @@ public:
   //===-- what the node says ------------------------------------------------===//
   std::string op;
   int64_t opset = 0;
-  llvm::SmallVector<Value> inputs;   ///< null where absent
-  llvm::SmallVector<bool> wanted;    ///< one entry a declared output: does anything have its name?
-  llvm::SmallVector<Value> outputs;  ///< as long as `wanted`
+  llvm::SmallVector<Value> inputs;  ///< null where absent
+  llvm::SmallVector<bool> wanted;   ///< one entry a declared output: does anything have its name?
+  llvm::SmallVector<Value> outputs; ///< as long as `wanted`
   llvm::StringMap<NodeAttribute> attributes;
 
   bool has(unsigned i) const { return i < inputs.size() && inputs[i]; }
@@ -71,8 +71,7 @@ public:
     return Ints(values.begin(), values.end());
   }
   mlir::ElementsAttr getTensor(llvm::StringRef name) const { return get<mlir::ElementsAttr>(name, {}); }
-  template <typename T>
-  T get(llvm::StringRef name, T otherwise) const {
+  template <typename T> T get(llvm::StringRef name, T otherwise) const {
     auto found = attributes.find(name);
     if (found == attributes.end())
       return otherwise;
@@ -118,8 +117,7 @@ public:
   mlir::Location loc;
 
   /// An op of one result, whose element type is `element` or else that of the first operand.
-  template <typename OpT>
-  Value make(llvm::ArrayRef<Value> operands, Attrs attrs = {}, Type element = {}) {
+  template <typename OpT> Value make(llvm::ArrayRef<Value> operands, Attrs attrs = {}, Type element = {}) {
     if (failed || llvm::is_contained(operands, Value()))
       return stop();
     auto op = createInferredGeneric<OpT>(b, loc, shapes, {element ? element : elem(operands[0])}, operands, attrs);
@@ -173,8 +171,7 @@ public:
   Value sliceAxis(Value x, int64_t axis, SymExpr start, SymExpr size, int64_t step = 1);
   Value concat(llvm::ArrayRef<Value> values, int64_t axis);
   Value padConstant(Value x, llvm::ArrayRef<SymExpr> low, llvm::ArrayRef<SymExpr> high, Value value = {});
-  template <typename OpT>
-  Value reduce(Value x, llvm::ArrayRef<int64_t> axes, bool keepdims) {
+  template <typename OpT> Value reduce(Value x, llvm::ArrayRef<int64_t> axes, bool keepdims) {
     llvm::SmallVector<mlir::NamedAttribute> attrs{i64s("axes", axes)};
     if (keepdims)
       attrs.push_back(unit("keepdims"));
@@ -190,9 +187,7 @@ public:
   Value div(Value a, double c) { return div(a, scalar(c, elem(a))); }
   Value maximum(Value a, Value c) { return make<MaxOp>({a, c}); }
   Value minimum(Value a, Value c) { return make<MinOp>({a, c}); }
-  Value select(Value cond, Value a, Value c) {
-    return make<SelectOp>({cond, a, c}, {}, elem(a));
-  }
+  Value select(Value cond, Value a, Value c) { return make<SelectOp>({cond, a, c}, {}, elem(a)); }
   Value compare(ComparePredicate predicate, Value a, Value c);
   Value matmul(Value a, Value c) { return make<MatmulOp>({a, c}); }
 

@@ -45,8 +45,8 @@ std::shared_ptr<onnx::FunctionProto> functionBody(const onnx::OpSchema &schema, 
                                                   llvm::ArrayRef<mlir::RankedTensorType> inputs, int64_t version,
                                                   std::string &error);
 
-/// `body`'s nodes with attribute references replaced by the attributes of `caller`, the body's own defaults, or those of
-/// `schema` (may be null); references to attributes that nobody gives vanish.
+/// `body`'s nodes with attribute references replaced by the attributes of `caller`, the body's own defaults, or those
+/// of `schema` (may be null); references to attributes that nobody gives vanish.
 void bindAttributes(onnx::FunctionProto &body, const onnx::NodeProto &caller, const onnx::OpSchema *schema);
 
 } // namespace ds::importer

@@ -52,9 +52,8 @@ ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fal
   uint64_t bytes = is_contained(dims, 0) ? 0 : uint64_t(bound);
   auto type = RankedTensorType::get(dims, element);
   std::string reason;
-  ElementsAttr value = tensor.data_location() == TensorProto::EXTERNAL
-                           ? readExternal(tensor, type, bytes, name, reason)
-                           : readDense(tensor, type, bytes, name, reason);
+  ElementsAttr value = tensor.data_location() == TensorProto::EXTERNAL ? readExternal(tensor, type, bytes, name, reason)
+                                                                       : readDense(tensor, type, bytes, name, reason);
   if (!value)
     return refuse(reason);
   done[&tensor] = value;
@@ -73,8 +72,7 @@ ds::importer::Bytes::Bytes(size_t size) : length(size) {
 }
 
 /// Copies a typed field of the message, whose values may be wider than the elements, into bytes.
-template <typename T, typename Field>
-static ds::importer::Bytes packField(const Field &field) {
+template <typename T, typename Field> static ds::importer::Bytes packField(const Field &field) {
   ds::importer::Bytes bytes(size_t(field.size()) * sizeof(T));
   char *to = bytes.data();
   for (auto from : field) {
@@ -119,8 +117,9 @@ ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTe
     error = "holds " + std::to_string(size) + " bytes, but its type and dimensions need " + std::to_string(bytes);
     return {};
   }
-  Bytes owned = large ? Bytes(bytes) : isRaw ? Bytes(ArrayRef<char>(raw.data(), raw.size()))
-                                             : packTyped(tensor, type.getElementTypeBitWidth());
+  Bytes owned = large   ? Bytes(bytes)
+                : isRaw ? Bytes(ArrayRef<char>(raw.data(), raw.size()))
+                        : packTyped(tensor, type.getElementTypeBitWidth());
   if (large && !data.read(raw, owned.data())) {
     error = "cannot be read from the model file";
     return {};
@@ -197,7 +196,8 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
     uint64_t size = 0;
     std::error_code code = sys::fs::file_size(range->path, size);
     if (!code)
-      region = std::make_shared<sys::fs::mapped_file_region>(*file, sys::fs::mapped_file_region::readonly, size, 0, code);
+      region =
+          std::make_shared<sys::fs::mapped_file_region>(*file, sys::fs::mapped_file_region::readonly, size, 0, code);
     sys::fs::closeFile(*file);
     if (code) {
       region.reset();

@@ -50,8 +50,8 @@ public:
   TensorReader(mlir::MLIRContext *context, llvm::StringRef folder, const LargeData &data)
       : context(context), folder(folder), data(data) {}
 
-  /// The tensor as an attribute, or null and a one-line reason that names the tensor. `name` serves where it has none. Moves
-  /// large data out of `tensor`; the same tensor read again gives the same attribute.
+  /// The tensor as an attribute, or null and a one-line reason that names the tensor. `name` serves where it has none.
+  /// Moves large data out of `tensor`; the same tensor read again gives the same attribute.
   mlir::ElementsAttr read(onnx::TensorProto &tensor, llvm::StringRef name, std::string &error);
 
 private:

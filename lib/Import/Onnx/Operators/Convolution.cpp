@@ -162,10 +162,9 @@ static void convTranspose(Node &n) {
   SmallVector<Value> operands{x, w};
   if (bias)
     operands.push_back(bias);
-  n.set(0, n.make<ConvTransposeOp>(
-               operands, {n.i64s("strides", window->strides), n.i64s("pads_low", window->low),
-                          n.i64s("pads_high", window->high), n.i64s("dilations", window->dilations),
-                          n.i64s("output_padding", extra), n.i64("group", n.getInt("group", 1))}));
+  n.set(0, n.make<ConvTransposeOp>(operands, {n.i64s("strides", window->strides), n.i64s("pads_low", window->low),
+                                              n.i64s("pads_high", window->high), n.i64s("dilations", window->dilations),
+                                              n.i64s("output_padding", extra), n.i64("group", n.getInt("group", 1))}));
 }
 
 void ds::importer::registerConvolution(Registry &r) {

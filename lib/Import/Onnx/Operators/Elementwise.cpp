@@ -11,10 +11,7 @@ using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
 
-template <typename OpT>
-static void unary(Node &n) {
-  n.set(0, n.make<OpT>({n.in(0)}));
-}
+template <typename OpT> static void unary(Node &n) { n.set(0, n.make<OpT>({n.in(0)})); }
 
 /// Before operator set 7, B was matched to the dims of A that start at `axis`.
 static Value alignLegacy(Node &n, Value a, Value c) {
@@ -29,18 +26,15 @@ static Value alignLegacy(Node &n, Value a, Value c) {
   return n.reshape(c, dims);
 }
 
-template <typename OpT>
-static void binary(Node &n) {
+template <typename OpT> static void binary(Node &n) {
   n.set(0, n.make<OpT>({n.in(0), alignLegacy(n, n.in(0), n.in(1))}));
 }
 
-template <ComparePredicate predicate>
-static void comparison(Node &n) {
+template <ComparePredicate predicate> static void comparison(Node &n) {
   n.set(0, n.compare(predicate, n.in(0), alignLegacy(n, n.in(0), n.in(1))));
 }
 
-template <typename OpT>
-static void variadic(Node &n) {
+template <typename OpT> static void variadic(Node &n) {
   Value result = n.in(0);
   for (Value next : drop_begin(n.inputs))
     result = n.make<OpT>({result, next});
@@ -183,9 +177,7 @@ static void hardSigmoid(Node &n) {
   n.set(0, clampUnit(n, n.add(n.mul(n.in(0), n.getFloat("alpha", 0.2)), n.getFloat("beta", 0.5))));
 }
 
-static void hardSwish(Node &n) {
-  n.set(0, n.mul(n.in(0), clampUnit(n, n.add(n.mul(n.in(0), 1.0 / 6), 0.5))));
-}
+static void hardSwish(Node &n) { n.set(0, n.mul(n.in(0), clampUnit(n, n.add(n.mul(n.in(0), 1.0 / 6), 0.5)))); }
 
 /// log(1 + exp(x)) without overflow.
 static Value softplusOf(Node &n, Value x) {

@@ -59,9 +59,8 @@ static void oneHot(Node &n) {
 
 static void reverseSequence(Node &n) {
   int64_t rank = n.rank(n.in(0));
-  n.set(0, n.make<ReverseSequenceOp>({n.in(0), n.in(1)},
-                                     {n.i64("batch_axis", n.axis(n.getInt("batch_axis", 1), rank)),
-                                      n.i64("time_axis", n.axis(n.getInt("time_axis", 0), rank))}));
+  n.set(0, n.make<ReverseSequenceOp>({n.in(0), n.in(1)}, {n.i64("batch_axis", n.axis(n.getInt("batch_axis", 1), rank)),
+                                                          n.i64("time_axis", n.axis(n.getInt("time_axis", 0), rank))}));
 }
 
 static void topK(Node &n) {
@@ -84,8 +83,7 @@ static void topK(Node &n) {
   n.set(1, results[1]);
 }
 
-template <typename OpT>
-static void argSelect(Node &n) {
+template <typename OpT> static void argSelect(Node &n) {
   Value x = n.in(0);
   SmallVector<mlir::NamedAttribute> attrs{n.i64("axis", n.axis(n.getInt("axis", 0), n.rank(x)))};
   if (n.getInt("keepdims", 1))
@@ -116,11 +114,11 @@ static void hardmax(Node &n) {
     axis = 1;
   }
   Value index = n.make<ArgMaxOp>({x}, {n.i64("axis", axis)}, n.b.getI64Type());
-  auto values = mlir::DenseElementsAttr::get(mlir::RankedTensorType::get({2}, n.b.getF64Type()), ArrayRef<double>{0, 1});
+  auto values =
+      mlir::DenseElementsAttr::get(mlir::RankedTensorType::get({2}, n.b.getF64Type()), ArrayRef<double>{0, 1});
   Value offOn = n.cast(n.constant(values), n.elem(x));
-  Value result = n.make<OneHotOp>({index, offOn},
-                                  {n.i64("axis", axis), n.shape("size", {n.dim(x, axis)}), n.segments({1, 0, 1})},
-                                  n.elem(x));
+  Value result = n.make<OneHotOp>(
+      {index, offOn}, {n.i64("axis", axis), n.shape("size", {n.dim(x, axis)}), n.segments({1, 0, 1})}, n.elem(x));
   n.set(0, n.reshape(result, original));
 }
 

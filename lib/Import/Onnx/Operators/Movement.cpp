@@ -119,10 +119,11 @@ static void split(Node &n) {
   } else {
     count = n.getInt("num_outputs", count);
     if (count < int64_t(n.wanted.size()) || count < 1)
-      return (void)n.fail("num_outputs is " + Twine(count) + ", but the node has " + Twine(n.wanted.size()) + " outputs");
+      return (void)n.fail("num_outputs is " + Twine(count) + ", but the node has " + Twine(n.wanted.size()) +
+                          " outputs");
     if (n.opset < 18 && size.isConst() && size.getConst() % count)
-      return (void)n.fail("dimension " + Twine(axis) + " of size " + size.str() + " cannot be split into " + Twine(count) +
-                          " equal parts");
+      return (void)n.fail("dimension " + Twine(axis) + " of size " + size.str() + " cannot be split into " +
+                          Twine(count) + " equal parts");
     SymExpr part = SymExpr::ceilDiv(size, SymExpr(count));
     parts.assign(count, part);
     parts.back() = size - part * SymExpr(count - 1);
@@ -136,8 +137,8 @@ static void split(Node &n) {
     start += part;
   }
   if (start.isConst() && size.isConst() && start != size)
-    return (void)n.fail("the parts of the split add up to " + start.str() + ", but dimension " + Twine(axis) + " has size " +
-                        size.str());
+    return (void)n.fail("the parts of the split add up to " + start.str() + ", but dimension " + Twine(axis) +
+                        " has size " + size.str());
   start = SymExpr(0);
   for (auto [index, part] : enumerate(parts)) {
     if (n.wants(index))
@@ -214,8 +215,8 @@ static void depthToSpace(Node &n) {
   bool columnRowDepth = n.getString("mode", "DCR") == "CRD";
   Value split = columnRowDepth ? n.reshape(x, {d[0], channels, s, s, d[2], d[3]})
                                : n.reshape(x, {d[0], s, s, channels, d[2], d[3]});
-  Value moved = n.transpose(split, columnRowDepth ? ArrayRef<int64_t>{0, 1, 4, 2, 5, 3}
-                                                  : ArrayRef<int64_t>{0, 3, 4, 1, 5, 2});
+  Value moved =
+      n.transpose(split, columnRowDepth ? ArrayRef<int64_t>{0, 1, 4, 2, 5, 3} : ArrayRef<int64_t>{0, 3, 4, 1, 5, 2});
   n.set(0, n.reshape(moved, {d[0], channels, d[2] * s, d[3] * s}));
 }
 

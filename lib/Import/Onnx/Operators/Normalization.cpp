@@ -1,7 +1,7 @@
 //===- Normalization.cpp - Normalizations and softmax ---------------------===//
 // Assumes: see Node.h.
-// Guarantees: softmax of old operator sets, which flattened its operand, is reshaped; statistics are computed in f32 or more.
-// Declines: batch normalization with a scale an element (`spatial` = 0).
+// Guarantees: softmax of old operator sets, which flattened its operand, is reshaped; statistics are computed in f32 or
+// more. Declines: batch normalization with a scale an element (`spatial` = 0).
 
 #include "../Node.h"
 
@@ -17,7 +17,9 @@ static Value perChannel(Node &n, Value v, int64_t rank) {
 }
 
 /// f32, or the type itself where it is wider.
-static Type statisticsType(Node &n, Value x) { return n.elem(x) == n.b.getF64Type() ? n.elem(x) : Type(n.b.getF32Type()); }
+static Type statisticsType(Node &n, Value x) {
+  return n.elem(x) == n.b.getF64Type() ? n.elem(x) : Type(n.b.getF32Type());
+}
 
 namespace {
 struct Moments {
@@ -86,8 +88,8 @@ static void instanceNorm(Node &n) {
   n.set(0, n.cast(n.add(n.mul(normal, channel(1)), channel(2)), n.elem(x)));
 }
 
-/// Groups of channels are normalized together: N×G×(C/G · spatial). Scale and bias are one a group before operator set 21,
-/// one a channel since.
+/// Groups of channels are normalized together: N×G×(C/G · spatial). Scale and bias are one a group before operator set
+/// 21, one a channel since.
 static void groupNorm(Node &n) {
   Value x = n.in(0);
   int64_t groups = n.getInt("num_groups", 0);
@@ -127,8 +129,7 @@ static void layerNorm(Node &n) {
   }
 }
 
-template <typename OpT>
-static void softmax(Node &n) {
+template <typename OpT> static void softmax(Node &n) {
   Value x = n.in(0);
   if (n.opset >= 13)
     return n.set(0, n.make<OpT>({x}, {n.i64("axis", n.axis(n.getInt("axis", -1), n.rank(x)))}));
@@ -150,7 +151,8 @@ static void lrn(Node &n) {
   if (n.rank(x) < 2 || size < 1)
     return (void)n.fail("needs a tensor of rank 2 or more and a positive size");
   SymDims dims = n.dims(x);
-  Value squares = n.reshape(n.mul(x, x), {dims[0], SymExpr(1), dims[1], product(ArrayRef<SymExpr>(dims).drop_front(2))});
+  Value squares =
+      n.reshape(n.mul(x, x), {dims[0], SymExpr(1), dims[1], product(ArrayRef<SymExpr>(dims).drop_front(2))});
   Value mean = n.make<AvgPoolOp>({squares}, {n.i64s("kernel", {size, 1}), n.i64s("strides", {1, 1}),
                                              n.i64s("pads_low", {(size - 1) / 2, 0}),
                                              n.i64s("pads_high", {size - 1 - (size - 1) / 2, 0}),

@@ -94,8 +94,7 @@ static Ints spatialAxes(Node &n) {
   return span(2, n.rank(n.in(0)));
 }
 
-template <typename OpT>
-static void globalPool(Node &n) {
+template <typename OpT> static void globalPool(Node &n) {
   n.set(0, n.reduce<OpT>(n.in(0), spatialAxes(n), /*keepdims=*/true));
 }
 

@@ -28,13 +28,11 @@ static ReduceAxes reduceAxes(Node &n) {
   return result;
 }
 
-template <typename OpT>
-static Value reduced(Node &n, Value x, const ReduceAxes &how) {
+template <typename OpT> static Value reduced(Node &n, Value x, const ReduceAxes &how) {
   return how.none ? x : n.reduce<OpT>(x, how.axes, how.keepdims);
 }
 
-template <typename OpT>
-static void plain(Node &n) {
+template <typename OpT> static void plain(Node &n) {
   ReduceAxes how = reduceAxes(n);
   n.set(0, n.failed ? Value() : reduced<OpT>(n, n.in(0), how));
 }

@@ -1,8 +1,8 @@
 //===- Resize.cpp - Resize and Upsample -----------------------------------===//
 // Assumes: see Node.h.
 // Guarantees: sizes are expressions; the scales that the model states are kept, since they decide coordinates.
-// Declines: scales, sizes and regions that are computed while the model runs; fractional scales of symbolic sizes that are
-// no small fraction.
+// Declines: scales, sizes and regions that are computed while the model runs; fractional scales of symbolic sizes that
+// are no small fraction.
 
 #include "../Node.h"
 
@@ -38,7 +38,8 @@ static Value build(Node &n, Value x, Request request, StringRef coordinates, Str
     for (auto [dim, scale] : zip(dims, request.scales)) {
       std::optional<SymExpr> size = scaled(dim, scale);
       if (!size)
-        return n.needsDynamic("the size of dimension '" + dim.str() + "' times " + std::to_string(scale) + " is no expression");
+        return n.needsDynamic("the size of dimension '" + dim.str() + "' times " + std::to_string(scale) +
+                              " is no expression");
       request.sizes.push_back(*size);
     }
   }
