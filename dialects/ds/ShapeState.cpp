@@ -148,9 +148,18 @@ void ShapeState::addConstraint(ShapeConstraint constraint) {
   constraints.push_back(std::move(constraint));
 }
 
+/// Overflowed expressions prove nothing and must not get into constraints.
+static LogicalResult checkOverflow(const SymExpr &a, const SymExpr &b, Operation *op) {
+  if (!a.isOverflow() && !b.isOverflow())
+    return success();
+  return emitNodeError(op) << "a size expression is too large or too complex";
+}
+
 LogicalResult ShapeState::requireEqual(const SymExpr &a, const SymExpr &b, Operation *op, const Twine &what) {
   if (a == b)
     return success();
+  if (failed(checkOverflow(a, b, op)))
+    return failure();
   // Provably different: the difference has a constant sign.
   SymExpr difference = a - b;
   if ((difference - SymExpr(1)).isNonNegative() || (SymExpr(-1) - difference).isNonNegative())
@@ -161,6 +170,8 @@ LogicalResult ShapeState::requireEqual(const SymExpr &a, const SymExpr &b, Opera
 }
 
 LogicalResult ShapeState::requireLessEqual(const SymExpr &a, const SymExpr &b, Operation *op, const Twine &what) {
+  if (failed(checkOverflow(a, b, op)))
+    return failure();
   if (SymExpr::provablyLessEqual(a, b))
     return success();
   if (SymExpr::provablyLessEqual(b, a - SymExpr(1)))
@@ -183,6 +194,8 @@ FailureOr<SymDims> ShapeState::broadcast(ArrayRef<SymExpr> a, ArrayRef<SymExpr> 
       dim = other;
       continue;
     }
+    if (failed(checkOverflow(dim, other, op)))
+      return failure();
     SymExpr merged = SymExpr::bcast(dim, other);
     std::string what = "dimension " + std::to_string(a.size() - b.size() + i) + " of the operands to broadcast";
     // Two dims of which neither can be 1 must be equal.
@@ -265,6 +278,24 @@ LogicalResult seedArguments(Region &body, ShapeState &state) {
   return success();
 }
 
+/// Fails for tensors that no machine holds, so that element counts of static types do not overflow anywhere later.
+static LogicalResult checkElementCount(Operation *op, unsigned index, ArrayRef<SymExpr> dims) {
+  constexpr int64_t kMaxElements = int64_t(1) << 56;
+  int64_t count = 1;
+  for (const SymExpr &dim : dims) {
+    std::optional<int64_t> size = dim.tryConst();
+    if (size == 0)
+      return success();
+    if (size && (__builtin_mul_overflow(count, *size, &count) || count > kMaxElements)) {
+      count = kMaxElements + 1;
+      break;
+    }
+  }
+  if (count <= kMaxElements)
+    return success();
+  return emitNodeError(op) << "result " << index << " has too many elements";
+}
+
 LogicalResult inferOp(Operation *op, ShapeState &state) {
   auto shaped = dyn_cast<ShapeOpInterface>(op);
   if (!shaped) {
@@ -294,6 +325,8 @@ LogicalResult inferOp(Operation *op, ShapeState &state) {
       if (std::optional<int64_t> size = dim.tryConst(); size && *size < 0)
         return emitNodeError(op) << "dimension " << axis << " of result " << index << " would be " << *size;
     }
+    if (failed(checkElementCount(op, index, *dims)))
+      return failure();
   }
   return success();
 }
