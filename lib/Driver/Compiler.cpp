@@ -188,10 +188,10 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
     return CompileStatus::Success;
   std::string text;
   raw_string_ostream stream(text);
-  // Small models are printed whole, so that their text compiles again. Of others the weights stay out; without the local
-  // scope MLIR would write out every weight before it leaves it out.
+  // Small models are printed whole, so that their text compiles again. Of others the weights stay out; without the
+  // local scope MLIR would write out every weight before it leaves it out.
   mlir::OpPrintingFlags flags;
-  if (weightBytes(*module) > kMostPrintedBytes)
+  if (weightBytes(module) > kMostPrintedBytes)
     flags.elideLargeElementsAttrs(64).useLocalScope();
   module->print(stream, flags);
   stream << '\n';
