@@ -1,10 +1,11 @@
 /*===- ds_runtime.h - Running compiled models -----------------------------===*
  * Assumes: Linux, a 64-bit little-endian machine.
  * Guarantees: no function throws, exits, prints or leaks; a failing one returns a status, writes one line to `error`
- * (where that is not NULL) that says what was expected and what was given, and changes nothing else. Declines: running
- * artifacts of strangers safely. Code in an artifact is as trusted as any program.
+ *             (where that is not NULL) that says what was expected and what was given, and changes nothing else.
+ * Declines: running artifacts of strangers safely. Code in an artifact is as trusted as any program.
  *
- * A model is immutable and may be shared between threads; a session belongs to one thread at a time.
+ * A model is immutable and may be shared between threads; a session belongs to one thread at a time. docs/Runtime.md is
+ * the guide; ds_runtime.hpp wraps all of this for C++.
  *
  *     ds_model *model; ds_session *session; ds_error error;
  *     if (ds_model_load("model.so", &model, &error)) ...
@@ -90,6 +91,12 @@ DS_API const char *ds_dtype_name(int32_t dtype);
 /* Bytes of one element; 0 for an unknown type. */
 DS_API size_t ds_dtype_size(int32_t dtype);
 
+/* The tensor that a DLPack tensor (dlpack.h, or ds_dlpack.h) describes, without a copy: `to` points to the memory,
+ * shape and strides of `from`. What is not row-major without gaps is copied later, by the run that takes it as an
+ * input. DS_BAD_ARGUMENT: memory that is not the CPU's, or an element type that ds_dtype_name does not know. */
+struct DLTensor;
+DS_API ds_status ds_tensor_from_dlpack(const struct DLTensor *from, ds_tensor *to, ds_error *error);
+
 /*===- Models -------------------------------------------------------------===*/
 
 /* Opens an artifact made with --emit=library. Checks the metadata and the CPU before any of its code is loaded. */
@@ -172,6 +179,24 @@ DS_API ds_status ds_session_run(ds_session *session, const ds_tensor *inputs, si
 
 /* Output number `index` of the last successful run, wherever it lies. */
 DS_API ds_status ds_session_output(const ds_session *session, size_t index, ds_tensor *output);
+
+/* Gives output number `index` of the last successful run away, as a DLPack tensor (dlpack.h, or ds_dlpack.h), without a
+ * copy: its memory leaves the session, which takes new memory in its next run. It outlives session and model; whoever
+ * has it calls its `deleter`, on any thread (an allocator of the caller's must bear that). The entry of `outputs` that
+ * named the output must be cleared before the next run. DS_BAD_ARGUMENT: no such output, one given away already, or
+ * one in memory of the caller, who has it. */
+struct DLManagedTensorVersioned;
+DS_API ds_status ds_session_detach(ds_session *session, size_t index, struct DLManagedTensorVersioned **tensor,
+                                   ds_error *error);
+
+/* From now on output number `output` of each run is input number `input` of the next one, without a copy, wherever
+ * the entry of that input is all zero (`(ds_tensor){0}`). An entry that names a tensor is taken as such: the first run
+ * needs one, and another one starts a new sequence. For state that a program carries from run to run: the caches of a
+ * decoder, the state of a recurrent network. Both must have one type and rank; sizes may change (a cache that grows).
+ * An output may feed several inputs. DS_NO_OUTPUT as `output` ends it. After a run that failed once it had begun (an
+ * index out of range, say) there is no last output: a tensor must be given again. */
+#define DS_NO_OUTPUT ((size_t)-1)
+DS_API ds_status ds_session_feed(ds_session *session, size_t output, size_t input, ds_error *error);
 
 /* Fills in dtype, rank and shape of all outputs (`outputs`: one a model output, data NULL) for inputs of the given
  * shapes (their data is not looked at). Shapes are valid until the next call of this kind, or run, on the session. */

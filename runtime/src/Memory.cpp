@@ -47,12 +47,23 @@ void *MemorySource::allocate(size_t Size) {
   return Memory;
 }
 
-void MemorySource::release(void *Memory, size_t Size) {
-  Held -= Size;
+void MemorySource::giveBack(const ds_allocator &Allocator, void *Memory, size_t Size) {
   if (Allocator.allocate)
     Allocator.release(Allocator.context, Memory, Size);
   else
     munmap(Memory, mappedSize(Size));
+}
+
+void MemorySource::release(void *Memory, size_t Size) {
+  Held -= Size;
+  giveBack(Allocator, Memory, Size);
+}
+
+Region MemorySource::handOver(Region &From) {
+  Region Taken = From;
+  Held -= From.Size;
+  From = Region();
+  return Taken;
 }
 
 bool Region::reserve(MemorySource &Source, int64_t Bytes) {

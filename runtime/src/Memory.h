@@ -10,6 +10,8 @@
 
 namespace ds::runtime {
 
+struct Region;
+
 /// Hands out memory of the caller's allocator, or of the operating system, in huge pages where it has them.
 class MemorySource {
 public:
@@ -17,6 +19,11 @@ public:
   void *allocate(size_t Size);
   void release(void *Memory, size_t Size);
   uint64_t held() const { return Held; }
+  const ds_allocator &allocator() const { return Allocator; }
+
+  /// The region's memory no longer counts as held; whoever gets it calls giveBack.
+  Region handOver(Region &From);
+  static void giveBack(const ds_allocator &Allocator, void *Memory, size_t Size);
 
 private:
   ds_allocator Allocator = {};

@@ -15,6 +15,8 @@ using namespace ds::runtime;
 // Where buffers without bytes point.
 alignas(64) static char Nothing[64];
 
+void *ds_session::nothing() { return Nothing; }
+
 static constexpr uint32_t MaxThreads = 1024;
 
 ds_session::~ds_session() {
@@ -57,7 +59,8 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
   if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) ||
       !Outputs.resize(Meta.Outputs.size()) || !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) ||
       !Symbols.resize(Meta.Symbols.size()) || !InputData.resize(Meta.Inputs.size()) ||
-      !OutputData.resize(Meta.Outputs.size()) || !LastOutputs.resize(Meta.Outputs.size()) || !Workers.resize(Threads))
+      !OutputData.resize(Meta.Outputs.size()) || !LastOutputs.resize(Meta.Outputs.size()) ||
+      !Feeds.resize(Meta.Inputs.size()) || !FedInputs.resize(Meta.Inputs.size()) || !Workers.resize(Threads))
     return outOfMemory(Error);
   for (size_t I = 0; I < Meta.Buffers.size(); ++I) {
     const ds_artifact_buffer &B = Meta.Buffers[I];
@@ -308,15 +311,18 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
                 Given ? OutputCount : 0);
   if (!OutputCount)
     Given = nullptr;
-  HasRun = false;
   const Plan *P = nullptr;
-  ds_status Status = plan(Inputs, InputCount, P, Error);
+  ds_status Status = resolveFeeds(Inputs, InputCount, Error);
+  if (!Status)
+    Status = plan(Inputs, InputCount, P, Error);
   if (!Status)
     Status = bind(*P, Error);
   if (!Status)
     Status = takeInputs(Inputs, *P, Error);
-  if (!Status)
-    Status = takeOutputs(Inputs, Given, *P, Error);
+  if (Status)
+    return Status;
+  HasRun = false; // from here on memory of outputs may change hands
+  Status = takeOutputs(Inputs, Given, *P, Error);
   if (Status)
     return Status;
   for (uint32_t I : EntryBuffers) {
@@ -355,7 +361,7 @@ ds_status ds_session_run(ds_session *Session, const ds_tensor *Inputs, size_t In
 }
 
 ds_status ds_session_output(const ds_session *Session, size_t Index, ds_tensor *Output) {
-  if (!Session || !Output || !Session->HasRun || Index >= Session->LastOutputs.size())
+  if (!Session || !Output || !Session->hasOutput(Index))
     return DS_BAD_ARGUMENT;
   *Output = Session->LastOutputs[Index];
   return DS_OK;

@@ -63,10 +63,15 @@ struct ds_session {
   // Of the run in progress: shapes as given (the caller's may lie in memory that the run changes), addresses, symbols.
   ds::runtime::Array<int64_t> GivenShapes, Symbols;
   ds::runtime::Array<void *> InputData, OutputData;
-  ds::runtime::Array<ds_tensor> LastOutputs;
+  ds::runtime::Array<ds_tensor> LastOutputs; // dtype 0: given away
   ds::runtime::Array<int64_t> LastShapes;
   bool HasRun = false;
   int32_t FailedLaunch = -1;
+
+  // ds_session_feed: for each input, 1 + the number of the output that feeds it.
+  ds::runtime::Array<size_t> Feeds;
+  ds::runtime::Array<ds_tensor> FedInputs; // the caller's, with the fed ones filled in
+  size_t FeedCount = 0;
 
   bool Profiling = false;
   ds::runtime::Array<ds::runtime::ProfileCounter> Profile;
@@ -81,6 +86,14 @@ struct ds_session {
   ds_status planFor(const ds::runtime::Plan *&Result, ds_error *Error);
 
   void chooseLaunch();
+
+  // SessionFeed.cpp
+  ds_status feed(size_t Output, size_t Input, ds_error *Error);
+  /// `Inputs` with outputs of the last run in the place of entries that are all zero.
+  ds_status resolveFeeds(const ds_tensor *&Inputs, size_t InputCount, ds_error *Error);
+  bool hasOutput(size_t Index) const { return HasRun && Index < LastOutputs.size() && LastOutputs[Index].dtype; }
+  /// Where tensors without elements point.
+  static void *nothing();
 
 private:
   ds_status readShapes(const ds_tensor *Inputs, size_t InputCount, ds_error *Error);

@@ -215,6 +215,8 @@ ds_status ds_session_infer(ds_session *Session, const ds_tensor *Inputs, size_t 
   if (!Session || !Outputs || OutputCount != Session->Model->Meta.Outputs.size())
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_infer needs a session and a place for each output");
   const Plan *P = nullptr;
+  if (ds_status Status = Session->resolveFeeds(Inputs, InputCount, Error))
+    return Status;
   if (ds_status Status = Session->plan(Inputs, InputCount, P, Error))
     return Status;
   describeShapes(Session->Model->Meta.Outputs, *P, Outputs);

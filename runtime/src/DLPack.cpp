@@ -1,0 +1,107 @@
+//===- DLPack.cpp - Tensors of other frameworks, in and out ----------------===//
+// Assumes: DLPack 1.x.
+// Guarantees: nothing is copied; what is given away is released with the allocator that it came from.
+// Declines: memory of devices other than the CPU, complex and packed element types.
+//===----------------------------------------------------------------------===//
+#include "ds_dlpack.h"
+#include "Metadata.h"
+#include "Session.h"
+
+using namespace ds::runtime;
+
+namespace {
+
+/// What DLPack calls an element type: bits and one of its codes.
+struct DlpackType {
+  uint8_t Code, Bits;
+};
+
+// In the order of DS_BOOL, DS_INT8, ...
+constexpr DlpackType DlpackTypes[] = {{0, 0},         {kDLBool, 8},   {kDLInt, 8},    {kDLInt, 16},    {kDLInt, 32},
+                                      {kDLInt, 64},   {kDLUInt, 8},   {kDLUInt, 16},  {kDLUInt, 32},   {kDLUInt, 64},
+                                      {kDLFloat, 16}, {kDLBfloat, 16}, {kDLFloat, 32}, {kDLFloat, 64}};
+
+/// An output that left its session: the DLPack tensor, and what it takes to release it.
+struct Detached {
+  DLManagedTensorVersioned Tensor;
+  ds_allocator Allocator;
+  Region Memory;
+  int64_t Shape[DS_ARTIFACT_MAX_RANK], Strides[DS_ARTIFACT_MAX_RANK];
+};
+
+void releaseDetached(DLManagedTensorVersioned *Tensor) {
+  if (!Tensor)
+    return;
+  Detached *D = static_cast<Detached *>(Tensor->manager_ctx);
+  if (D->Memory.Data)
+    MemorySource::giveBack(D->Allocator, D->Memory.Data, D->Memory.Size);
+  free(D);
+}
+
+} // namespace
+
+ds_status ds_tensor_from_dlpack(const DLTensor *From, ds_tensor *To, ds_error *Error) {
+  if (!From || !To)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_tensor_from_dlpack needs a tensor and a place for the result");
+  if (From->device.device_type != kDLCPU && From->device.device_type != kDLCUDAHost)
+    return fail(Error, DS_BAD_ARGUMENT, "the DLPack tensor lies on device type %d, expected the CPU's memory (%d)",
+                int(From->device.device_type), int(kDLCPU));
+  if (From->ndim < 0 || From->ndim > DS_ARTIFACT_MAX_RANK || (From->ndim && !From->shape))
+    return fail(Error, DS_BAD_ARGUMENT, "the DLPack tensor has %d dimensions, expected 0 to %d with their sizes",
+                From->ndim, DS_ARTIFACT_MAX_RANK);
+  int32_t Dtype = 0;
+  for (int32_t I = DS_BOOL; I <= DS_FLOAT64; ++I)
+    if (DlpackTypes[I].Code == From->dtype.code && DlpackTypes[I].Bits == From->dtype.bits && From->dtype.lanes == 1)
+      Dtype = I;
+  if (!Dtype)
+    return fail(Error, DS_BAD_ARGUMENT,
+                "the DLPack tensor has element type (code %u, %u bits, %u lanes), which models do not have",
+                unsigned(From->dtype.code), unsigned(From->dtype.bits), unsigned(From->dtype.lanes));
+  char *Data = From->data ? static_cast<char *>(From->data) + From->byte_offset : nullptr;
+  *To = {Data, Dtype, From->ndim, From->shape, From->strides};
+  return DS_OK;
+}
+
+ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVersioned **Tensor, ds_error *Error) {
+  if (!Session || !Tensor)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_session_detach needs a session and a place for the tensor");
+  const Metadata &Meta = Session->Model->Meta;
+  if (Index >= Meta.Outputs.size())
+    return fail(Error, DS_BAD_ARGUMENT, "there is no output number %zu; the model has %zu", Index, Meta.Outputs.size());
+  const char *Name = Meta.text(Meta.Outputs[Index].name);
+  if (!Session->hasOutput(Index))
+    return fail(Error, DS_BAD_ARGUMENT, "output '%s' is not there: no run has made it since it was last given away",
+                Name);
+  ds_tensor &Last = Session->LastOutputs[Index];
+  OutputMemory &Own = Session->Outputs[Index];
+  Region &Place = Own.Places[Own.Current];
+  const bool IsEmpty = Last.data == Session->nothing();
+  if (!IsEmpty && Last.data != Place.Data)
+    return fail(Error, DS_BAD_ARGUMENT, "output '%s' lies in the caller's own memory", Name);
+  Detached *D = static_cast<Detached *>(calloc(1, sizeof(Detached)));
+  if (!D)
+    return outOfMemory(Error);
+  int64_t Stride = 1;
+  for (int32_t I = Last.rank; I-- > 0; Stride *= Last.shape[I] ? Last.shape[I] : 1) {
+    D->Shape[I] = Last.shape[I];
+    D->Strides[I] = Stride;
+  }
+  D->Allocator = Session->Memory.allocator();
+  if (!IsEmpty)
+    D->Memory = Session->Memory.handOver(Place);
+  const DlpackType Type = DlpackTypes[Last.dtype];
+  D->Tensor = {{DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
+               D,
+               releaseDetached,
+               0,
+               {IsEmpty ? nullptr : D->Memory.Data,
+                {kDLCPU, 0},
+                Last.rank,
+                {Type.Code, Type.Bits, 1},
+                D->Shape,
+                D->Strides,
+                0}};
+  Last = {};
+  *Tensor = &D->Tensor;
+  return DS_OK;
+}
