@@ -153,6 +153,11 @@ def DS_Elementwise : NativeOpTrait<"Elementwise"> {
   let cppNamespace = "::ds";
 }
 
+/// Marks ops whose result element is one element of operand 0, or a constant; the other operands only say which.
+def DS_CopiesElements : NativeOpTrait<"CopiesElements"> {
+  let cppNamespace = "::ds";
+}
+
 /// One result; dims are the NumPy broadcast of all operands' dims. `buildLanes` computes the result's value from those of
 /// the operands, which are all scalars or all vectors; `cost` is what elementCost says. `floatRule` and `intRule` are C++
 /// expressions for one element on the host (see ElementRuleOpInterface), empty where there is none.

@@ -49,6 +49,9 @@ mlir::FailureOr<mlir::Value> buildElementwise(mlir::Operation *op, ElementBuilde
 namespace ds {
 /// Elementwise ops: see DS_ElementwiseOp.
 template <typename ConcreteType> class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
+/// Ops that move elements: see DS_CopiesElements.
+template <typename ConcreteType>
+class CopiesElements : public mlir::OpTrait::TraitBase<ConcreteType, CopiesElements> {};
 } // namespace ds
 
 #endif

@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Element<>, DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless
@@ -25,7 +25,7 @@ def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Element<>, DS_Fold], ["useKnownSha
   let hasCanonicalizer = 1;
 }
 
-def DS_TransposeOp : DS_TensorOp<"transpose", [DS_Element<>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
+def DS_TransposeOp : DS_TensorOp<"transpose", [DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "a permutation of dimensions";
   let description = [{
     `dims(result)[i] = dims(x)[perm[i]]`; `result[..., j_i, ...] = x[...]` with `x`'s index `perm[i]` equal to `j_i`.
@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand", [DS_Element<["isPointwise"]>, DS_Fold], 
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [DS_Element<>, AttrSizedOperandSegments, DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_Fold], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
@@ -98,7 +98,7 @@ def DS_ConcatOp : DS_TensorOp<"concat", [DS_Element<>, SameOperandsAndResultElem
   let hasFolder = 1;
 }
 
-def DS_PadOp : DS_TensorOp<"pad", [DS_Element<>, AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
+def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
   let summary = "more elements at the borders";
   let description = [{
     `dims(result)[d] = low[d] + dims(x)[d] + high[d]`; negative counts remove elements. New elements: `value` (absent: 0)
@@ -119,7 +119,7 @@ def DS_PadOp : DS_TensorOp<"pad", [DS_Element<>, AttrSizedOperandSegments], ["us
   let hasVerifier = 1;
 }
 
-def DS_TileOp : DS_TensorOp<"tile", [DS_Element<>], ["useKnownShapes", "isIdentity"]> {
+def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_Element<>], ["useKnownShapes", "isIdentity"]> {
   let summary = "a tensor repeated along its dims";
   let description = [{
     `dims(result)[d] = dims(x)[d] * repeat[d]`; `result[i] = x[i mod dims(x)]`.
@@ -133,7 +133,7 @@ def DS_TileOp : DS_TensorOp<"tile", [DS_Element<>], ["useKnownShapes", "isIdenti
   let hasVerifier = 1;
 }
 
-def DS_GatherOp : DS_TensorOp<"gather", [DS_Element<>, DS_Fold]> {
+def DS_GatherOp : DS_TensorOp<"gather", [DS_CopiesElements, DS_Element<>, DS_Fold]> {
   let summary = "slices picked by indices along an axis";
   let description = [{
     `result[p..., i..., s...] = x[p..., indices[i...], s...]`; negative indices count from the end; one out of range is a
@@ -148,7 +148,7 @@ def DS_GatherOp : DS_TensorOp<"gather", [DS_Element<>, DS_Fold]> {
   let hasVerifier = 1;
 }
 
-def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_Element<>]> {
+def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_CopiesElements, DS_Element<>]> {
   let summary = "elements picked by indices along an axis";
   let description = [{
     `result[i] = x[i with i_axis replaced by indices[i]]`; negative indices count from the end.
@@ -162,7 +162,7 @@ def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_Element<>]> {
   let hasVerifier = 1;
 }
 
-def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_Element<>]> {
+def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_CopiesElements, DS_Element<>]> {
   let summary = "slices picked by index tuples";
   let description = [{
     With b = `batch_dims` and n = the last dim of `indices`:
@@ -234,7 +234,7 @@ def DS_ResizeOp : DS_TensorOp<"resize", [DS_Element<["elementCost"]>]> {
   let hasVerifier = 1;
 }
 
-def DS_TriluOp : DS_TensorOp<"trilu", [DS_Element<>, SameOperandsAndResultElementType]> {
+def DS_TriluOp : DS_TensorOp<"trilu", [DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the upper or lower triangle of matrices";
   let description = [{
     `result[..., i, j] = (upper ? j - i >= k : j - i <= k) ? x[..., i, j] : 0`.
@@ -266,7 +266,7 @@ def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Element<>], ["useKnownShapes"]> {
   let hasVerifier = 1;
 }
 
-def DS_ReverseSequenceOp : DS_TensorOp<"reverse_sequence", [DS_Element<>]> {
+def DS_ReverseSequenceOp : DS_TensorOp<"reverse_sequence", [DS_CopiesElements, DS_Element<>]> {
   let summary = "prefixes reversed, each batch entry with its own length";
   let description = [{
     For batch entry b, the first `lengths[b]` entries along `time_axis` are reversed, the others copied.

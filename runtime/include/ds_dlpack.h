@@ -58,7 +58,8 @@ typedef struct {
   uint16_t lanes;
 } DLDataType;
 
-/* `strides` are in elements; NULL means row-major without gaps. The first element is `byte_offset` bytes after `data`. */
+/* `strides` are in elements; NULL means row-major without gaps. The first element is `byte_offset` bytes after `data`.
+ */
 typedef struct DLTensor {
   void *data;
   DLDevice device;

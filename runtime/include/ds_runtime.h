@@ -219,7 +219,7 @@ typedef struct ds_profile_entry {
   uint64_t calls;
   double seconds;
   double flops; /* floating-point operations of all calls; 0 where unknown */
-  double bytes; /* bytes read and written by all calls; 0 where unknown */
+  double bytes; /* bytes that all calls had to read and write, each once; 0 where unknown */
 } ds_profile_entry;
 
 /* Switching on clears. Costs two clock reads a launch. */

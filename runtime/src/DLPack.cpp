@@ -3,9 +3,9 @@
 // Guarantees: nothing is copied; what is given away is released with the allocator that it came from.
 // Declines: memory of devices other than the CPU, complex and packed element types.
 //===----------------------------------------------------------------------===//
-#include "ds_dlpack.h"
 #include "Metadata.h"
 #include "Session.h"
+#include "ds_dlpack.h"
 
 using namespace ds::runtime;
 
@@ -17,8 +17,8 @@ struct DlpackType {
 };
 
 // In the order of DS_BOOL, DS_INT8, ...
-constexpr DlpackType DlpackTypes[] = {{0, 0},         {kDLBool, 8},   {kDLInt, 8},    {kDLInt, 16},    {kDLInt, 32},
-                                      {kDLInt, 64},   {kDLUInt, 8},   {kDLUInt, 16},  {kDLUInt, 32},   {kDLUInt, 64},
+constexpr DlpackType DlpackTypes[] = {{0, 0},         {kDLBool, 8},    {kDLInt, 8},    {kDLInt, 16},  {kDLInt, 32},
+                                      {kDLInt, 64},   {kDLUInt, 8},    {kDLUInt, 16},  {kDLUInt, 32}, {kDLUInt, 64},
                                       {kDLFloat, 16}, {kDLBfloat, 16}, {kDLFloat, 32}, {kDLFloat, 64}};
 
 /// An output that left its session: the DLPack tensor, and what it takes to release it.
@@ -90,17 +90,12 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
   if (!IsEmpty)
     D->Memory = Session->Memory.handOver(Place);
   const DlpackType Type = DlpackTypes[Last.dtype];
-  D->Tensor = {{DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
-               D,
-               releaseDetached,
-               0,
-               {IsEmpty ? nullptr : D->Memory.Data,
-                {kDLCPU, 0},
-                Last.rank,
-                {Type.Code, Type.Bits, 1},
-                D->Shape,
-                D->Strides,
-                0}};
+  D->Tensor = {
+      {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
+      D,
+      releaseDetached,
+      0,
+      {IsEmpty ? nullptr : D->Memory.Data, {kDLCPU, 0}, Last.rank, {Type.Code, Type.Bits, 1}, D->Shape, D->Strides, 0}};
   Last = {};
   *Tensor = &D->Tensor;
   return DS_OK;

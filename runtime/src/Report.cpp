@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <math.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 namespace ds::runtime {
 
@@ -257,6 +259,43 @@ ds_status benchmark(const Arguments &A, ds_session *Session, const InputSet &Inp
   return DS_OK;
 }
 
+/// Columns of the terminal that is printed to; 0: no terminal, whose lines are never cut.
+static size_t terminalColumns() {
+  winsize Size;
+  return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &Size) ? Size.ws_col : 0;
+}
+
+/// "12.34 " thousand million a second, or a dash where nothing is counted.
+static void appendRate(Text &Out, double Amount, double Seconds) {
+  if (Amount > 0 && Seconds > 0)
+    Out.append("%8.2f ", Amount * 1e-9 / Seconds);
+  else
+    Out.append("%8s ", "-");
+}
+
+/// "node 'a' (Conv), node 'b' (Relu)" as "a (Conv), b (Relu)".
+static void appendNodes(Text &Out, const char *Source) {
+  for (const char *C = Source; *C; ++C) {
+    const bool Begins = C == Source || (C - Source > 1 && C[-2] == ',' && C[-1] == ' ');
+    if (Begins && !strncmp(C, "node '", 6))
+      C += 5; // to the quote
+    else if (*C != '\'' || strncmp(C + 1, " (", 2))
+      Out.append("%c", *C);
+  }
+}
+
+/// One line, its end left out where it has more than `Columns` characters (0: never).
+static void printRow(const char *Row, size_t Columns) {
+  size_t Characters = 0, Cut = 0;
+  for (size_t I = 0; Row[I]; ++I)
+    if ((static_cast<unsigned char>(Row[I]) & 0xC0) != 0x80 && ++Characters + 2 == Columns)
+      Cut = I; // UTF-8 begins a character here
+  if (Cut && Characters > Columns)
+    printf("%.*s...\n", int(Cut), Row);
+  else
+    printf("%s\n", Row);
+}
+
 ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Inputs, ds_error *Error) {
   const uint32_t Runs = A.Benchmark ? A.Benchmark : 10;
   ds_status Status = warmUp(Session, Inputs, Error);
@@ -279,24 +318,37 @@ ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Input
   }
   std::sort(Entries.begin(), Entries.end(),
             [](const ds_profile_entry &L, const ds_profile_entry &R) { return L.seconds > R.seconds; });
-  printf("%10s %6s %6s %9s %8s  %-32s %s\n", "ms/run", "%", "calls", "GFLOP/s", "GB/s", "kernel", "source nodes");
+  size_t NameWidth = strlen("kernel");
+  double Flops = 0, Bytes = 0;
+  for (const ds_profile_entry &E : Entries) {
+    NameWidth = std::max(NameWidth, strlen(E.kernel));
+    Flops += E.flops;
+    Bytes += E.bytes;
+  }
+  const int Width = int(std::min<size_t>(NameWidth, 48));
+  const size_t Columns = terminalColumns();
+  printf("%10s %6s %6s %8s %8s  %-*s  nodes\n", "ms/run", "%", "calls", "GFLOP/s", "GB/s", Width, "kernel");
   for (const ds_profile_entry &E : Entries) {
     if (!E.calls)
       continue;
-    printf("%10.4f %6.2f %6.4g ", E.seconds * 1e3 / Runs, InKernels > 0 ? E.seconds * 100 / InKernels : 0,
-           double(E.calls) / Runs);
-    if (E.flops > 0)
-      printf("%9.2f ", E.flops * 1e-9 / E.seconds);
-    else
-      printf("%9s ", "-");
-    if (E.bytes > 0)
-      printf("%8.2f", E.bytes * 1e-9 / E.seconds);
-    else
-      printf("%8s", "-");
-    printf("  %-32s %s\n", E.kernel, E.source);
+    Text Row;
+    Row.append("%10.4f %6.2f %6.4g ", E.seconds * 1e3 / Runs, InKernels > 0 ? E.seconds * 100 / InKernels : 0,
+               double(E.calls) / Runs);
+    appendRate(Row, E.flops, E.seconds);
+    appendRate(Row, E.bytes, E.seconds);
+    Row.append(" %-*s  ", Width, E.kernel);
+    appendNodes(Row, E.source);
+    if (!Row.ok())
+      return outOfMemory(Error);
+    printRow(Row.str(), Columns);
   }
-  printf("%10.4f ms/run in kernels, %.4f ms/run in all (%u runs, %u threads)\n", InKernels * 1e3 / Runs, Total / Runs,
-         Runs, ds_session_threads(Session));
+  Text Sum;
+  Sum.append("%10.4f %6.2f %6s ", InKernels * 1e3 / Runs, InKernels > 0 ? 100.0 : 0, "");
+  appendRate(Sum, Flops, InKernels);
+  appendRate(Sum, Bytes, InKernels);
+  Sum.append(" all kernels");
+  printf("%s\n%10.4f ms/run in all (%u runs, %u thread%s)\n", Sum.str(), Total / Runs, Runs,
+         ds_session_threads(Session), ds_session_threads(Session) == 1 ? "" : "s");
   return DS_OK;
 }
 

@@ -20,6 +20,7 @@ rt.kernel @flat(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>},
 
 // The tallest register tile of 16 registers: six rows of two vectors in flight.
 // CHECK-LABEL: module @product
+// CHECK-SAME:    rt.bytes = #ds.shape<["256*N+4096"]>
 // CHECK-SAME:    rt.flops = #ds.shape<["2048*N"]>
 // CHECK-COUNT-12: vector.fma {{.*}} : vector<8xf32>
 // CHECK:         scf.yield
@@ -39,4 +40,46 @@ rt.kernel @product(%a: tensor<?x32xf32> {ds.shape = #ds.shape<["N", "32"]>},
 rt.kernel @rows(%x: tensor<?x?xf32> {ds.shape = #ds.shape<["N", "S"]>}) -> tensor<?xf32> {
   %0 = ds.reduce_sum %x {axes = array<i64: 1>} : (tensor<?x?xf32>) -> tensor<?xf32>
   rt.yield %0 : tensor<?xf32>
+}
+
+// -----
+
+// Bytes that a launch must move: of a table that rows are looked up in, those rows, however they are used afterwards.
+// CHECK-LABEL: module @lookup
+// CHECK-SAME:    rt.bytes = #ds.shape<["40*N+4*min(8*N, 8000)+64"]>
+rt.kernel @lookup(%table: tensor<1000x8xf32> {ds.shape = #ds.shape<["1000", "8"]>},
+                  %rows: tensor<?xi64> {ds.shape = #ds.shape<["N"]>},
+                  %scale: tensor<8xf64> {ds.shape = #ds.shape<["8"]>}) -> tensor<?x8xf32> {
+  %0 = ds.gather %table, %rows {axis = 0 : i64} : (tensor<1000x8xf32>, tensor<?xi64>) -> tensor<?x8xf32>
+  %1 = ds.cast %scale : (tensor<8xf64>) -> tensor<8xf32>
+  %2 = ds.mul %0, %1 : (tensor<?x8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  rt.yield %2 : tensor<?x8xf32>
+}
+
+// -----
+
+// Two parts of one tensor, through ops that pass on what is asked of them: no more than there is.
+// CHECK-LABEL: module @parts
+// CHECK-SAME:    rt.bytes = #ds.shape<["24*N"]>
+rt.kernel @parts(%x: tensor<?x100xf32> {ds.shape = #ds.shape<["N", "100"]>}) -> tensor<?x2xf32> {
+  %0 = ds.neg %x : (tensor<?x100xf32>) -> tensor<?x100xf32>
+  %1 = ds.slice %0 {start = #ds.shape<["0", "0"]>, size = #ds.shape<["N", "2"]>, step = array<i64: 1, 1>}
+       : (tensor<?x100xf32>) -> tensor<?x2xf32>
+  %2 = ds.slice %0 {start = #ds.shape<["0", "98"]>, size = #ds.shape<["N", "2"]>, step = array<i64: 1, 1>}
+       : (tensor<?x100xf32>) -> tensor<?x2xf32>
+  %3 = ds.add %1, %2 : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  rt.yield %3 : tensor<?x2xf32>
+}
+
+// -----
+
+// A root reads all of its operands.
+// CHECK-LABEL: module @largest
+// CHECK-SAME:    rt.bytes = #ds.shape<["6*N*S+4*N"]>
+rt.kernel @largest(%x: tensor<?x?xf16> {ds.shape = #ds.shape<["N", "S"]>},
+                   %y: tensor<?x?xf32> {ds.shape = #ds.shape<["N", "S"]>}) -> tensor<?xf32> {
+  %0 = ds.cast %x : (tensor<?x?xf16>) -> tensor<?x?xf32>
+  %1 = ds.max %0, %y : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  %2 = ds.reduce_max %1 {axes = array<i64: 1>} : (tensor<?x?xf32>) -> tensor<?xf32>
+  rt.yield %2 : tensor<?xf32>
 }

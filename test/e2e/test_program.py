@@ -97,10 +97,19 @@ def test_benchmark_as_json(program):
     assert figures["peak_rss_bytes"] > 1 << 16
 
 
-def test_profile_names_nodes(program):
-    result = tools.run([program, "--random", "N=2,M=3", "--profile"])
+def test_profile(program):
+    """A row a kernel: what it computes, and both rates, which give back the operations and bytes of a run."""
+    n, m = 1000, 3000
+    result = tools.run([program, "--random", f"N={n},M={m}", "--threads", "1", "--profile"])
     assert result.code == 0, result.stderr
-    assert "twice" in result.stdout or "Add" in result.stdout
+    head, *lines = result.stdout.splitlines()
+    assert head.split() == ["ms/run", "%", "calls", "GFLOP/s", "GB/s", "kernel", "nodes"]
+    (row,) = (line.split() for line in lines[:-2] if "twice (Add)" in line)
+    milliseconds, share, calls, flops, bytes_moved = (float(field) for field in row[:5])
+    assert 0 < share <= 100 and calls == 1
+    assert 1e6 * milliseconds * flops == pytest.approx(n * m, rel=0.1)
+    assert 1e6 * milliseconds * bytes_moved == pytest.approx(8 * n * m, rel=0.1)
+    assert "all kernels" in lines[-2] and re.search(r"ms/run in all \(10 runs, 1 thread\)$", lines[-1])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

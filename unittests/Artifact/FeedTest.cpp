@@ -151,9 +151,9 @@ TEST_F(Feed, DlpackTypesRoundTrip) {
   const struct {
     uint8_t code, bits;
     int32_t dtype;
-  } known[] = {{kDLBool, 8, DS_BOOL},      {kDLInt, 8, DS_INT8},      {kDLInt, 64, DS_INT64},    {kDLUInt, 8, DS_UINT8},
-               {kDLUInt, 16, DS_UINT16},   {kDLFloat, 16, DS_FLOAT16}, {kDLBfloat, 16, DS_BFLOAT16},
-               {kDLFloat, 32, DS_FLOAT32}, {kDLFloat, 64, DS_FLOAT64}};
+  } known[] = {{kDLBool, 8, DS_BOOL},        {kDLInt, 8, DS_INT8},       {kDLInt, 64, DS_INT64},
+               {kDLUInt, 8, DS_UINT8},       {kDLUInt, 16, DS_UINT16},   {kDLFloat, 16, DS_FLOAT16},
+               {kDLBfloat, 16, DS_BFLOAT16}, {kDLFloat, 32, DS_FLOAT32}, {kDLFloat, 64, DS_FLOAT64}};
   for (const auto &type : known) {
     DLTensor tensor = {a, {kDLCPU, 0}, 0, {type.code, type.bits, 1}, nullptr, nullptr, 0};
     EXPECT_EQ(Tensor::fromDlpack(tensor).dtype(), type.dtype);

@@ -3,6 +3,7 @@
 //   body with them as arguments, so that LLVM knows that they do not alias.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/MemoryTraffic.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -308,6 +309,7 @@ void KernelEmitter::finish() {
   module->setAttr(rt::kGrain, one(grain));
   module->setAttr(rt::kScratch, one(scratchBytes));
   module->setAttr(rt::kFlops, one(flops));
+  module->setAttr(rt::kBytes, one(memoryTraffic(kernel, shapes)));
 }
 
 } // namespace ds

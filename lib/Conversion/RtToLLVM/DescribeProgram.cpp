@@ -149,11 +149,11 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
   }
   for (auto dispatch : function.getOps<rt::DispatchOp>()) {
     ModuleOp kernel = kernelModule(dispatch);
-    SymExpr bytes;
     artifact::Launch launch;
     launch.kernel = kernelNumbers.lookup(kernel);
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
     launch.flops = number(kernelExpr(kernel, rt::kFlops));
+    launch.bytes = number(kernelExpr(kernel, rt::kBytes));
     program.launches.push_back(std::move(launch));
   }
   return program;

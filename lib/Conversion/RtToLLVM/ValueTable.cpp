@@ -53,7 +53,7 @@ ValueTable::ValueTable(func::FuncOp function) {
   for (ModuleOp kernel : launchedKernels(function)) {
     for (const SymExpr &size : kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims())
       add(size);
-    for (StringRef attribute : {rt::kRange, rt::kGrain, rt::kFlops})
+    for (StringRef attribute : {rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
       add(kernelExpr(kernel, attribute));
     scratch = SymExpr::max(scratch, kernelExpr(kernel, rt::kScratch));
   }
