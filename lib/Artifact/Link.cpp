@@ -129,6 +129,20 @@ std::string linker() {
 std::vector<std::string> linkerArguments(const std::vector<std::string> &objects, EmitKind kind, uint64_t codeId,
                                          const std::string &versionScript, const std::string &output) {
   const std::string folder = linkFolder() + "/";
+  if (kind == EmitKind::Object) {
+    std::vector<std::string> arguments = {linker(),
+                                          "-r",
+                                          "-o",
+                                          output,
+                                          "--build-id=none",
+                                          "--strip-debug",
+                                          "--threads=1",
+                                          "--no-mmap-output-file",
+                                          "--fatal-warnings"};
+    arguments.insert(arguments.end(), objects.begin(), objects.end());
+    arguments.push_back(folder + "libds_builtins.a");
+    return arguments;
+  }
   // No build id: it would be one more thing that must be the same twice, and it is never asked for.
   // Kernel symbols stay, for profilers.
   std::vector<std::string> arguments = {
@@ -153,7 +167,7 @@ std::vector<std::string> linkerArguments(const std::vector<std::string> &objects
 } // namespace
 
 std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind,
-                         const std::string &outputPath) {
+                         const std::string &outputPath, const std::string &symbol) {
   std::error_code code;
   if (fs::is_directory(outputPath, code))
     return "cannot write '" + outputPath + "': it is a folder";
@@ -198,7 +212,8 @@ std::string linkArtifact(const std::vector<Object> &objects, const Program &prog
   const int descriptor = open(linked.c_str(), O_RDWR | O_CLOEXEC);
   if (descriptor < 0)
     return systemError("cannot open the linked file", errno);
-  error = appendArtifact(descriptor, program, codeId);
+  error = kind == EmitKind::Object ? embedProgram(descriptor, program, codeId, symbol)
+                                   : appendArtifact(descriptor, program, codeId);
   if (close(descriptor) && error.empty())
     error = systemError("cannot write", errno);
   if (!error.empty())

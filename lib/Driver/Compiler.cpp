@@ -157,8 +157,6 @@ CompileStatus Compilation::checkOptions() {
   };
   if (!options.stopAfter.empty() && !is_contained(phaseNames(), options.stopAfter))
     return usage("there is no phase '" + options.stopAfter + "'; the phases are " + join(phaseNames(), ", "));
-  if (options.emit == EmitKind::Object && options.stopAfter.empty())
-    return usage("object files are not supported yet; use --emit=library or --emit=executable");
   std::string reason;
   mlir::FailureOr<CpuTarget> resolved = CpuTarget::resolve(options.targetCpu, reason);
   if (failed(resolved))

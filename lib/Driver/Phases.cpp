@@ -38,9 +38,11 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
   std::vector<artifact::Object> objects;
   for (const std::string &contents : *code)
     objects.push_back({"", contents});
-  auto kind =
-      context.options.emit == EmitKind::Library ? artifact::EmitKind::SharedLibrary : artifact::EmitKind::Executable;
-  std::string error = artifact::linkArtifact(objects, *program, kind, context.temporaryOutput);
+  auto kind = context.options.emit == EmitKind::Library  ? artifact::EmitKind::SharedLibrary
+              : context.options.emit == EmitKind::Object ? artifact::EmitKind::Object
+                                                         : artifact::EmitKind::Executable;
+  std::string error = artifact::linkArtifact(objects, *program, kind, context.temporaryOutput,
+                                             artifact::embeddedSymbol(context.options.output));
   if (!error.empty())
     return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
   return mlir::success();

@@ -165,4 +165,18 @@ typedef struct ds_artifact_property {
   ds_artifact_text value;
 } ds_artifact_property;
 
+/* What an object file (--emit=object) defines, under the name ds_model_<stem of the file's name>. The program's own
+ * file is mapped by the operating system, weights and all; nothing is looked up at run time. */
+#define DS_EMBEDDED_VERSION 1
+#define DS_EMBEDDED_PREFIX "ds_model_"
+struct ds_program_code;
+typedef struct ds_embedded_model {
+  uint64_t version; /* DS_EMBEDDED_VERSION */
+  const struct ds_program_code *code;
+  const void *metadata; /* as in DS_ARTIFACT_META_SECTION, 8-byte aligned */
+  uint64_t metadata_size;
+  const void *weights; /* aligned to DS_ARTIFACT_WEIGHT_ALIGNMENT; NULL without weights */
+  uint64_t weights_size;
+} ds_embedded_model;
+
 #endif

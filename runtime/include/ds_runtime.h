@@ -109,6 +109,18 @@ DS_API ds_status ds_model_load_memory(const void *data, size_t size, ds_model **
 struct ds_program_code;
 DS_API ds_status ds_model_load_self(const struct ds_program_code *code, ds_model **model, ds_error *error);
 
+/* The model of an object file made with --emit=object, linked into this program. `-o bert.o` defines ds_model_bert:
+ *
+ *     DS_DECLARE_MODEL(bert);
+ *     ds_model_load_embedded(&ds_model_bert, &model, &error);
+ */
+#ifdef __cplusplus
+#define DS_DECLARE_MODEL(name) extern "C" const ds_embedded_model ds_model_##name
+#else
+#define DS_DECLARE_MODEL(name) extern const ds_embedded_model ds_model_##name
+#endif
+DS_API ds_status ds_model_load_embedded(const ds_embedded_model *embedded, ds_model **model, ds_error *error);
+
 /* Gives the model back; it disappears with its last session. NULL is fine. */
 DS_API void ds_model_release(ds_model *model);
 

@@ -1,15 +1,11 @@
-//===- Model.cpp - Loads artifacts and tells of them ----------------------===//
-// Assumes: nothing about the file.
-// Guarantees: metadata, format versions and CPU features are checked before any code of the artifact is loaded.
-// Declines: reading all weights; ds_model_verify does.
+//===- Model.cpp - Checks loaded models and tells of them -----------------===//
+// Assumes: nothing about the metadata.
+// Guarantees: metadata, format versions and CPU features are checked before any code of the model runs.
+// Declines: files; that is ModelFile.cpp, which programs with a model linked in need not contain.
 //===----------------------------------------------------------------------===//
 #include "Model.h"
 #include "CpuFeatures.h"
 #include "ds_hash.h"
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <new>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -21,7 +17,7 @@ ds_model::~ds_model() {
   if (WeightMap)
     munmap(WeightMap, WeightMapSize);
   if (Library)
-    dlclose(Library);
+    CloseLibrary(Library);
   if (Descriptor >= 0)
     close(Descriptor);
 }
@@ -35,7 +31,7 @@ void ds_model_release(ds_model *Model) {
   }
 }
 
-static ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error) {
+ds_status ds::runtime::checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error) {
   const char *Triple = Meta.text(Meta.Program->triple);
   size_t Length = strlen(HostArchitecture);
   if (ElfMachine != HostElfMachine || strncmp(Triple, HostArchitecture, Length) ||
@@ -59,47 +55,15 @@ static ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const c
   return DS_OK;
 }
 
-static ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
-                            ds_error *Error) {
-  const uint64_t Length = Model.Meta.Program->weights_length;
-  if (Range.Size != Length)
-    return fail(Error, DS_BAD_ARTIFACT, "'%s' should have %llu bytes of weights, but has %llu", Path,
-                static_cast<unsigned long long>(Length), static_cast<unsigned long long>(Range.Size));
-  alignas(DS_ARTIFACT_WEIGHT_ALIGNMENT) static const unsigned char Nothing[DS_ARTIFACT_WEIGHT_ALIGNMENT] = {};
-  Model.Weights = Nothing;
-  if (Length == 0)
-    return DS_OK;
-  if (Range.Offset % DS_ARTIFACT_WEIGHT_ALIGNMENT)
-    return fail(Error, DS_BAD_ARTIFACT,
-                "the weights of '%s' are not aligned; was the file changed after it was compiled?", Path);
-  // A tool that rewrote the file may have kept a smaller alignment than a page.
-  const uint64_t Page = uint64_t(sysconf(_SC_PAGESIZE)), Start = Range.Offset & ~(Page - 1),
-                 Skip = Range.Offset - Start;
-  void *Map = mmap(nullptr, Length + Skip, PROT_READ, MAP_SHARED, Descriptor, off_t(Start));
-  if (Map == MAP_FAILED)
-    return fail(Error, DS_IO_ERROR, "cannot map the weights of '%s' (%llu bytes): %s", Path,
-                static_cast<unsigned long long>(Length), strerror(errno));
-  Model.WeightMap = Map;
-  Model.WeightMapSize = Length + Skip;
-  Model.Weights = static_cast<unsigned char *>(Map) + Skip;
-  (void)madvise(Map, Model.WeightMapSize, MADV_HUGEPAGE); // advice only: where the file system has them
-  return DS_OK;
-}
-
 void ds::runtime::prefetchWeights(ds_model *Model) {
   if (Model->WeightMap && !Model->Prefetched.exchange(true))
     (void)madvise(Model->WeightMap, Model->WeightMapSize, MADV_WILLNEED);
 }
 
-static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
-                              ds_error *Error) {
-  if (!Model.MetadataBytes.resize(Range.Size / 8 + 1))
-    return outOfMemory(Error);
-  if (!readAt(Descriptor, Model.MetadataBytes.data(), Range.Size, Range.Offset))
-    return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path,
-                errno ? strerror(errno) : "the file is shorter than it says");
-  ds_error Reason;
-  if (ds_status Status = Model.Meta.parse(Model.MetadataBytes.data(), Range.Size, &Reason))
+ds_status ds::runtime::parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path,
+                                     ds_error *Error) {
+  ds_error Reason = {};
+  if (ds_status Status = Model.Meta.parse(Bytes, Size, &Reason))
     return fail(Error, Status, "'%s': %s", Path, Reason.message);
   const Metadata &Meta = Model.Meta;
   if (!Model.Dimensions.resize(Meta.Dimensions.size()))
@@ -111,54 +75,45 @@ static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &
   return DS_OK;
 }
 
-static ds_status loadCode(ds_model &Model, const char *LibraryPath, const char *Path, ds_error *Error) {
-  Model.Library = dlopen(LibraryPath, RTLD_NOW | RTLD_LOCAL);
-  if (!Model.Library)
-    return fail(Error, DS_BAD_ARTIFACT, "cannot load the code of '%s': %s", Path, dlerror());
-  Model.Code = static_cast<const ds_program_code *>(dlsym(Model.Library, DS_PROGRAM_SYMBOL));
-  if (!Model.Code)
-    return fail(Error, DS_BAD_ARTIFACT, "'%s' has no symbol " DS_PROGRAM_SYMBOL, Path);
-  // The dynamic linker goes by names: a file that was replaced while its old code is loaded gives the old code again.
-  uint64_t Id = reinterpret_cast<uintptr_t>(dlsym(Model.Library, DS_ARTIFACT_ID_SYMBOL));
-  if (Id != Model.Meta.Program->code_id)
-    return fail(
-        Error, DS_BAD_ARTIFACT,
-        "the code and the metadata of '%s' do not belong together; if the file was replaced while this process has the "
-        "old model loaded, release that first",
-        Path);
-  return DS_OK;
-}
-
-static ds_status checkCode(const ds_model &Model, const char *Path, ds_error *Error) {
+ds_status ds::runtime::checkCode(const ds_model &Model, const char *Path, ds_error *Error) {
   if (Model.Code->abi_version != DS_KERNEL_ABI_VERSION || Model.Code->kernel_count != Model.Meta.Kernels.size() ||
       !Model.Code->sizes || !Model.Code->run)
     return fail(Error, DS_BAD_ARTIFACT, "the code of '%s' does not fit its metadata", Path);
   return DS_OK;
 }
 
-static ds_model *newModel() {
+ds_model *ds::runtime::newModel() {
+  alignas(DS_ARTIFACT_WEIGHT_ALIGNMENT) static const unsigned char NoWeights[DS_ARTIFACT_WEIGHT_ALIGNMENT] = {};
   void *Memory = malloc(sizeof(ds_model));
-  return Memory ? new (Memory) ds_model : nullptr;
+  if (!Memory)
+    return nullptr;
+  ds_model *Model = new (Memory) ds_model;
+  Model->Weights = NoWeights;
+  return Model;
 }
 
-/// `Code` NULL: the file is a library, to be loaded under the name `LibraryPath`.
-static ds_status load(int Descriptor, const char *Path, const char *LibraryPath, const ds_program_code *Code,
-                      ds_model **Out, ds_error *Error) {
-  ElfSections Sections;
-  if (ds_status Status = findSections(Descriptor, Path, Sections, Error))
-    return Status;
+ds_status ds_model_load_embedded(const ds_embedded_model *Embedded, ds_model **Out, ds_error *Error) {
+  if (!Embedded || !Out)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_model_load_embedded needs a model's description and a place for the model");
+  const char *Path = "(linked in)";
+  if (Embedded->version != DS_EMBEDDED_VERSION)
+    return fail(Error, DS_BAD_ARTIFACT,
+                "the object file of the model has version %llu, this runtime reads %u; compile "
+                "the model again",
+                static_cast<unsigned long long>(Embedded->version), unsigned(DS_EMBEDDED_VERSION));
   ds_model *Model = newModel();
   if (!Model)
     return outOfMemory(Error);
-  ds_status Status = readMetadata(*Model, Descriptor, Sections.Metadata, Path, Error);
+  ds_status Status = parseMetadata(*Model, Embedded->metadata, Embedded->metadata_size, Path, Error);
   if (!Status)
-    Status = checkMachine(Model->Meta, Sections.Machine, Path, Error);
-  if (!Status)
-    Status = mapWeights(*Model, Descriptor, Sections.Weights, Path, Error);
-  if (!Status && !Code)
-    Status = loadCode(*Model, LibraryPath, Path, Error);
-  if (!Status && Code)
-    Model->Code = Code;
+    Status = checkMachine(Model->Meta, HostElfMachine, Path, Error);
+  if (!Status && Model->Meta.Program->weights_length != Embedded->weights_size)
+    Status = fail(Error, DS_BAD_ARTIFACT, "the model linked into this program has %llu bytes of weights, expected %llu",
+                  static_cast<unsigned long long>(Embedded->weights_size),
+                  static_cast<unsigned long long>(Model->Meta.Program->weights_length));
+  if (Embedded->weights)
+    Model->Weights = static_cast<const unsigned char *>(Embedded->weights);
+  Model->Code = Embedded->code;
   if (!Status)
     Status = checkCode(*Model, Path, Error);
   if (Status) {
@@ -167,42 +122,6 @@ static ds_status load(int Descriptor, const char *Path, const char *LibraryPath,
   }
   *Out = Model;
   return DS_OK;
-}
-
-ds_status ds_model_load(const char *Path, ds_model **Model, ds_error *Error) {
-  if (!Path || !Model)
-    return fail(Error, DS_BAD_ARGUMENT, "ds_model_load needs a path and a place for the model");
-  File Opened(open(Path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  char Real[PATH_MAX]; // a name without '/' would be looked up in the library search path
-  if (!Opened.isOpen() || !realpath(Path, Real))
-    return fail(Error, DS_IO_ERROR, "cannot open '%s': %s", Path, strerror(errno));
-  return load(Opened.get(), Path, Real, nullptr, Model, Error);
-}
-
-ds_status ds_model_load_memory(const void *Data, size_t Size, ds_model **Model, ds_error *Error) {
-  if (!Data || !Model)
-    return fail(Error, DS_BAD_ARGUMENT, "ds_model_load_memory needs data and a place for the model");
-  File Memory(memfd_create("ds-model", MFD_CLOEXEC));
-  if (!Memory.isOpen() || !writeAll(Memory.get(), Data, Size))
-    return fail(Error, DS_IO_ERROR, "cannot copy the model to a memory file: %s", strerror(errno));
-  char Name[64];
-  snprintf(Name, sizeof Name, "/proc/self/fd/%d", Memory.get());
-  ds_status Status = load(Memory.get(), "(memory)", Name, nullptr, Model, Error);
-  if (!Status)
-    (*Model)->Descriptor = Memory.take();
-  return Status;
-}
-
-ds_status ds_model_load_self(const ds_program_code *Code, ds_model **Model, ds_error *Error) {
-  if (!Code || !Model)
-    return fail(Error, DS_BAD_ARGUMENT, "ds_model_load_self needs the program's code and a place for the model");
-  char Path[PATH_MAX];
-  ssize_t Length = readlink("/proc/self/exe", Path, sizeof Path - 1);
-  File Opened(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  if (Length < 0 || !Opened.isOpen())
-    return fail(Error, DS_IO_ERROR, "cannot open this program's own file (/proc/self/exe): %s", strerror(errno));
-  Path[Length] = 0;
-  return load(Opened.get(), Path, nullptr, Code, Model, Error);
 }
 
 ds_status ds_model_verify(const ds_model *Model, ds_error *Error) {

@@ -17,10 +17,11 @@ struct ds_model {
   ds::runtime::Array<ds_dimension_info> Dimensions; // parallel to Meta.Dimensions
   const ds_program_code *Code = nullptr;
   void *Library = nullptr; // of dlopen
-  int Descriptor = -1;     // of a memory file: its name stays unique as long as it is open
+  int (*CloseLibrary)(void *) = nullptr;
+  int Descriptor = -1; // of a memory file: its name stays unique as long as it is open
   void *WeightMap = nullptr;
   size_t WeightMapSize = 0;
-  const unsigned char *Weights = nullptr;
+  const unsigned char *Weights = nullptr; // never NULL once loaded
   std::atomic<bool> Prefetched{false};
 
   ~ds_model();
@@ -32,6 +33,14 @@ void retain(ds_model *Model);
 
 /// Starts reading the weights from disk: when somebody means to run, not when somebody looks at the metadata.
 void prefetchWeights(ds_model *Model);
+
+/// An empty model, or NULL without memory.
+ds_model *newModel();
+
+/// The steps of loading that all ways share. `Path` names the model in messages.
+ds_status parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path, ds_error *Error);
+ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error);
+ds_status checkCode(const ds_model &Model, const char *Path, ds_error *Error);
 
 /// Where a section of an ELF file lies in it.
 struct FileRange {

@@ -14,7 +14,7 @@ def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
 def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, Group<grp_output>,
   HelpText<"Write to <file> (default: the model's name without suffix)">;
 def emit_EQ : Joined<["--", "-"], "emit=">, MetaVarName<"<kind>">, Values<"executable,library,object">, Group<grp_output>,
-  HelpText<"executable (default): a program; library: a .so for the runtime's C interface">;
+  HelpText<"executable (default): a program; library: a .so for the runtime's C interface; object: a .o to link statically">;
 
 def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
   HelpText<"native (default), znver4, x86-64-v3, ...">;

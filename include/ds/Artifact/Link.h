@@ -10,7 +10,7 @@
 
 namespace ds::artifact {
 
-enum class EmitKind { Executable, SharedLibrary };
+enum class EmitKind { Executable, SharedLibrary, Object };
 
 /// An object file: on disk, or in memory where `contents` is not empty.
 struct Object {
@@ -18,14 +18,21 @@ struct Object {
   std::string_view contents;
 };
 
-/// Links the objects, which define DS_PROGRAM_SYMBOL, and appends metadata and weights. Returns what went wrong in one
-/// line, or "".
+/// Links the objects, which define DS_PROGRAM_SYMBOL, and adds metadata and weights. `symbol` is what an object file
+/// defines (embeddedSymbol). Returns what went wrong in one line, or "".
 std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind,
-                         const std::string &outputPath);
+                         const std::string &outputPath, const std::string &symbol = "");
+
+/// The name of the ds_embedded_model in an object file of that name: "ds_model_bert" for "out/bert.o".
+std::string embeddedSymbol(const std::string &outputPath);
 
 /// Appends metadata and weights to a linked ELF file that is open for reading and writing. Returns "" or what went
 /// wrong.
 std::string appendArtifact(int descriptor, const Program &program, uint64_t codeId);
+
+/// Makes a relocatable file that is open for reading and writing one that holds the whole model and defines `symbol`
+/// alone. Returns "" or what went wrong.
+std::string embedProgram(int descriptor, const Program &program, uint64_t codeId, const std::string &symbol);
 
 } // namespace ds::artifact
 
