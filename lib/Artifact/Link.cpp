@@ -1,19 +1,20 @@
 //===- Link.cpp - Runs the linker ------------------------------------------===//
-// Assumes: the output folder exists and may be written.
-// Guarantees: everything happens in a temporary folder beside the output; the last step renames.
-// Declines: cleaning up after a kill signal.
+// Assumes: /proc.
+// Guarantees: what the linker reads and writes are files in memory without a name: whatever ends this process, nothing
+// is left of them.
+// Declines: files of 10 GB and more.
 //===----------------------------------------------------------------------===//
 #include "ds/Artifact/Link.h"
 #include "runtime/include/ds_hash.h"
 #include "runtime/include/ds_kernel.h"
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <spawn.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,54 +35,72 @@ constexpr const char *dynamicLinker = "/lib64/ld-linux-x86-64.so.2";
 
 std::string systemError(const std::string &what, int number) { return what + ": " + strerror(number); }
 
-/// A folder beside the output that disappears with all that is in it.
-class TemporaryFolder {
+/// A file in memory, which other programs reach by `path` if they get the descriptor.
+class MemoryFile {
 public:
-  std::string create(const std::string &besides) {
-    std::error_code code;
-    fs::path parent = fs::path(besides).parent_path();
-    std::string name = ((parent.empty() ? fs::path(".") : parent) / ".ds-link-XXXXXX").string();
-    if (!mkdtemp(name.data()))
-      return systemError("cannot write into the folder of '" + besides + "'", errno);
-    path = name;
-    return "";
+  explicit MemoryFile(const char *name) : descriptor(memfd_create(name, MFD_CLOEXEC)) {}
+  MemoryFile(const MemoryFile &) = delete;
+  ~MemoryFile() {
+    if (descriptor >= 0)
+      close(descriptor);
   }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path.empty())
-      fs::remove_all(path, ignored);
-  }
-  std::string file(const std::string &name) const { return path + "/" + name; }
+  int get() const { return descriptor; }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor); }
 
 private:
-  std::string path;
+  int descriptor;
 };
 
-std::string writeFile(const std::string &path, std::string_view contents) {
-  FILE *file = fopen(path.c_str(), "wbe");
-  if (!file)
-    return systemError("cannot write '" + path + "'", errno);
-  const bool written = fwrite(contents.data(), 1, contents.size(), file) == contents.size();
-  const int number = errno;
-  if (fclose(file) || !written)
-    return systemError("cannot write '" + path + "'", written ? errno : number);
+std::string writeAll(int descriptor, std::string_view contents) {
+  while (!contents.empty()) {
+    const ssize_t put = write(descriptor, contents.data(), std::min<size_t>(contents.size(), 1 << 30));
+    if (put < 0 && errno == EINTR)
+      continue;
+    if (put <= 0)
+      return systemError("cannot write", put < 0 ? errno : ENOSPC);
+    contents.remove_prefix(size_t(put));
+  }
   return "";
 }
 
-std::string readFile(const std::string &path, std::string &contents) {
-  FILE *file = fopen(path.c_str(), "rbe");
-  if (!file)
-    return systemError("cannot read '" + path + "'", errno);
+std::string readAll(int descriptor, std::string &contents) {
   char piece[1 << 16];
-  for (size_t got; (got = fread(piece, 1, sizeof piece, file)) > 0;)
-    contents.append(piece, got);
-  const bool failed = ferror(file);
-  fclose(file);
-  return failed ? systemError("cannot read '" + path + "'", EIO) : "";
+  for (off_t at = 0;;) {
+    const ssize_t got = pread(descriptor, piece, sizeof piece, at);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return systemError("cannot read", errno);
+    if (got == 0)
+      return "";
+    contents.append(piece, size_t(got));
+    at += got;
+  }
 }
 
-/// Runs a program; its standard error goes to `log`.
-std::string runProgram(const std::vector<std::string> &arguments, const std::string &log) {
+std::string readFile(const std::string &path, std::string &contents) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0)
+    return systemError("cannot read '" + path + "'", errno);
+  std::string error = readAll(descriptor, contents);
+  close(descriptor);
+  return error.empty() ? "" : "'" + path + "': " + error;
+}
+
+/// One member of an archive (the format of ar), which takes the linker one file for any number of objects.
+std::string writeMember(int archive, size_t number, std::string_view contents) {
+  char header[61];
+  snprintf(header, sizeof header, "%-16s%-12d%-6d%-6d%-8o%-10zu`\n", (std::to_string(number) + ".o/").c_str(), 0, 0, 0,
+           0644, contents.size());
+  std::string error = writeAll(archive, header);
+  if (error.empty())
+    error = writeAll(archive, contents);
+  return error.empty() && contents.size() % 2 ? writeAll(archive, "\n") : error;
+}
+
+/// Runs the linker, which gets `inputs` as they are, writes to `output` by its standard output, and errors to `log`.
+std::string runLinker(const std::vector<std::string> &arguments, std::initializer_list<int> inputs, int output,
+                      int log) {
   std::vector<char *> argv;
   for (const std::string &a : arguments)
     argv.push_back(const_cast<char *>(a.c_str()));
@@ -89,8 +108,12 @@ std::string runProgram(const std::vector<std::string> &arguments, const std::str
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, output, 1);
+  posix_spawn_file_actions_adddup2(&actions, log, 2);
+  for (int input : inputs)
+    posix_spawn_file_actions_adddup2(&actions, input, input); // open in the new program too
+  // LLD would first remove a file named like its output, "-", from the working folder.
+  posix_spawn_file_actions_addchdir_np(&actions, "/");
   pid_t child;
   const int problem = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -102,11 +125,11 @@ std::string runProgram(const std::vector<std::string> &arguments, const std::str
       return systemError("cannot wait for the linker", errno);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return "";
-  std::string output;
-  readFile(log, output);
   if (WIFSIGNALED(status))
     return "the linker was ended by signal " + std::to_string(WTERMSIG(status));
-  return "the linker failed: " + output.substr(0, output.find('\n'));
+  std::string text;
+  readAll(log, text);
+  return "the linker failed: " + text.substr(0, text.find('\n'));
 }
 
 /// lib/ds beside the folder of this program, otherwise where the build put it.
@@ -126,35 +149,35 @@ std::string linker() {
   return fs::exists(DS_LLD, code) ? DS_LLD : "ld.lld";
 }
 
-std::vector<std::string> linkerArguments(const std::vector<std::string> &objects, EmitKind kind, uint64_t codeId,
-                                         const std::string &versionScript, const std::string &output) {
+std::vector<std::string> linkerArguments(const std::string &archive, EmitKind kind, uint64_t codeId,
+                                         const std::string &versionScript) {
   const std::string folder = linkFolder() + "/";
-  if (kind == EmitKind::Object) {
-    std::vector<std::string> arguments = {linker(),
-                                          "-r",
-                                          "-o",
-                                          output,
-                                          "--build-id=none",
-                                          "--strip-debug",
-                                          "--threads=1",
-                                          "--no-mmap-output-file",
-                                          "--fatal-warnings"};
-    arguments.insert(arguments.end(), objects.begin(), objects.end());
-    arguments.push_back(folder + "libds_builtins.a");
-    return arguments;
-  }
+  if (kind == EmitKind::Object)
+    return {linker(),
+            "-r",
+            "-o",
+            "-",
+            "--build-id=none",
+            "--strip-debug",
+            "--threads=1",
+            "--no-mmap-output-file",
+            "--fatal-warnings",
+            "--whole-archive",
+            archive,
+            "--no-whole-archive",
+            folder + "libds_builtins.a"};
   // No build id: it would be one more thing that must be the same twice, and it is never asked for.
   // Kernel symbols stay, for profilers.
   std::vector<std::string> arguments = {
-      linker(), "-o", output, "--build-id=none", "--hash-style=gnu",      "--strip-debug",   "--gc-sections", "-z",
-      "relro",  "-z", "now",  "--threads=1",     "--no-mmap-output-file", "--fatal-warnings"};
+      linker(), "-o", "-",   "--build-id=none", "--hash-style=gnu",      "--strip-debug",   "--gc-sections", "-z",
+      "relro",  "-z", "now", "--threads=1",     "--no-mmap-output-file", "--fatal-warnings"};
   auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   if (kind == EmitKind::Executable)
     add({"-pie", "-dynamic-linker", dynamicLinker, folder + "Scrt1.o", folder + "crti.o"});
   else
     add({"-shared", "--version-script=" + versionScript,
          "--defsym=" DS_ARTIFACT_ID_SYMBOL "=" + std::to_string(codeId)});
-  arguments.insert(arguments.end(), objects.begin(), objects.end());
+  add({"--whole-archive", archive, "--no-whole-archive"});
   if (kind == EmitKind::Executable)
     add({folder + "libds_executable.a"});
   add({folder + "libds_builtins.a", "--as-needed", folder + "libm.so.6", folder + "libc.so.6",
@@ -166,61 +189,48 @@ std::vector<std::string> linkerArguments(const std::vector<std::string> &objects
 
 } // namespace
 
-std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind,
-                         const std::string &outputPath, const std::string &symbol) {
-  std::error_code code;
-  if (fs::is_directory(outputPath, code))
-    return "cannot write '" + outputPath + "': it is a folder";
-  TemporaryFolder folder;
-  if (std::string error = folder.create(outputPath); !error.empty())
-    return error;
-
+std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
+                         const std::string &symbol) {
   // The id says which code belongs to which metadata: a hash of both.
   std::string error;
   const std::vector<char> draft = serializeMetadata(program, 0, 0, error);
   if (!error.empty())
     return "the program's description is inconsistent: " + error;
+  MemoryFile archive("objects"), script("exports"), linked("linked"), log("log");
+  for (const MemoryFile *file : {&archive, &script, &linked, &log})
+    if (file->get() < 0)
+      return systemError("cannot make a file in memory", errno);
   ds_hash hash;
   ds_hash_start(&hash);
   ds_hash_add(&hash, draft.data(), draft.size());
-  std::vector<std::string> paths;
-  for (const Object &object : objects) {
+  if (error = writeAll(archive.get(), "!<arch>\n"); !error.empty())
+    return error;
+  for (size_t i = 0; i < objects.size(); ++i) {
     std::string read;
-    std::string_view contents = object.contents;
-    std::string path = object.path;
+    std::string_view contents = objects[i].contents;
     if (contents.empty()) {
-      if (error = readFile(path, read); !error.empty())
+      if (error = readFile(objects[i].path, read); !error.empty())
         return error;
       contents = read;
-    } else {
-      path = folder.file(std::to_string(paths.size()) + ".o");
-      if (error = writeFile(path, contents); !error.empty())
-        return error;
     }
     ds_hash_add(&hash, contents.data(), contents.size());
-    paths.push_back(path);
+    if (error = writeMember(archive.get(), i, contents); !error.empty())
+      return error;
   }
   const uint64_t codeId = ds_hash_finish(&hash);
-
-  const std::string linked = folder.file("linked"), script = folder.file("exports");
-  if (error = writeFile(script, "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
-      !error.empty())
-    return error;
-  if (error = runProgram(linkerArguments(paths, kind, codeId, script, linked), folder.file("log")); !error.empty())
-    return error;
-
-  const int descriptor = open(linked.c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0)
-    return systemError("cannot open the linked file", errno);
-  error = kind == EmitKind::Object ? embedProgram(descriptor, program, codeId, symbol)
-                                   : appendArtifact(descriptor, program, codeId);
-  if (close(descriptor) && error.empty())
-    error = systemError("cannot write", errno);
+  error = writeAll(script.get(), "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
+  if (error.empty())
+    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path()), {archive.get(), script.get()},
+                      linked.get(), log.get());
+  std::string code;
+  if (error.empty())
+    error = readAll(linked.get(), code);
+  if (error.empty())
+    error = writeAll(output, code);
   if (!error.empty())
-    return "'" + outputPath + "': " + error;
-  if (rename(linked.c_str(), outputPath.c_str()))
-    return systemError("cannot write '" + outputPath + "'", errno);
-  return "";
+    return error;
+  return kind == EmitKind::Object ? embedProgram(output, program, codeId, symbol)
+                                  : appendArtifact(output, program, codeId);
 }
 
 } // namespace ds::artifact

@@ -74,7 +74,7 @@ private:
 
   const CompileOptions &options;
   CpuTarget target;
-  bool hadError = false;
+  bool hadError = false, badShapes = false;
 };
 
 } // namespace
@@ -138,9 +138,10 @@ void Compilation::forward(mlir::Diagnostic &diagnostic) {
     if (std::optional<NodeName> node = getNodeName(diagnostic.getLocation()))
       message = "node '" + node->name + "' (" + node->opType + "): " + message;
     else if (auto place = diagnostic.getLocation()->findInstanceOf<mlir::FileLineColLoc>())
-      message = (place.getFilename().getValue() + ":" + Twine(place.getLine()) + ":" + Twine(place.getColumn()) + ": " +
-                 message)
-                    .str();
+      message =
+          (place.getFilename().getValue() +
+           (place.getLine() ? ":" + Twine(place.getLine()) + ":" + Twine(place.getColumn()) + ": " : ": ") + message)
+              .str();
     else
       message = options.input + ": " + message;
   }
@@ -166,17 +167,22 @@ CompileStatus Compilation::checkOptions() {
   StringRef suffix = sys::path::extension(options.input);
   if (suffix != ".onnx" && suffix != ".onnxtxt" && suffix != ".mlir")
     return usage("the model '" + options.input + "' has an unknown suffix; expected .onnx, .onnxtxt or .mlir");
+  // Hard links to one file are fine: the output replaces a name, not a file.
+  SmallString<128> model, output;
+  if (!options.output.empty() && !sys::fs::real_path(options.input, model) &&
+      !sys::fs::real_path(options.output, output) && model == output)
+    return usage("the output '" + options.output + "' is the model itself; write to another file");
   return CompileStatus::Success;
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) {
-  OnnxImportOptions importOptions{options.shapes};
+  ImportOptions importOptions{options.shapes, &badShapes};
   StringRef suffix = sys::path::extension(options.input);
   if (suffix == ".onnx")
     return importOnnxFile(context, options.input, importOptions);
   if (suffix == ".onnxtxt")
     return importOnnxTextFile(context, options.input, importOptions);
-  return importTextFile(context, options.input, options.shapes);
+  return importTextFile(context, options.input, importOptions);
 }
 
 CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
@@ -197,7 +203,11 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
     if (path == "-") {
       outs() << text;
       outs().flush();
-      return true;
+      if (std::error_code code = outs().error()) {
+        outs().clear_error();
+        report(Severity::Error, "cannot write to standard output: " + code.message());
+      }
+      return !hadError;
     }
     Expected<OutputFile> file = OutputFile::create(path);
     Error error = file ? file->write(text) : file.takeError();
@@ -248,7 +258,7 @@ CompileStatus Compilation::run() {
   if (!module) {
     if (!hadError)
       report(Severity::Error, "the model cannot be imported");
-    return CompileStatus::BadModel;
+    return badShapes ? CompileStatus::BadUsage : CompileStatus::BadModel;
   }
   lap("import");
   if (CompileStatus status = finishPhase(*module, 0); status != CompileStatus::Success || stopsAt("import"))
@@ -266,7 +276,7 @@ CompileStatus Compilation::run() {
   for (auto [index, phase] : enumerate(phases())) {
     if (options.progress)
       options.progress(phase.name, 0, 0);
-    PhaseContext phaseContext{options, target, output ? output->path().str() : std::string(), {}};
+    PhaseContext phaseContext{options, target, output ? output->getDescriptor() : -1, {}};
     phaseContext.progress = [this, name = phase.name](size_t done, size_t all) {
       if (options.progress)
         options.progress(name, done, all);

@@ -14,27 +14,31 @@ namespace ds {
 
 class OutputFile {
 public:
-  /// The name of the temporary file that process `pid` uses for `destination`.
-  static std::string temporaryName(llvm::StringRef destination, int pid);
-  /// Reserves a temporary file in the destination's folder, so that the final rename cannot cross file systems.
+  /// Reserves a file in the destination's folder: one without a name until `keep`, which vanishes however this process
+  /// ends, or, where the file system has no such files, `temporaryName`.
   static llvm::Expected<OutputFile> create(llvm::StringRef destination);
-  OutputFile(OutputFile &&other) : destination(std::move(other.destination)), temporary(std::move(other.temporary)) {
+  static std::string temporaryName(llvm::StringRef destination, int pid);
+  OutputFile(OutputFile &&other)
+      : destination(std::move(other.destination)), temporary(std::move(other.temporary)), descriptor(other.descriptor) {
     other.temporary.clear();
+    other.descriptor = -1;
   }
   OutputFile(const OutputFile &) = delete;
   ~OutputFile();
 
-  llvm::StringRef path() const { return temporary; }
-  /// Replaces the file's contents.
+  /// Open for reading and writing.
+  int getDescriptor() const { return descriptor; }
+  /// Appends to the file.
   llvm::Error write(llvm::StringRef contents);
-  /// Renames it to the destination; `isProgram` gives the permission to run it.
+  /// Puts it at its destination; `isProgram` gives the permission to run it.
   llvm::Error keep(bool isProgram = false);
 
 private:
-  OutputFile(std::string destination, std::string temporary)
-      : destination(std::move(destination)), temporary(std::move(temporary)) {}
+  OutputFile(std::string destination, std::string temporary, int descriptor)
+      : destination(std::move(destination)), temporary(std::move(temporary)), descriptor(descriptor) {}
 
-  std::string destination, temporary;
+  std::string destination, temporary; // temporary is empty while the file has no name
+  int descriptor;
 };
 
 } // namespace ds

@@ -41,10 +41,11 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
   auto kind = context.options.emit == EmitKind::Library  ? artifact::EmitKind::SharedLibrary
               : context.options.emit == EmitKind::Object ? artifact::EmitKind::Object
                                                          : artifact::EmitKind::Executable;
-  std::string error = artifact::linkArtifact(objects, *program, kind, context.temporaryOutput,
+  std::string error = artifact::linkArtifact(objects, *program, kind, context.outputDescriptor,
                                              artifact::embeddedSymbol(context.options.output));
   if (!error.empty())
-    return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
+    return mlir::emitError(mlir::UnknownLoc::get(module.getContext()))
+           << "'" << context.options.output << "': " << error;
   return mlir::success();
 }
 

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstring>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,13 @@ ds::SupervisedResult ds::supervise(function_ref<int(function_ref<void(StringRef)
   };
   SupervisedResult result;
   std::fflush(nullptr);
-  pid_t child = fork();
+  pid_t parent = getpid(), child = fork();
+  if (child == 0) {
+    // What ends the parent ends the work.
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+      _exit(128 + SIGTERM);
+  }
   if (child <= 0) { // the child, or no process to be had: then the work is done here
     int code = work(note);
     if (child == 0) {
@@ -117,8 +124,23 @@ int ds::compileSupervised(const CompileOptions &options, StringRef commandLine) 
   SupervisedResult result = compileInChild(options);
   if (!options.output.empty())
     sys::fs::remove(OutputFile::temporaryName(options.output, result.pid)); // of a killed child
-  if (result.signal == SIGINT || result.signal == SIGTERM || result.signal == SIGHUP)
+  switch (result.signal) {
+  case SIGINT:
+  case SIGTERM:
+  case SIGHUP:
+  case SIGQUIT:
+  case SIGPIPE: // who read standard output went away
     return 128 + result.signal;
+  case SIGKILL:
+  case SIGXCPU:
+  case SIGXFSZ:
+    // No error of the compiler: memory ran out, or a limit was set.
+    if (options.diagnostic)
+      options.diagnostic(Severity::Error, options.input + ": the compilation was ended in phase " + result.phase +
+                                              " by the system (" + strsignal(result.signal) +
+                                              "): too little memory, or a limit on time or file size");
+    return int(CompileStatus::BadModel);
+  }
   if (result.signal == 0 && result.exitCode != int(CompileStatus::InternalError))
     return result.exitCode;
 

@@ -14,13 +14,15 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 
-#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
 
 using namespace llvm;
 using namespace ds;
 
 /// Text may leave out what imported models have: names of inputs and outputs, and dims of inputs.
-static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std::pair<std::string, int64_t>> shapes) {
+static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportOptions &options) {
+  const auto &shapes = options.shapes;
   auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
   if (!main || main.isExternal())
     return mlir::emitError(module.getLoc()) << "the module has no function named main";
@@ -45,6 +47,11 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std:
     for (auto [index, dim] : enumerate(dims))
       for (auto [option, entry] : enumerate(shapes))
         if (entry.first == name.str() + ":" + std::to_string(index) || dim.symbolName() == entry.first) {
+          if (dim.isConst() && !dim.isConst(entry.second)) {
+            options.blameShapes();
+            return mlir::emitError(main.getLoc()) << "input '" << name << "': dimension " << index << " is "
+                                                  << dim.str() << " and cannot become " << entry.second;
+          }
           dim = SymExpr(entry.second);
           used[option] = true;
         }
@@ -54,8 +61,10 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std:
     }
   }
   for (auto [option, entry] : enumerate(shapes))
-    if (!used[option])
+    if (!used[option]) {
+      options.blameShapes();
       return mlir::emitError(main.getLoc()) << "--shape names '" << entry.first << "', but no dimension has that name";
+    }
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     if (!main.getResultAttr(i, kNameAttr))
       main.setResultAttr(i, kNameAttr, builder.getStringAttr("result" + Twine(i)));
@@ -74,14 +83,17 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, ArrayRef<std:
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importTextFile(mlir::MLIRContext &context, StringRef path,
-                                                     ArrayRef<std::pair<std::string, int64_t>> shapes) {
+                                                     const ImportOptions &options) {
   context.loadDialect<DsDialect, mlir::func::FuncDialect>();
-  if (!sys::fs::exists(path)) {
-    mlir::emitError(mlir::UnknownLoc::get(&context)) << "cannot open the model '" << path << "': no such file";
+  auto buffer = MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/true);
+  if (!buffer) {
+    mlir::emitError(mlir::UnknownLoc::get(&context)) << "cannot open the model: " << buffer.getError().message();
     return {};
   }
-  auto module = mlir::parseSourceFile<mlir::ModuleOp>(path, mlir::ParserConfig(&context));
-  if (!module || failed(completeFunction(*module, shapes)))
+  SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(*buffer), SMLoc());
+  auto module = mlir::parseSourceFile<mlir::ModuleOp>(sources, mlir::ParserConfig(&context));
+  if (!module || failed(completeFunction(*module, options)))
     return {};
   auto missing = module->walk([](ConstantOp constant) {
     if (ElementsView::get(constant.getValue()))

@@ -95,6 +95,8 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
         if (!Value || !parseNumber(Value, N.Max, Number) || Number == 0)
           return fail(Error, DS_BAD_ARGUMENT, "%s needs a number from 1 to %lld%s%s%s", N.Name,
                       static_cast<long long>(N.Max), Value ? ", not '" : "", Value ? Value : "", Value ? "'" : "");
+        if (*N.Out)
+          return fail(Error, DS_BAD_ARGUMENT, "%s is given twice", N.Name);
         *N.Out = uint32_t(Number);
         Known = true;
       }
@@ -126,8 +128,8 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
     if (!Known)
       return fail(Error, DS_BAD_ARGUMENT, "unknown flag '%s'", R.name());
   }
-  if (Json && !Benchmark)
-    return fail(Error, DS_BAD_ARGUMENT, "--json goes with --benchmark=N");
+  if (Json && (!Benchmark || Profile))
+    return fail(Error, DS_BAD_ARGUMENT, "--json goes with --benchmark=N, not with --profile");
   if (NeedsModel && !Model && !Help && !Version)
     return fail(Error, DS_BAD_ARGUMENT, "no model given");
   return DS_OK;
@@ -152,44 +154,64 @@ void InputSet::nameInputs(Text &Out) const {
   }
 }
 
-ds_status InputSet::takeFromArchive(void *Self, const char *Name, NpyArray &Array, ds_error *Error) {
-  InputSet &Set = *static_cast<InputSet *>(Self);
-  for (size_t I = 0; I < Set.Count; ++I) {
-    ds_tensor_info Info;
-    ds_model_input(Set.Model, I, &Info);
-    if (strcmp(Info.name, Name))
-      continue;
-    if (Set.Given[I])
-      return fail(Error, DS_BAD_INPUT, "input '%s' is given twice", Name);
-    Set.Given[I] = 1;
-    Set.Arrays[I].take(Array);
-    return DS_OK;
-  }
-  Text Names;
-  Set.nameInputs(Names);
-  return fail(Error, DS_BAD_INPUT, "the model has no input '%s'; its inputs are: %s", Name, Names.str());
-}
-
-/// "name=file.npy"; the name may hold '=' itself.
-ds_status InputSet::takeFile(const char *Argument, ds_error *Error) {
-  const char *Equals = strchr(Argument, '=');
+size_t InputSet::indexOf(const char *Name, size_t Length) const {
   for (size_t I = 0; I < Count; ++I) {
     ds_tensor_info Info;
     ds_model_input(Model, I, &Info);
-    const size_t Length = strlen(Info.name);
-    if (!strncmp(Argument, Info.name, Length) && Argument[Length] == '=')
-      Equals = Argument + Length;
+    if (strlen(Info.name) == Length && !strncmp(Info.name, Name, Length))
+      return I;
   }
-  Text Name;
-  Name.append("%.*s", int(Equals - Argument), Argument);
-  NpyArray Array;
-  if (ds_status Status = readNpy(Equals + 1, Array, Error))
-    return Status;
-  return takeFromArchive(this, Name.str(), Array, Error);
+  return Count;
 }
 
-/// "N=1,S=128" into Symbols; those not named keep their value.
+ds_status InputSet::unknownInput(ds_status Status, const char *Name, size_t Length, ds_error *Error) const {
+  Text Names;
+  nameInputs(Names);
+  return fail(Error, Status, "the model has no input '%.*s'; %s%s", int(Length), Name,
+              Count ? "its inputs are: " : "it has none", Names.str());
+}
+
+ds_status InputSet::takeFromArchive(void *Self, const char *Name, NpyArray &Array, ds_error *Error) {
+  InputSet &Set = *static_cast<InputSet *>(Self);
+  const size_t I = Set.indexOf(Name, strlen(Name));
+  if (I == Set.Count)
+    return Set.unknownInput(DS_BAD_INPUT, Name, strlen(Name), Error);
+  if (Set.Given[I])
+    return fail(Error, DS_BAD_INPUT, "input '%s' is given twice: by --input and in the file of --inputs", Name);
+  Set.Given[I] = 1;
+  Set.Arrays[I].take(Array);
+  return DS_OK;
+}
+
+/// Which file goes to which input; the files are not read yet.
+ds_status InputSet::assignFiles(const Arguments &A, ds_error *Error) {
+  for (const char *Argument : A.Inputs) {
+    // "name=file.npy", but the name may hold '=' itself: the longest that is an input's wins.
+    const char *Equals = nullptr;
+    size_t Index = Count;
+    for (const char *C = strchr(Argument, '='); C; C = strchr(C + 1, '='))
+      if (const size_t I = indexOf(Argument, size_t(C - Argument)); I < Count) {
+        Index = I;
+        Equals = C;
+      }
+    if (Index == Count)
+      return unknownInput(DS_BAD_ARGUMENT, Argument, strcspn(Argument, "="), Error);
+    const int Length = int(Equals - Argument);
+    if (!Equals[1])
+      return fail(Error, DS_BAD_ARGUMENT, "--input %.*s= needs the name of a .npy file", Length, Argument);
+    if (Files[Index])
+      return fail(Error, DS_BAD_ARGUMENT, "input '%.*s' is given twice", Length, Argument);
+    Files[Index] = Equals + 1;
+  }
+  return DS_OK;
+}
+
+/// "N=1,S=128" into Symbols; those not named stay -1.
 ds_status InputSet::readSizes(const char *Sizes, Array<int64_t> &Symbols, ds_error *Error) const {
+  if (!Symbols.resize(ds_model_symbol_count(Model)))
+    return outOfMemory(Error);
+  for (int64_t &S : Symbols)
+    S = -1;
   while (Sizes && *Sizes) {
     const size_t Length = strcspn(Sizes, ",");
     Text Item;
@@ -204,6 +226,8 @@ ds_status InputSet::readSizes(const char *Sizes, Array<int64_t> &Symbols, ds_err
       ds_symbol_info Info;
       ds_model_symbol(Model, I, &Info);
       if (strlen(Info.name) == size_t(Equals - Item.str()) && !strncmp(Info.name, Item.str(), strlen(Info.name))) {
+        if (Symbols[I] >= 0)
+          return fail(Error, DS_BAD_ARGUMENT, "--random gives '%s' twice", Info.name);
         Symbols[I] = Value;
         Found = true;
       }
@@ -215,29 +239,24 @@ ds_status InputSet::readSizes(const char *Sizes, Array<int64_t> &Symbols, ds_err
         ds_model_symbol(Model, I, &Info);
         Names.append("%s%s", I ? ", " : "", Info.name);
       }
-      return fail(Error, DS_BAD_INPUT, "the model has no dynamic dimension '%.*s'; %s%s", int(Equals - Item.str()),
+      return fail(Error, DS_BAD_ARGUMENT, "the model has no dynamic dimension '%.*s'; %s%s", int(Equals - Item.str()),
                   Item.str(), Symbols.empty() ? "all its dimensions are fixed" : "it has: ", Names.str());
     }
   }
   return DS_OK;
 }
 
-ds_status InputSet::makeUp(const char *Sizes, ds_session *Session, ds_error *Error) {
-  Array<int64_t> Symbols;
+ds_status InputSet::makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_error *Error) {
   Array<ds_tensor> Shapes;
-  if (!Symbols.resize(ds_model_symbol_count(Model)) || !Shapes.resize(Count))
+  if (!Shapes.resize(Count))
     return outOfMemory(Error);
-  for (int64_t &S : Symbols)
-    S = -1;
   for (size_t I = 0; I < Symbols.size(); ++I) {
     ds_symbol_info Info;
     ds_model_symbol(Model, I, &Info);
     const NpyArray &A = Arrays[Info.input];
-    if (Given[size_t(Info.input)] && size_t(Info.dimension) < A.Shape.size())
+    if (Symbols[I] < 0 && Given[size_t(Info.input)] && size_t(Info.dimension) < A.Shape.size())
       Symbols[I] = A.Shape[size_t(Info.dimension)];
   }
-  if (ds_status Status = readSizes(Sizes, Symbols, Error))
-    return Status;
   Text Missing;
   for (size_t I = 0; I < Symbols.size(); ++I) {
     ds_symbol_info Info;
@@ -249,7 +268,7 @@ ds_status InputSet::makeUp(const char *Sizes, ds_session *Session, ds_error *Err
                      Input.name);
   }
   if (!Missing.empty())
-    return fail(Error, DS_BAD_INPUT, "--random needs a size for %s", Missing.str());
+    return fail(Error, DS_BAD_ARGUMENT, "--random needs NAME=SIZE for %s", Missing.str());
   if (ds_status Status = ds_session_resolve(Session, Symbols.data(), Symbols.size(), Shapes.data(), nullptr, Error))
     return Status;
   for (size_t I = 0; I < Count; ++I) {
@@ -273,41 +292,61 @@ ds_status InputSet::makeUp(const char *Sizes, ds_session *Session, ds_error *Err
   return DS_OK;
 }
 
+/// Fails with `Status` if an input is neither in a file of its own (`Files`) nor `Given`.
+ds_status InputSet::requireAll(ds_status Status, const char *Where, ds_error *Error) const {
+  Text Missing;
+  size_t MissingCount = 0;
+  for (size_t I = 0; I < Count; ++I) {
+    if (Given[I] || Files[I])
+      continue;
+    ds_tensor_info Info;
+    ds_model_input(Model, I, &Info);
+    Missing.append("%s'%s' (", MissingCount++ ? ", " : "", Info.name);
+    appendType(Missing, Info);
+    Missing.append(")");
+  }
+  if (!MissingCount)
+    return DS_OK;
+  return fail(Error, Status, "the model needs input%s %s%s", MissingCount > 1 ? "s" : "", Missing.str(), Where);
+}
+
 ds_status InputSet::gather(const Arguments &A, ds_session *Session, ds_error *Error) {
-  if (!Given.resize(Count) || !Tensors.resize(Count) ||
+  if (!Given.resize(Count) || !Files.resize(Count) || !Tensors.resize(Count) ||
       !(Arrays = static_cast<NpyArray *>(malloc((Count + 1) * sizeof(NpyArray)))))
     return outOfMemory(Error);
   for (size_t I = 0; I < Count; ++I)
     new (&Arrays[I]) NpyArray();
-  for (const char *Argument : A.Inputs)
-    if (ds_status Status = takeFile(Argument, Error))
+  // What the command line alone shows to be wrong is told before any file is read.
+  Array<int64_t> Symbols;
+  if (ds_status Status = assignFiles(A, Error))
+    return Status;
+  if (ds_status Status = readSizes(A.RandomSizes, Symbols, Error))
+    return Status;
+  if (!A.Random && !A.InputsFile)
+    if (ds_status Status = requireAll(DS_BAD_ARGUMENT,
+                                      ": give --input name=file.npy for each, --inputs file.npz, or --random to make "
+                                      "them up",
+                                      Error))
       return Status;
+  for (size_t I = 0; I < Count; ++I) {
+    if (!Files[I])
+      continue;
+    if (ds_status Status = readNpy(Files[I], Arrays[I], Error))
+      return Status;
+    Given[I] = 1;
+  }
   if (A.InputsFile)
     if (ds_status Status = readNpz(A.InputsFile, takeFromArchive, this, Error))
       return Status;
   if (A.Random) {
-    if (ds_status Status = makeUp(A.RandomSizes, Session, Error))
+    if (ds_status Status = makeUp(Symbols, Session, Error))
       return Status;
   } else {
-    Text Missing;
-    size_t MissingCount = 0;
-    for (size_t I = 0; I < Count; ++I) {
-      if (Given[I])
-        continue;
-      ds_tensor_info Info;
-      ds_model_input(Model, I, &Info);
-      Missing.append("%s'%s' (", MissingCount++ ? ", " : "", Info.name);
-      appendType(Missing, Info);
-      Missing.append(")");
-    }
-    if (MissingCount && MissingCount == Count && A.Inputs.empty() && !A.InputsFile)
-      return fail(Error, DS_BAD_ARGUMENT,
-                  "the model needs input%s %s: give --input name=file.npy for each, --inputs file.npz, or --random to "
-                  "make them up",
-                  Count > 1 ? "s" : "", Missing.str());
-    if (MissingCount)
-      return fail(Error, DS_BAD_INPUT, "input%s %s %s missing", MissingCount > 1 ? "s" : "", Missing.str(),
-                  MissingCount > 1 ? "are" : "is");
+    Text Where;
+    Where.append(", which '%s' does not hold; give the rest by --input name=file.npy or --random",
+                 A.InputsFile ? A.InputsFile : "");
+    if (ds_status Status = requireAll(DS_BAD_INPUT, Where.str(), Error))
+      return Status;
   }
   for (size_t I = 0; I < Count; ++I)
     Tensors[I] = Arrays[I].tensor();

@@ -53,6 +53,7 @@ ds_status findSections(int Descriptor, const char *Path, ElfSections &Sections, 
     if (Section.sh_name >= Names.sh_size || Section.sh_type == SHT_NOBITS)
       continue;
     const char *Name = NameBytes.data() + Section.sh_name;
+    Sections.IsProgram |= !strcmp(Name, ".interp");
     FileRange *Range = !strcmp(Name, DS_ARTIFACT_META_SECTION)      ? &Sections.Metadata
                        : !strcmp(Name, DS_ARTIFACT_WEIGHTS_SECTION) ? &Sections.Weights
                                                                     : nullptr;

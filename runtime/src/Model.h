@@ -51,6 +51,7 @@ struct FileRange {
 struct ElfSections {
   FileRange Metadata, Weights;
   uint16_t Machine = 0;
+  bool IsProgram = false; // has an entry of its own
 };
 
 /// Finds the artifact's sections in an open file. `Path` is for messages alone.

@@ -74,6 +74,9 @@ static ds_status load(int Descriptor, const char *Path, const char *LibraryPath,
   ElfSections Sections;
   if (ds_status Status = findSections(Descriptor, Path, Sections, Error))
     return Status;
+  if (!Code && Sections.IsProgram)
+    return fail(Error, DS_BAD_ARTIFACT, "'%s' is a program, not a library: run it, or compile with --emit=library",
+                Path);
   ds_model *Model = newModel();
   if (!Model)
     return outOfMemory(Error);

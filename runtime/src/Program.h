@@ -47,13 +47,17 @@ private:
   const ds_model *Model;
   size_t Count;
   NpyArray *Arrays = nullptr;
-  Array<unsigned char> Given;
+  Array<unsigned char> Given; // whether Arrays holds the input
+  Array<const char *> Files;  // of --input
   Array<ds_tensor> Tensors;
 
-  ds_status takeFile(const char *Argument, ds_error *Error);
+  size_t indexOf(const char *Name, size_t Length) const;
+  ds_status assignFiles(const Arguments &A, ds_error *Error);
   static ds_status takeFromArchive(void *Self, const char *Name, NpyArray &Array, ds_error *Error);
-  ds_status makeUp(const char *Sizes, ds_session *Session, ds_error *Error);
   ds_status readSizes(const char *Sizes, Array<int64_t> &Symbols, ds_error *Error) const;
+  ds_status makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_error *Error);
+  ds_status requireAll(ds_status Status, const char *Where, ds_error *Error) const;
+  ds_status unknownInput(ds_status Status, const char *Name, size_t Length, ds_error *Error) const;
   void nameInputs(Text &Out) const;
 };
 

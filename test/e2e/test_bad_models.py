@@ -1,4 +1,5 @@
-"""What ds-compile says to a model it cannot take: one line with what, where and a remedy; exit code 1; nothing left behind."""
+"""What ds-compile says to a model it cannot take: one line with what, where and a remedy; exit code 1; nothing left behind.
+Of command lines: test_compile_command.py."""
 
 import os
 import re
@@ -217,32 +218,6 @@ def test_future_opset(tmp_path):
     model = text_model("float[N] x => float[N] y", "y = Relu(x)")
     model.opset_import[0].version = 99
     refuse(tmp_path, model, "99")
-
-
-def test_unknown_option_is_bad_usage(tmp_path):
-    refuse(tmp_path, matmul_model(), "frobnicate", code=2, flags=("--frobnicate",))
-
-
-def test_unknown_cpu_is_bad_usage(tmp_path):
-    refuse(tmp_path, matmul_model(), "z80", code=2, flags=("--target-cpu=z80",))
-
-
-def test_shape_of_unknown_dimension(tmp_path):
-    refuse(tmp_path, matmul_model(), "'?Q'?", flags=("--shape=Q=3",))
-
-
-def test_no_model_is_bad_usage():
-    result = tools.run([tools.tool("ds-compile")])
-    assert result.code == 2
-    assert result.stderr
-
-
-def test_folder_of_output_is_missing(tmp_path):
-    path = tmp_path / "model.onnx"
-    onnx.save(matmul_model(), path)
-    result = tools.compile_model(str(path), str(tmp_path / "absent" / "model"))
-    assert result.code == 1
-    assert "absent" in result.stderr
 
 
 def test_full_disk_leaves_no_partial_file(tmp_path):

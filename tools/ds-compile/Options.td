@@ -15,9 +15,11 @@ def o : JoinedOrSeparate<["-"], "o">, MetaVarName<"<file>">, Group<grp_output>,
   HelpText<"Write to <file> (default: the model's name without suffix)">;
 def emit_EQ : Joined<["--", "-"], "emit=">, MetaVarName<"<kind>">, Values<"executable,library,object">, Group<grp_output>,
   HelpText<"executable (default): a program; library: a .so for the runtime's C interface; object: a .o to link statically">;
+def emit : Separate<["--", "-"], "emit">, Alias<emit_EQ>;
 
 def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
   HelpText<"native (default), znver4, x86-64-v3, ...">;
+def target_cpu : Separate<["--", "-"], "target-cpu">, Alias<target_cpu_EQ>;
 def shape : Separate<["--", "-"], "shape">, MetaVarName<"N=1,S=128">, Group<grp_target>,
   HelpText<"Make dimensions static, by symbol (N=1) or by input and index (x:0=1)">;
 def shape_EQ : Joined<["--", "-"], "shape=">, Alias<shape>;
@@ -26,8 +28,10 @@ def precise : Both<"precise", "No transformation that trades accuracy for speed 
 
 def stop_after_EQ : Joined<["--", "-"], "stop-after=">, MetaVarName<"<phase>">, Group<grp_inside>,
   HelpText<"Print the IR after <phase> (to -o; default: standard output)">;
+def stop_after : Separate<["--", "-"], "stop-after">, Alias<stop_after_EQ>;
 def save_phases_EQ : Joined<["--", "-"], "save-phases=">, MetaVarName<"<dir>">, Group<grp_inside>,
   HelpText<"Write the IR after each phase into <dir>">;
+def save_phases : Separate<["--", "-"], "save-phases">, Alias<save_phases_EQ>;
 def timing : Both<"timing", "Print the time of each phase">, Group<grp_inside>;
 def verbose : Both<"verbose", "Name each phase as it begins; print remarks">, Group<grp_inside>;
 def in_process : Flag<["--"], "in-process">, Flags<[HelpHidden]>, Group<grp_inside>,

@@ -71,6 +71,17 @@ static int usage(const Twine &message) {
   return 2;
 }
 
+/// The exit code: LLVM would call a full disk its own fatal error.
+static int flushOutput() {
+  outs().flush();
+  std::error_code code = outs().error();
+  if (!code)
+    return 0;
+  outs().clear_error();
+  errs() << "ds-compile: error: cannot write to standard output: " << code.message() << '\n';
+  return 1;
+}
+
 static StringRef label(ds::Severity severity) {
   switch (severity) {
   case ds::Severity::Error:
@@ -103,6 +114,8 @@ static std::string parseShapes(StringRef text, ds::CompileOptions &options) {
     int64_t size;
     if (name.empty() || number.getAsInteger(10, size) || size < 0)
       return "--shape expects NAME=SIZE, not '" + entry.str() + "'";
+    if (any_of(options.shapes, [&](const auto &other) { return other.first == name; }))
+      return "--shape gives '" + name.str() + "' twice";
     options.shapes.emplace_back(name.str(), size);
   }
   return {};
@@ -119,11 +132,15 @@ int main(int argc, char **argv) {
     bool close = flags.findNearest(given, nearest) <= 2;
     return usage("unknown flag '" + given + "'" + (close ? "; did you mean '" + nearest + "'?" : std::string()));
   }
+  for (const opt::Arg *arg : args)
+    if (arg->getNumValues() == 1 && StringRef(arg->getValue()).empty())
+      return usage(arg->getOption().getID() == OPT_INPUT ? Twine("the model's name is empty")
+                                                         : "'" + arg->getSpelling() + "' needs a value");
   if (args.hasArg(OPT_help))
-    return printHelp(flags), 0;
+    return printHelp(flags), flushOutput();
   if (args.hasArg(OPT_version)) {
     outs() << "ds-compile " << ds::compilerVersion() << " (LLVM " << LLVM_VERSION_STRING << ")\n";
-    return 0;
+    return flushOutput();
   }
   std::vector<std::string> inputs = args.getAllArgValues(OPT_INPUT);
   if (inputs.size() != 1)

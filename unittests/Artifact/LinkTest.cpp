@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstring>
 #include <elf.h>
+#include <fstream>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -69,7 +70,7 @@ TEST(Link, SameInputGivesSameBytes) {
 TEST(Link, TakesObjectsFromMemory) {
   TestFolder folder;
   const std::string object = readFile(DS_TINY_OBJECT);
-  ASSERT_EQ(linkArtifact({{"", object}}, tinyProgram(), EmitKind::SharedLibrary, folder.file("a")), "");
+  ASSERT_EQ(linkTo(folder.file("a"), {{"", object}}, tinyProgram(), EmitKind::SharedLibrary), "");
   EXPECT_EQ(readFile(folder.file("a")), readFile(linkTiny(folder.file("b"), EmitKind::SharedLibrary)));
   EXPECT_EQ(filesIn(folder.file("")), 2u);
 }
@@ -107,30 +108,35 @@ TEST(Link, RefusesWeightsOfAnotherSize) {
   TestFolder folder;
   Program program = tinyProgram();
   program.weights[0] = {16, nullptr, [](const Weight::Sink &sink) { sink("short", 5); }};
-  EXPECT_NE(
-      linkArtifact({{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary, folder.file("m")).find("16 bytes, got 5"),
-      std::string::npos);
+  EXPECT_NE(linkTo(folder.file("m"), {{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary).find("16 bytes, got 5"),
+            std::string::npos);
   EXPECT_EQ(filesIn(folder.file("")), 0u);
 }
 
-TEST(Link, FailuresLeaveNothingAndSayWhy) {
+TEST(Link, FailuresSayWhy) {
   TestFolder folder;
-  auto link = [&](const std::string &object, const Program &program, const std::string &output) {
-    return linkArtifact({{object, {}}}, program, EmitKind::SharedLibrary, output);
+  auto link = [&](const Object &object, const Program &program) {
+    return linkTo(folder.file("m"), {object}, program, EmitKind::SharedLibrary);
   };
-  EXPECT_NE(link("/nonexistent.o", tinyProgram(), folder.file("m")).find("/nonexistent.o"), std::string::npos);
-  EXPECT_NE(link(DS_TINY_OBJECT, tinyProgram(), "/nonexistent/m").find("cannot write"), std::string::npos);
-  EXPECT_NE(link(DS_TINY_OBJECT, tinyProgram(), folder.file("")).find("folder"), std::string::npos);
-  EXPECT_NE(linkArtifact({{"", "no object file"}}, tinyProgram(), EmitKind::SharedLibrary, folder.file("m"))
-                .find("linker failed"),
-            std::string::npos);
+  EXPECT_NE(link({"/nonexistent.o", {}}, tinyProgram()).find("/nonexistent.o"), std::string::npos);
+  EXPECT_NE(link({"", "no object file"}, tinyProgram()).find("linker failed"), std::string::npos);
   Program program = tinyProgram();
   program.launches[1].kernel = 9;
-  EXPECT_NE(link(DS_TINY_OBJECT, program, folder.file("m")).find("a launch"), std::string::npos);
+  EXPECT_NE(link({DS_TINY_OBJECT, {}}, program).find("a launch"), std::string::npos);
   EXPECT_EQ(filesIn(folder.file("")), 0u);
 }
 
-TEST(Link, FullDiskLeavesNothing) {
+TEST(Link, WorksInAFolderWithAFileNamedLikeTheLinkersOutput) {
+  TestFolder folder;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.file(""));
+  std::ofstream("-") << "mine";
+  linkTiny("m", EmitKind::Executable);
+  EXPECT_EQ(readFile("-"), "mine");
+  std::filesystem::current_path(before);
+}
+
+TEST(Link, FullDisk) {
   TestFolder folder;
   Program program = tinyProgram();
   const std::vector<char> weight(1 << 20);
@@ -141,7 +147,7 @@ TEST(Link, FullDiskLeavesNothing) {
   small = {256 << 10, old.rlim_max};
   signal(SIGXFSZ, SIG_IGN);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string error = linkArtifact({{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary, folder.file("m"));
+  const std::string error = linkTo(folder.file("m"), {{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
   EXPECT_NE(error.find("cannot write"), std::string::npos) << error;
   EXPECT_EQ(filesIn(folder.file("")), 0u);

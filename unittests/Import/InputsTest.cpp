@@ -27,7 +27,7 @@ TEST(InputDims, NamesThatExportersInventAreAnonymous) {
 }
 
 TEST(InputDims, EqualAnonymousNamesAreDifferentSymbols) {
-  OnnxImportOptions options;
+  ImportOptions options;
   InputDims inputs(options);
   EXPECT_EQ(text(inputs, "x", {std::string("?"), int64_t(3), std::string("?")}), "d0 3 d1");
   EXPECT_EQ(text(inputs, "y", {std::string("N"), std::string()}), "N d2");
@@ -36,14 +36,14 @@ TEST(InputDims, EqualAnonymousNamesAreDifferentSymbols) {
 }
 
 TEST(InputDims, FreshSymbolsAvoidNamesOfTheModel) {
-  OnnxImportOptions options;
+  ImportOptions options;
   InputDims inputs(options);
   inputs.reserve({std::string("d0"), std::string("d1")});
   EXPECT_EQ(text(inputs, "x", {std::string("?"), std::string("d0")}), "d2 d0");
 }
 
 TEST(InputDims, SizesArePutInBySymbolAndByIndex) {
-  OnnxImportOptions options{{{"N", 4}, {"y:1", 7}}};
+  ImportOptions options{{{"N", 4}, {"y:1", 7}}};
   InputDims inputs(options);
   EXPECT_EQ(text(inputs, "x", {std::string("N"), std::string("S")}), "4 S");
   EXPECT_EQ(text(inputs, "y", {std::string("N"), std::string("?")}), "4 7");
@@ -51,21 +51,21 @@ TEST(InputDims, SizesArePutInBySymbolAndByIndex) {
 }
 
 TEST(InputDims, ASizeThatNoDimensionHasIsReported) {
-  OnnxImportOptions options{{{"Q", 4}}};
+  ImportOptions options{{{"Q", 4}}};
   InputDims inputs(options);
   EXPECT_EQ(text(inputs, "x", {std::string("N")}), "N");
   EXPECT_THAT(inputs.unusedOption(), HasSubstr("names 'Q', but the model's symbolic dimensions are N"));
 }
 
 TEST(InputDims, StaticDimensionsKeepTheirSize) {
-  OnnxImportOptions options{{{"x:0", 4}}};
+  ImportOptions options{{{"x:0", 4}}};
   InputDims inputs(options);
   EXPECT_THAT(text(inputs, "x", {int64_t(3)}), HasSubstr("is 3 and cannot become 4"));
   EXPECT_THAT(text(inputs, "y", {int64_t(-3)}), HasSubstr("is negative: -3"));
 }
 
 TEST(InputDims, QuotesInNamesCannotBreakExpressions) {
-  OnnxImportOptions options;
+  ImportOptions options;
   InputDims inputs(options);
   std::string error;
   auto dims = inputs.resolve("x", {std::string("a'+b\n")}, error);

@@ -1,6 +1,6 @@
 //===- Link.h - From object files to an artifact ----------------*- C++ -*-===//
 // Assumes: ld.lld, and the files that the build put into lib/ds beside bin/.
-// Guarantees: the output file appears whole or not at all; the same input gives the same bytes.
+// Guarantees: no file but the output is made; the same input gives the same bytes.
 // Declines: running compilers.
 //===----------------------------------------------------------------------===//
 #ifndef DS_ARTIFACT_LINK_H
@@ -18,10 +18,11 @@ struct Object {
   std::string_view contents;
 };
 
-/// Links the objects, which define DS_PROGRAM_SYMBOL, and adds metadata and weights. `symbol` is what an object file
-/// defines (embeddedSymbol). Returns what went wrong in one line, or "".
-std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind,
-                         const std::string &outputPath, const std::string &symbol = "");
+/// Links the objects, which define DS_PROGRAM_SYMBOL, and adds metadata and weights. `output` is an empty file that is
+/// open for reading and writing; `symbol` is what an object file defines (embeddedSymbol). Returns what went wrong in
+/// one line, or "".
+std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
+                         const std::string &symbol = "");
 
 /// The name of the ds_embedded_model in an object file of that name: "ds_model_bert" for "out/bert.o".
 std::string embeddedSymbol(const std::string &outputPath);

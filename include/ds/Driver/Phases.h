@@ -17,8 +17,8 @@ namespace ds {
 struct PhaseContext {
   const CompileOptions &options;
   CpuTarget target;
-  /// Where the last phase writes: a temporary file that becomes `options.output` when all went well.
-  std::string temporaryOutput;
+  /// Where the last phase writes: an open file that becomes `options.output` when all went well.
+  int outputDescriptor;
   std::function<void(size_t done, size_t all)> progress;
 };
 

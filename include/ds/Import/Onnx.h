@@ -8,15 +8,12 @@
 #ifndef DS_IMPORT_ONNX_H
 #define DS_IMPORT_ONNX_H
 
+#include "ds/Import/Options.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
 #include "llvm/ADT/StringRef.h"
-
-#include <cstdint>
-#include <string>
-#include <utility>
-#include <vector>
 
 namespace ds {
 
@@ -27,22 +24,17 @@ inline constexpr llvm::StringLiteral kNameAttr = "ds.name";
 /// dimensions that became fresh symbols (symbol to name).
 inline constexpr llvm::StringLiteral kPropertiesAttr = "ds.properties", kDimNamesAttr = "ds.dim_names";
 
-struct OnnxImportOptions {
-  /// Sizes for symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
-  std::vector<std::pair<std::string, int64_t>> shapes;
-};
-
 /// Imports a binary model. External data is looked for in the model's folder.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxFile(mlir::MLIRContext &context, llvm::StringRef path,
-                                                 const OnnxImportOptions &options = {});
+                                                 const ImportOptions &options = {});
 
 /// Imports a file in ONNX's text format (`<ir_version: 8, opset_import: ["" : 17]> agraph (...) => (...) { ... }`).
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxTextFile(mlir::MLIRContext &context, llvm::StringRef path,
-                                                     const OnnxImportOptions &options = {});
+                                                     const ImportOptions &options = {});
 
 /// Imports a binary model from memory. `folder` is where external data may lie.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxBytes(mlir::MLIRContext &context, llvm::StringRef bytes,
-                                                  llvm::StringRef folder, const OnnxImportOptions &options = {});
+                                                  llvm::StringRef folder, const ImportOptions &options = {});
 
 } // namespace ds
 

@@ -6,21 +6,18 @@
 #ifndef DS_IMPORT_TEXT_H
 #define DS_IMPORT_TEXT_H
 
+#include "ds/Import/Options.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
-#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
-
-#include <cstdint>
-#include <string>
-#include <utility>
 
 namespace ds {
 
-/// Reads `path`; `shapes` as in OnnxImportOptions.
+/// Reads the text file `path`.
 mlir::OwningOpRef<mlir::ModuleOp> importTextFile(mlir::MLIRContext &context, llvm::StringRef path,
-                                                 llvm::ArrayRef<std::pair<std::string, int64_t>> shapes = {});
+                                                 const ImportOptions &options = {});
 
 } // namespace ds
 

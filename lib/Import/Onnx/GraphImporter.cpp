@@ -43,7 +43,7 @@ static std::string functionKey(StringRef domain, StringRef name, StringRef overl
 }
 
 GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, StringRef folder,
-                             const OnnxImportOptions &options)
+                             const ImportOptions &options)
     : context(context), model(*file.model), inputDims(options), tensors(&context, folder, file.data),
       builder(&context) {
   context.loadDialect<DsDialect, mlir::func::FuncDialect>();

@@ -22,7 +22,7 @@ namespace ds::importer {
 
 class GraphImporter {
 public:
-  GraphImporter(mlir::MLIRContext &context, ModelFile &file, llvm::StringRef folder, const OnnxImportOptions &options);
+  GraphImporter(mlir::MLIRContext &context, ModelFile &file, llvm::StringRef folder, const ImportOptions &options);
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
 

@@ -54,6 +54,7 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
         return std::nullopt;
       }
       if (asked && *asked != *size) {
+        options.blameShapes();
         error = "dimension " + std::to_string(index) + " is " + std::to_string(*size) + " and cannot become " +
                 std::to_string(*asked);
         return std::nullopt;
@@ -84,6 +85,7 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
 std::string InputDims::unusedOption() const {
   for (auto [index, entry] : enumerate(options.shapes))
     if (!used[index]) {
+      options.blameShapes();
       SmallVector<StringRef> names;
       for (const std::string &name : known)
         if (!is_contained(names, name))

@@ -25,7 +25,7 @@ bool isAnonymousDim(llvm::StringRef name);
 
 class InputDims {
 public:
-  explicit InputDims(const OnnxImportOptions &options) : options(options), used(options.shapes.size()) {}
+  explicit InputDims(const ImportOptions &options) : options(options), used(options.shapes.size()) {}
 
   /// Names that fresh symbols must avoid; to be called for all inputs before `resolve`.
   void reserve(llvm::ArrayRef<DeclaredDim> dims);
@@ -39,7 +39,7 @@ public:
 private:
   std::optional<int64_t> option(llvm::StringRef key);
 
-  const OnnxImportOptions &options;
+  const ImportOptions &options;
   std::vector<bool> used;
   llvm::StringSet<> taken;
   std::vector<std::string> known;

@@ -16,8 +16,7 @@ using namespace ds;
 using namespace ds::importer;
 
 static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context, bool parsed, ModelFile &file,
-                                                     StringRef error, StringRef folder,
-                                                     const OnnxImportOptions &options) {
+                                                     StringRef error, StringRef folder, const ImportOptions &options) {
   mlir::Location loc = mlir::UnknownLoc::get(&context);
   if (!parsed) {
     mlir::emitError(loc) << error;
@@ -32,7 +31,7 @@ static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context,
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxFile(mlir::MLIRContext &context, StringRef path,
-                                                     const OnnxImportOptions &options) {
+                                                     const ImportOptions &options) {
   std::string error;
   ModelFile file;
   bool parsed = readModelFile(path, file, error);
@@ -40,7 +39,7 @@ mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxFile(mlir::MLIRContext &context,
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxTextFile(mlir::MLIRContext &context, StringRef path,
-                                                         const OnnxImportOptions &options) {
+                                                         const ImportOptions &options) {
   std::string error;
   ModelFile file;
   bool parsed = false;
@@ -52,7 +51,7 @@ mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxTextFile(mlir::MLIRContext &cont
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxBytes(mlir::MLIRContext &context, StringRef bytes, StringRef folder,
-                                                      const OnnxImportOptions &options) {
+                                                      const ImportOptions &options) {
   std::string error;
   ModelFile file;
   bool parsed = parseModelBytes(bytes, file, error);

@@ -1,0 +1,27 @@
+//===- Options.h - What a user may ask of an import -----------------------===//
+#ifndef DS_IMPORT_OPTIONS_H
+#define DS_IMPORT_OPTIONS_H
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ds {
+
+struct ImportOptions {
+  /// Sizes for symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
+  std::vector<std::pair<std::string, int64_t>> shapes;
+  /// Set, beside the error, if it is `shapes` that is wrong and not the model: a name that no dimension has, or a
+  /// dimension that is of another size.
+  bool *badShapes = nullptr;
+
+  void blameShapes() const {
+    if (badShapes)
+      *badShapes = true;
+  }
+};
+
+} // namespace ds
+
+#endif // DS_IMPORT_OPTIONS_H

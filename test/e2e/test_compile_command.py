@@ -1,0 +1,168 @@
+"""ds-compile's command line: exit code 2 and one line for bad usage, 1 for files; what is left when a compilation is ended."""
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import time
+
+import numpy as np
+import onnx
+import pytest
+from harness import text_model
+from onnx import numpy_helper
+
+from dsutil import tools
+
+COMPILER = tools.tool("ds-compile")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two dynamic dimensions, as ONNX and as text of ds."""
+    folder = tmp_path_factory.mktemp("models")
+    onnx.save(text_model("float[N,4] x, float[N,M] y => float[N,M] z", "z = Add(y, y)"), folder / "model.onnx")
+    result = tools.run([COMPILER, str(folder / "model.onnx"), "--stop-after=import", "-o", str(folder / "model.mlir")])
+    assert result.code == 0, result.stderr
+    return folder
+
+
+def expect(result: tools.Result, code: int, pattern: str) -> None:
+    assert result.code == code, (result.code, result.stderr)
+    assert re.fullmatch(rf"ds-compile: error: .*(?:{pattern}).*\n", result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, pattern",
+    [
+        ([], "no model given"),
+        (["model.onnx", "other.onnx"], "more than one model given: 'other.onnx'"),
+        (["model.png"], "'model.png' has an unknown suffix"),
+        (["model.onnx", "--frobnicate"], "unknown flag '--frobnicate'"),
+        (["model.onnx", "--emit=cake"], "--emit=cake"),
+        (["model.onnx", "--emit", "cake"], "--emit=cake"),
+        (["model.onnx", "-O7"], "-O7"),
+        (["model.onnx", "-o"], "'-o' needs a value"),
+        (["model.onnx", "-o", ""], "'-o' needs a value"),
+        (["model.onnx", "-o", "model.onnx"], "'model.onnx' is the model itself"),
+        (["model.onnx", "-o", "./model.onnx"], "is the model itself"),
+        (["model.mlir", "--stop-after=import", "-o", "model.mlir"], "is the model itself"),
+        (["model.onnx", "--stop-after=lunch"], "no phase 'lunch'"),
+        (["model.onnx", "--stop-after="], "'--stop-after=' needs a value"),
+        (["model.onnx", "--save-phases="], "'--save-phases=' needs a value"),
+        (["model.onnx", "--target-cpu=z80"], "unknown target CPU 'z80'"),
+        (["model.onnx", "--shape=N"], "NAME=SIZE, not 'N'"),
+        (["model.onnx", "--shape=N=-1"], "NAME=SIZE, not 'N=-1'"),
+        (["model.onnx", "--shape=N=1,N=2"], "gives 'N' twice"),
+        (["model.onnx", "--shape=Q=3"], "names 'Q', but the model's symbolic dimensions are N, M"),
+        (["model.onnx", "--shape=y:2=3"], "names 'y:2'"),
+        (["model.onnx", "--shape=x:1=5"], "dimension 1 is 4 and cannot become 5"),
+        (["model.mlir", "--shape=Q=3"], "names 'Q'"),
+        (["model.mlir", "--shape=x:1=5"], "dimension 1 is 4 and cannot become 5"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_usage(folder, arguments, pattern):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    expect(tools.run([COMPILER, *arguments], cwd=str(folder)), 2, pattern)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "onnxtxt", "mlir"])
+def test_files_that_are_no_models(tmp_path, suffix):
+    (tmp_path / f"folder.{suffix}").mkdir()
+    (tmp_path / f"empty.{suffix}").touch()
+    for name in ("folder", "empty", "absent"):
+        result = tools.run([COMPILER, f"{name}.{suffix}", "-o", "program"], cwd=str(tmp_path))
+        expect(result, 1, rf"{name}\.{suffix}: ")
+    assert not (tmp_path / "program").exists()
+
+
+@pytest.mark.parametrize("output", ["absent/program", ".", "/dev/null"])
+def test_outputs_that_cannot_be_written(folder, output):
+    expect(tools.run([COMPILER, "model.onnx", "-o", output], cwd=str(folder)), 1, f"cannot write '{output}'")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["model.onnx", "--stop-after=llvm"]], ids=" ".join)
+def test_standard_output_that_is_full_or_closed(folder, arguments):
+    command = [COMPILER, *arguments]
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=folder)
+    assert result.returncode == 1
+    assert result.stderr == "ds-compile: error: cannot write to standard output: No space left on device\n"
+    # Nobody reads it: ended as any program of a pipe is, and no error of the compiler.
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, cwd=folder)
+    os.close(writing)
+    assert result.returncode in (-signal.SIGPIPE, 128 + signal.SIGPIPE)
+    assert result.stderr == ""
+    assert sorted(os.listdir(folder)) == ["model.mlir", "model.onnx"]
+
+
+def test_output_is_replaced_and_may_be_run(folder, tmp_path):
+    program = tmp_path / "program"
+    program.write_bytes(b"the old program")
+    program.chmod(0o600)
+    assert tools.run([COMPILER, str(folder / "model.onnx"), "-o", str(program)]).code == 0
+    assert tools.run([str(program), "--random", "N=1,M=1"]).code == 0
+    assert os.listdir(tmp_path) == ["program"]
+
+
+@pytest.fixture(scope="module")
+def slow_model(tmp_path_factory):
+    """Matrix products of many sizes: kernels that take seconds to generate."""
+    sizes = [8 + 3 * i for i in range(60)]
+    lines = [f"t{i + 1} = MatMul(t{i}, w{i})" for i in range(len(sizes) - 1)]
+    model = text_model(f"float[N,{sizes[0]}] t0 => float[N,{sizes[-1]}] t{len(sizes) - 1}", ";".join(lines))
+    for i, size in enumerate(itertools.pairwise(sizes)):
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(size, np.float32), f"w{i}"))
+    path = tmp_path_factory.mktemp("slow") / "slow.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "target, number, code",
+    [
+        ("parent", signal.SIGTERM, -signal.SIGTERM),
+        ("parent", signal.SIGKILL, -signal.SIGKILL),
+        ("child", signal.SIGKILL, 1),
+        ("child", signal.SIGTERM, 128 + signal.SIGTERM),
+        ("group", signal.SIGINT, 128 + signal.SIGINT),
+        ("group", signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_ended_compilation_leaves_nothing(slow_model, tmp_path, target, number, code):
+    command = [COMPILER, str(slow_model), "--verbose", "-o", "program"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for line in process.stderr:
+            if "phase artifact" in line:
+                break
+        (child,) = children(process.pid)
+        if target == "group":
+            os.killpg(process.pid, number)
+        else:
+            os.kill(process.pid if target == "parent" else child, number)
+        assert process.wait(60) == code
+        rest = process.stderr.read()
+    deadline = time.monotonic() + 60
+    while is_alive(child):
+        assert time.monotonic() < deadline, "the compilation goes on"
+        time.sleep(0.02)
+    assert os.listdir(tmp_path) == []
+    assert rest.count("\n") == (code == 1), rest
