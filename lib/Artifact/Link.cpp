@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <filesystem>
 #include <spawn.h>
@@ -132,15 +133,18 @@ std::string runLinker(const std::vector<std::string> &arguments, std::initialize
   return "the linker failed: " + text.substr(0, text.find('\n'));
 }
 
-/// lib/ds beside the folder of this program, otherwise where the build put it.
+/// lib/ds beside the folder of this program, or in the folder of the library that this code is in (a Python module),
+/// otherwise where the build put it.
 std::string linkFolder() {
   std::error_code code;
-  fs::path self = fs::read_symlink("/proc/self/exe", code);
-  if (!code) {
-    fs::path beside = self.parent_path().parent_path() / "lib" / "ds";
-    if (fs::exists(beside / "libds_executable.a", code))
-      return beside.string();
-  }
+  std::vector<fs::path> candidates;
+  if (fs::path self = fs::read_symlink("/proc/self/exe", code); !code)
+    candidates.push_back(self.parent_path().parent_path() / "lib" / "ds");
+  if (Dl_info info; dladdr(reinterpret_cast<void *>(&linkFolder), &info) && info.dli_fname)
+    candidates.push_back(fs::path(info.dli_fname).parent_path() / "lib" / "ds");
+  for (const fs::path &folder : candidates)
+    if (fs::exists(folder / "libds_executable.a", code))
+      return folder.string();
   return DS_LINK_DIR;
 }
 

@@ -1,0 +1,96 @@
+"""Models to artifacts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, overload
+
+from ._errors import CompileError
+from ._model import Model
+
+if TYPE_CHECKING:
+    import onnx
+
+    Source = str | os.PathLike | bytes | onnx.ModelProto
+    Emit = Literal["library", "executable", "object"]
+
+
+@overload
+def compile_onnx(
+    model: Source,
+    output: None = None,
+    *,
+    target_cpu: str = "native",
+    shapes: Mapping[str, int] | None = None,
+    opt_level: int = 3,
+    precise: bool = False,
+    threads: int = 0,
+) -> Model: ...
+
+
+@overload
+def compile_onnx(
+    model: Source,
+    output: str | os.PathLike,
+    *,
+    emit: Emit = "library",
+    target_cpu: str = "native",
+    shapes: Mapping[str, int] | None = None,
+    opt_level: int = 3,
+    precise: bool = False,
+) -> str: ...
+
+
+def compile_onnx(
+    model,
+    output=None,
+    *,
+    emit="library",
+    target_cpu="native",
+    shapes=None,
+    opt_level=3,
+    precise=False,
+    threads=0,
+):
+    """Compiles an ONNX model: the path of a file (.onnx, or .onnxtxt in ONNX's text syntax), an onnx.ModelProto, or its
+    bytes. With `output` the artifact is written there, and its path returned; without, a Model is returned that is ready
+    to run (on `threads` threads, 0 for one a CPU) and leaves no file.
+
+    emit        "library" (for `load`), "executable" (a program), "object" (to link into a program)
+    target_cpu  the CPU that the code is for: "native", "znver4", "x86-64-v3", ...
+    shapes      dimensions to make static, by symbol ("N") or by input and index ("x:0")
+    opt_level   0 to 3
+    precise     nothing that trades accuracy for speed
+
+    Raises CompileError with the compiler's message; its warnings are Python warnings. Other threads run meanwhile."""
+    if emit not in ("library", "executable", "object"):
+        raise CompileError(f"emit={emit!r} is unknown; expected 'library', 'executable' or 'object'", 2)
+    if output is None and emit != "library":
+        raise CompileError(f"emit={emit!r} needs an output file", 2)
+    if opt_level not in (0, 1, 2, 3):
+        raise CompileError(f"opt_level={opt_level!r} is none; expected 0 to 3", 2)
+    with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
+        if isinstance(model, (str, os.PathLike)):
+            source = os.fspath(model)
+        else:
+            source = os.path.join(folder, "model.onnx")
+            with open(source, "wb") as file:
+                file.write(model if isinstance(model, bytes) else model.SerializeToString())
+        target = os.path.join(folder, "model.so") if output is None else os.fspath(output)
+        _run(source, target, emit, target_cpu, opt_level, precise, shapes or {})
+        return Model(target, threads) if output is None else target
+
+
+def _run(source, target, emit, target_cpu, opt_level, precise, shapes) -> None:
+    from . import _compiler  # brings LLVM, which running a model does without
+
+    result = _compiler.compile(source, target, emit, target_cpu, opt_level, precise, list(shapes.items()))
+    for severity, message in result.messages:
+        if severity == "warning":
+            warnings.warn(message, stacklevel=3)
+    if result.code:
+        lines = [message for severity, message in result.messages if severity in ("error", "note")]
+        raise CompileError("\n".join(lines) or f"the compiler failed with code {result.code}", result.code)

@@ -1,0 +1,19 @@
+from collections.abc import Sequence
+
+__version__: str
+
+class Result:
+    @property
+    def code(self) -> int: ...
+    @property
+    def messages(self) -> list[tuple[str, str]]: ...
+
+def compile(
+    input: str,
+    output: str,
+    emit: str,
+    target_cpu: str,
+    opt_level: int,
+    precise: bool,
+    shapes: Sequence[tuple[str, int]],
+) -> Result: ...

@@ -1,0 +1,180 @@
+"""Loaded models and their sessions."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _runtime
+from ._errors import Error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._runtime import TensorInfo
+
+BAD_INPUT = 4  # DS_BAD_INPUT
+
+
+def _bfloat16() -> np.dtype | None:
+    """ml_dtypes' bfloat16, if that package is there; otherwise such tensors are their bits, as uint16."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        return None
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+class _Caller:
+    """From arguments as a user gives them to one entry an input, and back."""
+
+    def __init__(self, model: _runtime.Model):
+        self.inputs: list[TensorInfo] = model.inputs
+        self.outputs: list[TensorInfo] = model.outputs
+        self._index = {info.name: number for number, info in enumerate(self.inputs)}
+        self._bfloat16 = _bfloat16() if any(i.dtype == "bfloat16" for i in self.inputs + self.outputs) else None
+
+    def number(self, name: str) -> int:
+        if name not in self._index:
+            raise Error(
+                f"the model has no input '{name}'; its inputs are {', '.join(self._index) or 'none'}", BAD_INPUT
+            )
+        return self._index[name]
+
+    def gather(self, arguments: tuple, named: dict[str, Any], may_lack: set[int]) -> list:
+        if len(arguments) > len(self.inputs):
+            raise Error(f"the model has {len(self.inputs)} inputs, {len(arguments)} given", BAD_INPUT)
+        given = dict(enumerate(arguments))
+        for name, value in named.items():
+            if self.number(name) in given:
+                raise Error(f"input '{name}' is given twice", BAD_INPUT)
+            given[self.number(name)] = value
+        lacking = [i.name for n, i in enumerate(self.inputs) if given.get(n) is None and n not in may_lack]
+        if lacking:
+            raise Error(f"no value for input {', '.join(map(repr, lacking))}", BAD_INPUT)
+        return [None if given.get(n) is None else self._convert(info, given[n]) for n, info in enumerate(self.inputs)]
+
+    def _convert(self, info: TensorInfo, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            if self._bfloat16 is not None and value.dtype == self._bfloat16:
+                return value.view(np.uint16)
+            if value.dtype.isnative:
+                return value
+            return value.astype(value.dtype.newbyteorder("="))
+        if hasattr(value, "__dlpack__"):
+            return value
+        if info.dtype == "bfloat16":
+            if self._bfloat16 is None:
+                raise Error(
+                    f"input '{info.name}' is bfloat16: give its bits as uint16, or install ml_dtypes", BAD_INPUT
+                )
+            return np.asarray(value, self._bfloat16).view(np.uint16)
+        return np.asarray(value, info.dtype)  # numbers and lists
+
+    def results(self, arrays: list) -> Any:
+        for number, info in enumerate(self.outputs):
+            if info.dtype == "bfloat16" and self._bfloat16 is not None:
+                arrays[number] = arrays[number].view(self._bfloat16)
+        return arrays[0] if len(arrays) == 1 else tuple(arrays)
+
+
+class Model:
+    """A compiled model. May be called by several threads at once; each gets a session of its own."""
+
+    def __init__(self, artifact: str | os.PathLike | bytes, threads: int = 0):
+        if not isinstance(artifact, bytes):
+            artifact = os.fspath(artifact)
+        self._model = _runtime.Model(artifact)
+        self._caller = _Caller(self._model)
+        self._threads = threads
+        self._idle: list[_runtime.Session] = []
+        self._lock = threading.Lock()
+
+    @property
+    def inputs(self) -> list[TensorInfo]:
+        return list(self._caller.inputs)
+
+    @property
+    def outputs(self) -> list[TensorInfo]:
+        return list(self._caller.outputs)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The source model's own metadata."""
+        return self._model.properties
+
+    @property
+    def target(self) -> str:
+        """The CPU that the model was compiled for."""
+        return self._model.target
+
+    @property
+    def weight_bytes(self) -> int:
+        return self._model.weight_bytes
+
+    def verify(self) -> None:
+        """Reads all weights and compares them with their checksum; raises Error."""
+        self._model.verify()
+
+    def __call__(self, *arguments: Any, **named: Any) -> NDArray | tuple[NDArray, ...]:
+        """Runs the model on inputs in order or by name: NumPy arrays, anything with __dlpack__, or numbers. Arrays in C
+        order are used in place, others are copied. One output comes as an array, several as a tuple."""
+        inputs = self._caller.gather(arguments, named, set())
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+        if session is None:
+            session = _runtime.Session(self._model, self._threads)
+        try:
+            return self._caller.results(session.run(inputs))
+        finally:
+            with self._lock:
+                self._idle.append(session)
+
+    def session(self, threads: int | None = None) -> Session:
+        """A session for runs that carry state from one to the next."""
+        return Session(self, self._threads if threads is None else threads)
+
+    def __repr__(self) -> str:
+        arguments, results = (", ".join(map(repr, infos)) for infos in (self._caller.inputs, self._caller.outputs))
+        return f"<deepseek.Model ({arguments}) -> ({results})>"
+
+
+class Session:
+    """Runs of a model by one thread at a time."""
+
+    def __init__(self, model: Model, threads: int = 0):
+        self._caller = model._caller
+        self._session = _runtime.Session(model._model, threads)
+        self._fed: set[int] = set()
+
+    def feed(self, output: str, input: str) -> None:
+        """From now on output `output` of each run is input `input` of the next one, without a copy, wherever that input
+        is left out or None. The first run needs a value; another value starts anew."""
+        names = [info.name for info in self._caller.outputs]
+        if output not in names:
+            raise Error(f"the model has no output '{output}'; its outputs are {', '.join(names)}", BAD_INPUT)
+        number = self._caller.number(input)
+        self._session.feed(names.index(output), number)
+        self._fed.add(number)
+
+    def __call__(self, *arguments: Any, **named: Any) -> NDArray | tuple[NDArray, ...]:
+        """As Model's, but for fed inputs, which may be None."""
+        return self._caller.results(self._session.run(self._caller.gather(arguments, named, self._fed)))
+
+    @property
+    def threads(self) -> int:
+        return self._session.threads
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the session holds for temporaries and its own outputs and copies."""
+        return self._session.memory
+
+
+def load(artifact: str | os.PathLike | bytes, threads: int = 0) -> Model:
+    """Loads what compile_onnx, or ds-compile --emit=library, wrote: a path, or the file's bytes. `threads`: those that a
+    run works on, 0 for one a CPU. Code in an artifact is as trusted as any program."""
+    return Model(artifact, threads)

@@ -1,0 +1,68 @@
+//===- compiler_module.cpp - The compiler as a Python module --------------===//
+// Assumes: the global lock is held on entry.
+// Guarantees: the lock is released while a model compiles; every message of the compiler is handed back.
+// Declines: turning messages into exceptions and warnings; __init__.py does.
+//===----------------------------------------------------------------------===//
+#include "ds/Compiler.h"
+#include <mutex>
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+
+namespace {
+
+struct Result {
+  int code;
+  std::vector<std::pair<std::string, std::string>> messages; // severity, text
+};
+
+const char *nameOf(ds::Severity severity) {
+  switch (severity) {
+  case ds::Severity::Error:
+    return "error";
+  case ds::Severity::Warning:
+    return "warning";
+  case ds::Severity::Remark:
+    return "remark";
+  case ds::Severity::Note:
+    break;
+  }
+  return "note";
+}
+
+Result compile(const std::string &input, const std::string &output, const std::string &emit,
+               const std::string &targetCpu, int optLevel, bool precise,
+               const std::vector<std::pair<std::string, int64_t>> &shapes) {
+  nb::gil_scoped_release unlocked;
+  Result result;
+  std::mutex mutex;
+  ds::CompileOptions options;
+  options.input = input;
+  options.output = output;
+  options.emit = emit == "object"       ? ds::EmitKind::Object
+                 : emit == "executable" ? ds::EmitKind::Executable
+                                        : ds::EmitKind::Library;
+  options.targetCpu = targetCpu;
+  options.optLevel = optLevel;
+  options.precise = precise;
+  options.shapes = shapes;
+  options.diagnostic = [&](ds::Severity severity, llvm::StringRef message) {
+    std::lock_guard<std::mutex> lock(mutex);
+    result.messages.emplace_back(nameOf(severity), message.str());
+  };
+  result.code = int(ds::compile(options));
+  return result;
+}
+
+} // namespace
+
+NB_MODULE(_compiler, m) {
+  m.doc() = "Compiles models. Needs LLVM's and MLIR's libraries.";
+  m.attr("__version__") = ds::compilerVersion().str();
+  nb::class_<Result>(m, "Result").def_ro("code", &Result::code).def_ro("messages", &Result::messages);
+  m.def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("target_cpu"),
+        nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"));
+}

@@ -1,0 +1,241 @@
+//===- runtime_module.cpp - The runtime as a Python module ----------------===//
+// Assumes: the global lock is held on entry; inputs stay alive during a run (their owners are referenced).
+// Guarantees: the lock is released while a model loads or runs; large outputs are the session's own memory, handed over
+//             without a copy; a failure is a deepseek.Error with the runtime's message.
+// Declines: bfloat16 as a NumPy type, which NumPy lacks: it comes and goes as uint16 and __init__.py names it.
+//===----------------------------------------------------------------------===//
+#include "ds_runtime.hpp"
+#include <cstdlib>
+#include <cstring>
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+#include <optional>
+
+namespace nb = nanobind;
+using Input = nb::ndarray<nb::ro>;
+using Output = nb::ndarray<nb::numpy>;
+
+namespace {
+
+// Outputs up to this size are copied into memory of malloc: cheaper than the pages that a session would need again.
+constexpr size_t smallOutput = 256 << 10;
+
+struct TensorInfo {
+  std::string name, dtype;
+  std::vector<std::pair<int64_t, std::string>> dimensions; // size or -1, text
+};
+
+TensorInfo describe(const ds_tensor_info &info) {
+  TensorInfo result{info.name, ds_dtype_name(info.dtype), {}};
+  for (int32_t i = 0; i < info.rank; ++i)
+    result.dimensions.emplace_back(info.dimensions[i].size, info.dimensions[i].text);
+  return result;
+}
+
+class Model {
+public:
+  explicit Model(const std::string &path)
+      : model([&] {
+          nb::gil_scoped_release unlocked;
+          return ds::Model(path);
+        }()) {}
+  explicit Model(nb::bytes data)
+      : model([&] {
+          nb::gil_scoped_release unlocked;
+          return ds::Model(data.data(), data.size());
+        }()) {}
+
+  std::vector<TensorInfo> inputs() const {
+    std::vector<TensorInfo> result;
+    for (size_t i = 0; i < model.inputCount(); ++i)
+      result.push_back(describe(model.input(i)));
+    return result;
+  }
+  std::vector<TensorInfo> outputs() const {
+    std::vector<TensorInfo> result;
+    for (size_t i = 0; i < model.outputCount(); ++i)
+      result.push_back(describe(model.output(i)));
+    return result;
+  }
+  nb::dict properties() const {
+    nb::dict result;
+    for (size_t i = 0; const char *key = ds_model_property_key(model.c(), i); ++i)
+      result[key] = ds_model_property(model.c(), key);
+    return result;
+  }
+  std::string target() const {
+    ds_model_summary summary;
+    ds_model_describe(model.c(), &summary);
+    return summary.cpu;
+  }
+  uint64_t weightBytes() const {
+    ds_model_summary summary;
+    ds_model_describe(model.c(), &summary);
+    return summary.weight_bytes;
+  }
+  void verify() const {
+    nb::gil_scoped_release unlocked;
+    model.verify();
+  }
+
+  ds::Model model;
+};
+
+/// DLPack's description of what nanobind hands over.
+ds_tensor view(const Input &array, int32_t dtype, std::vector<int64_t> &shape, std::vector<int64_t> &strides) {
+  for (size_t i = 0; i < array.ndim(); ++i) {
+    shape.push_back(int64_t(array.shape(i)));
+    strides.push_back(array.stride(i));
+  }
+  const auto type = array.dtype();
+  DLTensor tensor = {const_cast<void *>(array.data()),
+                     {DLDeviceType(array.device_type()), array.device_id()},
+                     int32_t(array.ndim()),
+                     {uint8_t(type.code), type.bits, type.lanes},
+                     shape.data(),
+                     strides.data(),
+                     0};
+  ds_tensor result;
+  ds_error error;
+  ds::check(ds_tensor_from_dlpack(&tensor, &result, &error), error);
+  // NumPy has no bfloat16: its bits come as uint16.
+  if (dtype == DS_BFLOAT16 && result.dtype == DS_UINT16)
+    result.dtype = DS_BFLOAT16;
+  return result;
+}
+
+nb::dlpack::dtype dlpackType(int32_t dtype) {
+  const auto bits = uint8_t(8 * ds_dtype_size(dtype));
+  if (dtype == DS_BOOL)
+    return nb::dtype<bool>();
+  const nb::dlpack::dtype_code code = dtype >= DS_FLOAT16 && dtype != DS_BFLOAT16 ? nb::dlpack::dtype_code::Float
+                                      : dtype >= DS_UINT8                         ? nb::dlpack::dtype_code::UInt
+                                                                                  : nb::dlpack::dtype_code::Int;
+  return {uint8_t(code), bits, 1};
+}
+
+class Session {
+public:
+  Session(const Model &model, uint32_t threads)
+      : session([&] {
+          nb::gil_scoped_release unlocked;
+          ds_session_options options = {};
+          options.threads = threads;
+          return ds::Session(model.model, options);
+        }()),
+        model(model.model), feeds(this->model.outputCount()) {}
+
+  /// One entry an input; None where the input is fed.
+  std::vector<Output> run(const std::vector<std::optional<Input>> &arrays) {
+    std::vector<std::vector<int64_t>> shapes(arrays.size()), strides(arrays.size());
+    std::vector<ds_tensor> inputs(arrays.size()), outputs(model.outputCount());
+    for (size_t i = 0; i < arrays.size(); ++i)
+      if (arrays[i])
+        inputs[i] = view(*arrays[i], i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
+    {
+      nb::gil_scoped_release unlocked;
+      ds_error error;
+      ds::check(ds_session_run(session.c(), inputs.data(), inputs.size(), outputs.data(), outputs.size(), &error),
+                error);
+    }
+    std::vector<Output> results;
+    for (size_t i = 0; i < outputs.size(); ++i)
+      results.push_back(take(i, outputs[i]));
+    return results;
+  }
+  void feed(size_t output, size_t input) {
+    ds_error error;
+    ds::check(ds_session_feed(session.c(), output, input, &error), error);
+    feeds[output] = true;
+  }
+  uint32_t threads() const { return session.threads(); }
+  uint64_t memory() const { return session.memory(); }
+
+private:
+  Output take(size_t index, const ds_tensor &tensor) {
+    std::vector<size_t> shape(tensor.shape, tensor.shape + tensor.rank);
+    size_t bytes = ds_dtype_size(tensor.dtype);
+    for (size_t dimension : shape)
+      bytes *= dimension;
+    void *data;
+    nb::capsule owner;
+    if (bytes <= smallOutput || feeds[index]) { // what feeds the next run stays the session's
+      data = std::malloc(bytes ? bytes : 1);
+      if (!data)
+        throw std::bad_alloc();
+      owner = nb::capsule(data, [](void *memory) noexcept { std::free(memory); });
+      std::memcpy(data, tensor.data, bytes);
+    } else {
+      DLManagedTensorVersioned *given = session.detach(index);
+      data = given->dl_tensor.data;
+      owner = nb::capsule(given, [](void *memory) noexcept {
+        auto *tensor = static_cast<DLManagedTensorVersioned *>(memory);
+        tensor->deleter(tensor);
+      });
+    }
+    return Output(data, shape.size(), shape.data(), owner, nullptr, dlpackType(tensor.dtype), nb::device::cpu::value);
+  }
+
+  ds::Session session;
+  ds::Model model;
+  std::vector<bool> feeds; // outputs that feed an input
+};
+
+} // namespace
+
+NB_MODULE(_runtime, m) {
+  m.doc() = "Runs compiled models. Needs nothing of the compiler.";
+  m.attr("__version__") = DS_RUNTIME_VERSION;
+
+  // Made here, so that both modules and __init__.py share it.
+  static nb::handle failure = nb::object(nb::module_::import_("deepseek._errors").attr("Error")).release();
+  nb::register_exception_translator([](const std::exception_ptr &thrown, void *) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const ds::Error &error) {
+      nb::object exception = failure(error.what(), int(error.status()));
+      PyErr_SetObject(failure.ptr(), exception.ptr());
+    }
+  });
+
+  nb::class_<TensorInfo>(m, "TensorInfo", "The name, element type and dimensions of an input or output.")
+      .def_ro("name", &TensorInfo::name)
+      .def_ro("dtype", &TensorInfo::dtype, "NumPy's name of the type; also \"bfloat16\"")
+      .def_prop_ro(
+          "shape",
+          [](const TensorInfo &self) {
+            nb::list shape;
+            for (const auto &[size, text] : self.dimensions)
+              if (size >= 0)
+                shape.append(size);
+              else
+                shape.append(text);
+            return nb::tuple(shape);
+          },
+          "A number for each known dimension, an expression over the model's symbols for each other")
+      .def("__repr__", [](const TensorInfo &self) {
+        std::string text = self.name + ": " + self.dtype + "[";
+        for (size_t i = 0; i < self.dimensions.size(); ++i)
+          text += (i ? ", " : "") + self.dimensions[i].second;
+        return text + "]";
+      });
+  nb::class_<Model>(m, "Model")
+      .def(nb::init<const std::string &>(), nb::arg("path"))
+      .def(nb::init<nb::bytes>(), nb::arg("data"))
+      .def_prop_ro("inputs", &Model::inputs)
+      .def_prop_ro("outputs", &Model::outputs)
+      .def_prop_ro("properties", &Model::properties)
+      .def_prop_ro("target", &Model::target)
+      .def_prop_ro("weight_bytes", &Model::weightBytes)
+      .def("verify", &Model::verify);
+  nb::class_<Session>(m, "Session")
+      .def(nb::init<const Model &, uint32_t>(), nb::arg("model"), nb::arg("threads"))
+      .def("run", &Session::run, nb::arg("inputs"))
+      .def("feed", &Session::feed, nb::arg("output"), nb::arg("input"))
+      .def_prop_ro("threads", &Session::threads)
+      .def_prop_ro("memory", &Session::memory);
+}

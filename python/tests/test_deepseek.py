@@ -1,0 +1,328 @@
+"""The package as a user meets it: compile, load, run, carry state, and what errors say."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import deepseek as ds
+import ml_dtypes
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+RNG = np.random.default_rng(5)
+WEIGHTS = RNG.standard_normal((4, 3)).astype(np.float32)
+
+
+def model(signature: str, body: str, **weights: np.ndarray) -> onnx.ModelProto:
+    inputs, outputs = signature.split("=>")
+    text = f'<ir_version: 9, opset_import: ["": 17]> g ({inputs}) => ({outputs}) {{ {body} }}'
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
+    return proto
+
+
+LINEAR = model("float[N,4] x => float[N,3] y", "y = MatMul(x, w)", w=WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def linear() -> ds.Model:
+    return ds.compile_onnx(LINEAR)
+
+
+def test_compiles_to_a_file_that_loads(tmp_path):
+    onnx.save(LINEAR, tmp_path / "linear.onnx")
+    path = ds.compile_onnx(tmp_path / "linear.onnx", tmp_path / "linear.so")
+    assert path == str(tmp_path / "linear.so")
+    x = RNG.standard_normal((5, 4)).astype(np.float32)
+    for source in (path, tmp_path / "linear.so", open(path, "rb").read()):
+        np.testing.assert_allclose(ds.load(source)(x), x @ WEIGHTS, atol=1e-5)
+
+
+def test_compiles_protos_and_bytes_and_leaves_no_file(linear):
+    x = np.eye(4, dtype=np.float32)
+    np.testing.assert_allclose(linear(x), WEIGHTS, atol=1e-6)
+    np.testing.assert_allclose(ds.compile_onnx(LINEAR.SerializeToString())(x), WEIGHTS, atol=1e-6)
+
+
+def test_compiles_programs_and_objects(tmp_path):
+    program = ds.compile_onnx(LINEAR, tmp_path / "linear", emit="executable")
+    assert "x" in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    ds.compile_onnx(LINEAR, tmp_path / "linear.o", emit="object")
+    assert (tmp_path / "linear.o").read_bytes()[:4] == b"\x7fELF"
+
+
+def test_shapes_can_be_fixed():
+    assert ds.compile_onnx(LINEAR, shapes={"N": 7}).inputs[0].shape == (7, 4)
+
+
+def test_tells_of_itself(linear):
+    assert repr(linear) == "<deepseek.Model (x: float32[N, 4]) -> (y: float32[N, 3])>"
+    assert [(i.name, i.dtype, i.shape) for i in linear.inputs] == [("x", "float32", ("N", 4))]
+    assert linear.weight_bytes >= WEIGHTS.nbytes
+    assert linear.properties == {}
+    assert linear.target
+    linear.verify()
+
+
+def test_arguments_by_order_and_name():
+    sub = ds.compile_onnx(model("float[2] a, float[2] b => float[2] c, float[2] d", "c = Sub(a, b) d = Add(a, b)"))
+    for result in (sub([5, 4], [1, 2]), sub(b=[1, 2], a=[5, 4]), sub([5, 4], b=np.float32([1, 2]))):
+        assert isinstance(result, tuple)
+        np.testing.assert_array_equal(result, [[4, 2], [6, 6]])
+
+
+def test_layouts_other_than_c_order_are_copied(linear):
+    x = RNG.standard_normal((6, 8)).astype(np.float32)
+    for array in (x[:, ::2], x[::-1, :4], np.asfortranarray(x[:, :4]), x.T[:4].T):
+        np.testing.assert_allclose(linear(array), array @ WEIGHTS, atol=1e-5)
+
+
+def test_read_only_and_swapped_arrays(linear):
+    x = np.ones((1, 4), np.float32)
+    x.flags.writeable = False
+    np.testing.assert_allclose(linear(x), x @ WEIGHTS, atol=1e-5)
+    np.testing.assert_allclose(linear(x.astype(">f4")), x @ WEIGHTS, atol=1e-5)
+
+
+class OnlyDlpack:
+    """What any other framework's tensor looks like."""
+
+    def __init__(self, array: np.ndarray):
+        self.array, self.asked = array, 0
+
+    def __dlpack__(self, **kwargs):
+        self.asked += 1
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_takes_and_gives_dlpack(linear):
+    x = OnlyDlpack(RNG.standard_normal((2, 4)).astype(np.float32))
+    y = linear(x)
+    assert x.asked == 1
+    np.testing.assert_allclose(np.from_dlpack(y), x.array @ WEIGHTS, atol=1e-5)
+
+
+def resident() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_large_tensors_are_not_copied_and_not_leaked():
+    """An input of 64 MB is read where it is, and an output of 64 MB is the memory that the kernel wrote."""
+    double = ds.compile_onnx(model("float[N] x => float[N] y", "y = Add(x, x)"), threads=1)
+    x = np.ones(16 << 20, np.float32)
+    y = double(x)
+    before = resident()
+    for _ in range(20):
+        y = double(x)
+        assert y[-1] == 2
+    assert resident() - before < 96 << 20, "one output more at most, while the last one still lives"
+    kept = [double(x[:100_000]) for _ in range(50)]
+    assert all((array == 2).all() for array in kept), "each run's output is its own"
+
+
+def test_outputs_outlive_the_model():
+    y = ds.compile_onnx(model("float[N] x => float[N] y", "y = Neg(x)"))(np.ones(1 << 20, np.float32))
+    assert (y == -1).all()
+
+
+@pytest.mark.parametrize("name", ["bool", "int8", "uint8", "int32", "int64", "float16", "float32", "float64"])
+def test_element_types(name):
+    dtype = np.dtype(name)
+    elem = helper.np_dtype_to_tensor_dtype(dtype)
+    info = [helper.make_tensor_value_info(n, elem, ["N"]) for n in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", info[:1], info[1:])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    x = np.array([0, 1, 1, 0]).astype(dtype)
+    y = ds.compile_onnx(proto)(x)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(x, y)
+
+
+def test_bfloat16_is_that_of_ml_dtypes():
+    info = [helper.make_tensor_value_info(n, TensorProto.BFLOAT16, ["N"]) for n in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "g", info[:1], info[1:])
+    double = ds.compile_onnx(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+    for x in (np.array([1.5, -2], ml_dtypes.bfloat16), [1.5, -2]):
+        y = double(x)
+        assert y.dtype == ml_dtypes.bfloat16
+        np.testing.assert_array_equal(y.astype(np.float32), [3, -4])
+
+
+def test_scalars_and_empty_arrays():
+    double = ds.compile_onnx(model("float x => float y", "y = Add(x, x)"))
+    assert double(4.5) == 9 and double(4.5).shape == ()
+    assert ds.compile_onnx(LINEAR)(np.empty((0, 4), np.float32)).shape == (0, 3)
+
+
+def test_state_is_carried():
+    total = ds.compile_onnx(model("float[1] x, float[1] s => float[1] y, float[1] t", "t = Add(x, s) y = Mul(t, t)"))
+    session = total.session(threads=1)
+    session.feed("t", "s")
+    assert session.threads == 1
+    outputs = [session([v], [0]) if v == 1 else session([v]) for v in (1, 2, 3)]
+    assert [float(y[0]) for y, _ in outputs] == [1, 9, 36]
+    with pytest.raises(ds.Error, match="no output 'nothing'"):
+        session.feed("nothing", "s")
+
+
+# ===-- errors ---------------------------------------------------------------=== #
+
+
+@pytest.mark.parametrize(
+    "arguments, named, message",
+    [
+        ((np.ones((1, 4)),), {}, "input 'x' should be float32, given float64"),
+        ((np.ones((1, 5), np.float32),), {}, "input 'x' should have 4 in dimension 1"),
+        ((np.ones(4, np.float32),), {}, "input 'x' should have 2 dimensions"),
+        ((), {}, "no value for input 'x'"),
+        ((1, 2), {}, "the model has 1 inputs, 2 given"),
+        ((), {"z": 1}, "no input 'z'; its inputs are x"),
+        ((1,), {"x": 1}, "input 'x' is given twice"),
+    ],
+)
+def test_bad_inputs(linear, arguments, named, message):
+    with pytest.raises(ds.Error, match=message.replace("(", r"\(")) as caught:
+        linear(*arguments, **named)
+    assert caught.value.status == 4
+    np.testing.assert_allclose(linear(np.eye(4, dtype=np.float32)), WEIGHTS, atol=1e-6)
+
+
+def test_bad_artifacts(tmp_path):
+    with pytest.raises(ds.Error, match="cannot open"):
+        ds.load(tmp_path / "none.so")
+    (tmp_path / "text.so").write_text("no model")
+    with pytest.raises(ds.Error, match="is not a compiled model") as caught:
+        ds.load(tmp_path / "text.so")
+    assert caught.value.status == 2
+    with pytest.raises(ds.Error, match="is not a compiled model"):
+        ds.load(b"no model")
+
+
+def test_compile_errors_are_the_compilers_message(tmp_path):
+    bad = model("float[2] x => float[3] y", "y = Frob <k = 1> (x)")
+    with pytest.raises(ds.CompileError, match=r"not supported.*Frob") as caught:
+        ds.compile_onnx(bad, tmp_path / "bad.so")
+    assert caught.value.status == 1
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ds.CompileError, match="unknown target CPU 'z80'"):
+        ds.compile_onnx(LINEAR, target_cpu="z80")
+    with pytest.raises(ds.CompileError, match="emit='cake' is unknown"):
+        ds.compile_onnx(LINEAR, tmp_path / "a", emit="cake")
+    with pytest.raises(ds.CompileError, match="opt_level=9"):
+        ds.compile_onnx(LINEAR, opt_level=9)
+
+
+# ===-- threads --------------------------------------------------------------=== #
+
+
+def test_threads_share_a_model(linear):
+    failures = []
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for n in range(100):
+            x = rng.standard_normal((1 + n % 5, 4)).astype(np.float32)
+            if not np.allclose(linear(x), x @ WEIGHTS, atol=1e-5):
+                failures.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def counts_while(work) -> int:
+    """How often another thread got to run while `work` did."""
+    count, done = 0, threading.Event()
+
+    def tick() -> None:
+        nonlocal count
+        while not done.is_set():
+            count += 1
+            time.sleep(0.002)
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    time.sleep(0.01)
+    before = count
+    work()
+    after = count
+    done.set()
+    ticker.join()
+    return after - before
+
+
+def test_lock_is_released_while_compiling_and_running():
+    assert counts_while(lambda: ds.compile_onnx(LINEAR)) >= 3
+    big = RNG.standard_normal((1024, 1024)).astype(np.float32)
+    square = ds.compile_onnx(model("float[N,1024] x => float[N,1024] y", "y = MatMul(x, w)", w=big), threads=1)
+    x = RNG.standard_normal((4096, 1024)).astype(np.float32)
+    square(x)
+    assert counts_while(lambda: square(x)) >= 3
+
+
+def test_keyboard_interrupt_still_works_after_a_compilation():
+    program = "import deepseek as ds, sys, time; ds.compile_onnx(sys.stdin.buffer.read()); print(1, flush=True); time.sleep(60)"
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(ds.__file__))}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=-1, stdout=-1, stderr=-1, env=environment, preexec_fn=_default_interrupt
+    ) as process:
+        process.stdin.write(LINEAR.SerializeToString())
+        process.stdin.close()
+        assert process.stdout.readline() == b"1\n"
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.stderr.read()
+
+
+def _default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# ===-- the package ----------------------------------------------------------=== #
+
+
+def test_loading_needs_no_compiler():
+    program = "import deepseek, sys; sys.exit('LLVM' in open('/proc/self/maps').read())"
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(ds.__file__))}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+@pytest.mark.parametrize("name", ["_runtime", "_compiler"])
+def test_stubs_name_what_the_modules_have(name):
+    module = __import__(f"deepseek.{name}", fromlist=["x"])
+    stub = ast.parse(open(os.path.join(os.path.dirname(ds.__file__), name + ".pyi")).read())
+
+    def public(names) -> set[str]:
+        return {n for n in names if not n.startswith("_")}
+
+    classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+    functions = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
+    assert public(vars(module)) == set(classes) | functions
+    for class_name, node in classes.items():
+        members = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+        assert public(vars(getattr(module, class_name))) == public(members)
+    for function in functions:
+        arguments = [a.arg for n in stub.body if getattr(n, "name", "") == function for a in n.args.args]
+        assert all(f"{argument}:" in getattr(module, function).__doc__ for argument in arguments)
+
+
+def test_everything_public_is_documented():
+    for name in ds.__all__:
+        thing = getattr(ds, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert thing.__doc__
