@@ -107,6 +107,10 @@ def DS_ResizeNearest : DS_Enum<"ResizeNearest", [
   I32EnumAttrCase<"ceil", 3>]>;
 def DS_ResizeNearestAttr : DS_EnumAttr<DS_ResizeNearest, "resize_nearest">;
 
+def DS_Direction : DS_Enum<"Direction", [
+  I32EnumAttrCase<"forward", 0>, I32EnumAttrCase<"reverse", 1>, I32EnumAttrCase<"bidirectional", 2>]>;
+def DS_DirectionAttr : DS_EnumAttr<DS_Direction, "direction">;
+
 //===----------------------------------------------------------------------===//
 // Types
 //===----------------------------------------------------------------------===//

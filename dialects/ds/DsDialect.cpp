@@ -63,6 +63,10 @@ void DsDialect::initialize() {
       >();
   addOperations<
 #define GET_OP_LIST
+#include "dialects/ds/DsRecurrent.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
 #include "dialects/ds/DsRegion.cpp.inc"
       >();
 }

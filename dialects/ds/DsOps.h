@@ -33,6 +33,8 @@
 #define GET_OP_CLASSES
 #include "dialects/ds/DsPacked.h.inc"
 #define GET_OP_CLASSES
+#include "dialects/ds/DsRecurrent.h.inc"
+#define GET_OP_CLASSES
 #include "dialects/ds/DsRegion.h.inc"
 
 #endif

@@ -26,6 +26,8 @@ public:
   Value pack(MatmulOp op);
   Value pack(ConvOp op);
   Value pack(ConvTransposeOp op);
+  /// The recurrent weights of a layer, in place.
+  template <typename OpTy> void packRecurrent(OpTy op);
 
   OpBuilder b;
 
@@ -272,6 +274,30 @@ Value Packer::pack(ConvTransposeOp op) {
 }
 
 //===----------------------------------------------------------------------===//
+// Recurrent layers
+//===----------------------------------------------------------------------===//
+
+/// Each gate of each direction is a matrix of its own: a step needs the same hidden units of all gates at once. A panel
+/// is one vector wide, half a product's.
+template <typename OpTy> void Packer::packRecurrent(OpTy op) {
+  SymDims r = dims(op.getR());
+  if (r.size() != 3)
+    return;
+  Location loc = op.getLoc();
+  SymExpr hidden(static_cast<int64_t>(op.getHidden()));
+  Type element = getElementTypeOrSelf(op.getR().getType());
+  auto create = [&](auto opTag, auto &&...args) {
+    auto made = decltype(opTag)::create(b, loc, placeholderType(element), std::forward<decltype(args)>(args)...);
+    transposes.infer(made);
+    return made;
+  };
+  auto target = ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>{r[0], SymExpr(OpTy::kGates), hidden, hidden});
+  Value gates = create(ReshapeOp(), op.getR(), Value(), target, false);
+  Value packed = create(PackOp(), gates, static_cast<uint64_t>(std::max<int64_t>(tile / 2, 1)), /*transposed=*/true);
+  op.getRMutable().assign(packed);
+}
+
+//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
@@ -292,6 +318,7 @@ void PackPass::runOnOperation() {
   function.walk([&](Operation *op) { ops.push_back(op); });
   for (Operation *op : ops) {
     packer.b.setInsertionPoint(op);
+    llvm::TypeSwitch<Operation *>(op).Case<LstmOp, GruOp, RnnOp>([&](auto op) { packer.packRecurrent(op); });
     Value replacement = llvm::TypeSwitch<Operation *, Value>(op)
                             .Case<MatmulOp, ConvOp, ConvTransposeOp>([&](auto op) { return packer.pack(op); })
                             .Default([](Operation *) { return Value(); });

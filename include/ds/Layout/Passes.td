@@ -61,7 +61,8 @@ def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
 
     Depthwise convolutions become `ds.depthwise`, whose filter has its channels innermost. A transposed convolution
     whose windows do not overlap becomes a product and a rearrangement; another one a convolution of its input with
-    zeros between the elements. Batches that broadcast are expanded.
+    zeros between the elements. Batches that broadcast are expanded. The recurrent weights of `ds.lstm`, `ds.gru` and
+    `ds.rnn` are packed in panels of half a tile, gate by gate.
 
     Declines: element types other than f32; grouped convolutions with under 4 channels a group; products with under 4
     columns, and those of under 4 rows with a right operand that is no constant.

@@ -44,6 +44,7 @@ const RootEmitter kRootEmitters[] = {
      emitPool},
     {[](Operation *op) { return isa<ScatterElementsOp, ScatterNdOp>(op); }, emitScatter},
     {[](Operation *op) { return isa<TopKOp>(op); }, emitTopK},
+    {[](Operation *op) { return isa<LstmOp, GruOp, RnnOp>(op); }, emitRecurrent},
     {[](Operation *op) { return isa<CumSumOp>(op); }, emitScan},
 };
 

@@ -296,6 +296,7 @@ Handler ds::importer::findHandler(StringRef op) {
     registerElementwise(result);
     registerMovement(result);
     registerIndexing(result);
+    registerRecurrent(result);
     registerReduction(result);
     registerContraction(result);
     registerConvolution(result);

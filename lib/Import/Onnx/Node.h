@@ -219,6 +219,7 @@ private:
 void registerElementwise(Registry &registry);
 void registerMovement(Registry &registry);
 void registerIndexing(Registry &registry);
+void registerRecurrent(Registry &registry);
 void registerReduction(Registry &registry);
 void registerContraction(Registry &registry);
 void registerConvolution(Registry &registry);

@@ -203,3 +203,14 @@ func.func @roots(%x: tensor<1x4x8xf32>, %w: tensor<4x4x3xf32>, %a: tensor<2x3x4x
   %9 = ds.dequantize_linear %8, %c, %z {axis = 2 : i64} : (tensor<2x3x4xi8>, tensor<4xf32>, tensor<4xi8>) -> tensor<2x3x4xf32>
   return
 }
+
+// CHECK-LABEL: @recurrent
+func.func @recurrent(%x4: tensor<?x2x32xf32>, %r4: tensor<1x32x8xf32>, %x3: tensor<?x2x24xf32>, %r3: tensor<1x24x8xf32>, %x1: tensor<?x2x16xf32>, %r1: tensor<2x8x8xf32>, %l: tensor<2xi32>, %h: tensor<1x2x8xf32>, %p: tensor<1x24xf32>, %b: tensor<1x8xf32>) {
+  // CHECK: ds.lstm 
+  %0:3 = ds.lstm %x4, %r4, %l, %h, %h, %p {activations = ["sigmoid", "tanh", "tanh"], alphas = array<f64: 0.0, 0.0, 0.0>, betas = array<f64: 0.0, 0.0, 0.0>, clip = 3.0 : f64, couple, direction = #ds.direction<reverse>, hidden = 8 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 1>} : (tensor<?x2x32xf32>, tensor<1x32x8xf32>, tensor<2xi32>, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x24xf32>) -> (tensor<?x1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8xf32>)
+  // CHECK: ds.gru 
+  %1:2 = ds.gru %x3, %r3, %b, %h {activations = ["sigmoid", "tanh"], alphas = array<f64: 0.0, 0.0>, betas = array<f64: 0.0, 0.0>, direction = #ds.direction<forward>, hidden = 8 : i64, linear_before_reset, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1>} : (tensor<?x2x24xf32>, tensor<1x24x8xf32>, tensor<1x8xf32>, tensor<1x2x8xf32>) -> (tensor<?x1x2x8xf32>, tensor<1x2x8xf32>)
+  // CHECK: ds.rnn 
+  %2:2 = ds.rnn %x1, %r1 {activations = ["tanh", "elu"], alphas = array<f64: 0.0, 1.0>, betas = array<f64: 0.0, 0.0>, direction = #ds.direction<bidirectional>, hidden = 8 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0>} : (tensor<?x2x16xf32>, tensor<2x8x8xf32>) -> (tensor<?x2x2x8xf32>, tensor<2x2x8xf32>)
+  return
+}
