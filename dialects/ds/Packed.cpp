@@ -86,6 +86,39 @@ LogicalResult ConvGemmOp::inferShapes(ShapeState &state) {
   return success();
 }
 
+LogicalResult WinogradFilterOp::inferShapes(ShapeState &state) {
+  SymDims dims = *state.getDims(getW());
+  if (dims.size() != 4 || !dims[2].isConst(3) || !dims[3].isConst(3))
+    return emitOpError("expected a filter of dims [O, C, 3, 3]");
+  if (getTile() < 1)
+    return emitOpError("expected a positive tile");
+  if (getOutputs() != 2 && getOutputs() != 4)
+    return emitOpError("expected 2 or 4 outputs, got ") << getOutputs();
+  int64_t side = getOutputs() + 2, tile = getTile();
+  state.setDims(getResult(), {SymExpr::ceilDiv(dims[0], tile), SymExpr(side * side), dims[1], SymExpr(tile)});
+  return success();
+}
+
+LogicalResult ConvWinogradOp::inferShapes(ShapeState &state) {
+  SymDims x = *state.getDims(getX()), w = *state.getDims(getW());
+  if (x.size() != 4 || w.size() != 4)
+    return emitOpError("expected operands of rank 4");
+  if (getPadsLow().size() != 2 || getPadsHigh().size() != 2)
+    return emitOpError("expected pads of two entries");
+  if (getOutputs() != 2 && getOutputs() != 4)
+    return emitOpError("expected 2 or 4 outputs, got ") << getOutputs();
+  int64_t side = getOutputs() + 2;
+  if (failed(state.requireEqual(w[1], SymExpr(side * side), *this, "as many matrices as positions of a square")) ||
+      failed(state.requireEqual(w[2], x[3], *this, "the filter's depth to be the input's channels")))
+    return failure();
+  SymDims result = x;
+  for (int d = 0; d < 2; ++d)
+    result[d + 1] = windowSize(x[d + 1], 3, 1, getPadsLow()[d], getPadsHigh()[d], 1);
+  result[3] = SymExpr(static_cast<int64_t>(getChannels()));
+  state.setDims(getResult(), result);
+  return success();
+}
+
 LogicalResult DepthwiseOp::inferShapes(ShapeState &state) {
   SymDims x = *state.getDims(getX()), w = *state.getDims(getW());
   if (x.size() != 4 || w.size() != 3 || !w[0].isConst() || !w[1].isConst())

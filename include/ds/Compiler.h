@@ -34,7 +34,7 @@ struct CompileOptions {
   EmitKind emit = EmitKind::Executable;
   std::string targetCpu = "native";
   int optLevel = 3;
-  /// Forbids transformations that trade accuracy for speed; none does at present.
+  /// Forbids transformations that trade accuracy for speed (Winograd's algorithm for convolutions).
   bool precise = false;
   /// Sizes of symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
   std::vector<std::pair<std::string, int64_t>> shapes;

@@ -54,7 +54,8 @@ llvm::ArrayRef<Phase> ds::phases() {
   static const Phase table[] = {
       {"simplify", [](OpPassManager &pm, const Context &) { buildSimplifyPipeline(pm); }, nullptr, true},
       {"regions", [](OpPassManager &pm, const Context &) { buildRegionsPipeline(pm); }, nullptr, true},
-      {"layout", [](OpPassManager &pm, const Context &context) { buildLayoutPipeline(pm, context.target); }},
+      {"layout", [](OpPassManager &pm,
+                    const Context &context) { buildLayoutPipeline(pm, context.target, context.options.precise); }},
       {"group", [](OpPassManager &pm, const Context &) { buildGroupPipeline(pm); }},
       {"kernels", [](OpPassManager &pm, const Context &context) { buildKernelsPipeline(pm, context.target); }},
       {"host", [](OpPassManager &pm, const Context &) { buildHostPipeline(pm); }},

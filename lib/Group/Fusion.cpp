@@ -19,9 +19,10 @@ static constexpr size_t kMostOps = 64;
 bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp>(op); }
 
 bool Fusion::isRoot(Operation *op) {
-  return isa<GemmOp, ConvGemmOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp, ReduceSumOp,
-             ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, TopKOp, SoftmaxOp,
-             LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp, ScatterNdOp, ConcatOp, ResizeOp>(op) ||
+  return isa<GemmOp, ConvGemmOp, ConvWinogradOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp,
+             ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, TopKOp,
+             SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp, ScatterNdOp, ConcatOp, ResizeOp>(
+             op) ||
          !isa<ElementOpInterface>(op);
 }
 
@@ -54,6 +55,8 @@ int64_t Fusion::timesRead(OpOperand &use) {
   }
   if (auto conv = dyn_cast<ConvGemmOp>(user))
     return use.getOperandNumber() == 0 ? conv.getKernel()[0] * conv.getKernel()[1] : kMany;
+  if (isa<ConvWinogradOp>(user))
+    return use.getOperandNumber() == 0 ? 4 : kMany; // squares of 2 + 2 or 4 + 2 overlap
   if (isa<GemmOp>(user))
     return use.getOperandNumber() == 0 ? 1 : kMany;
   if (isa<SoftmaxOp, LogSoftmaxOp>(user))

@@ -5,6 +5,7 @@
 // Declines: ops without FoldOpInterface in such a chain.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/Winograd.h"
 #include "ds/Layout/Passes.h"
 #include "lib/Layout/ConstantData.h"
 #include "mlir/IR/AsmState.h"
@@ -119,6 +120,44 @@ static PackedForm formOf(PackFilterOp op) {
   return {group, perGroup * depth, window, 1, shape[1], window, perGroup, depth, int64_t(op.getTile())};
 }
 
+/// G w G^T of every filter, in double precision.
+static ElementsAttr transformFilter(ElementsAttr source, WinogradFilterOp op) {
+  std::optional<ElementsView> view = ElementsView::get(source);
+  if (!view)
+    return {};
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
+  auto type = cast<RankedTensorType>(op.getResult().getType());
+  int64_t outputs = shape[0], channels = shape[1], tile = op.getTile();
+  const WinogradForm &form = winogradForm(op.getOutputs());
+  int64_t side = form.side, positions = side * side;
+  auto *from = reinterpret_cast<const float *>(view->bytes().data());
+  int64_t stride = view->isSplat() ? 0 : 1;
+  return writeElements(type, resourceName(source), [&](MutableArrayRef<char> result) {
+    auto *to = reinterpret_cast<float *>(result.data());
+    parallelFor(type.getContext(), 0, llvm::divideCeil(outputs, tile), [&](size_t panel) {
+      SmallVector<double> half(side * 3);
+      for (int64_t lane = 0; lane < std::min<int64_t>(tile, outputs - panel * tile); ++lane)
+        for (int64_t c = 0; c < channels; ++c) {
+          const float *w = from + ((panel * tile + lane) * channels + c) * 9 * stride;
+          for (int64_t i = 0; i < side; ++i)
+            for (int64_t s = 0; s < 3; ++s) {
+              double sum = 0;
+              for (int64_t r = 0; r < 3; ++r)
+                sum += form.filter[i * 3 + r] * w[(r * 3 + s) * stride];
+              half[i * 3 + s] = sum;
+            }
+          for (int64_t i = 0; i < side; ++i)
+            for (int64_t j = 0; j < side; ++j) {
+              double sum = 0;
+              for (int64_t s = 0; s < 3; ++s)
+                sum += half[i * 3 + s] * form.filter[j * 3 + s];
+              to[((panel * positions + i * side + j) * channels + c) * tile + lane] = static_cast<float>(sum);
+            }
+        }
+    });
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Folding
 //===----------------------------------------------------------------------===//
@@ -133,6 +172,8 @@ ElementsAttr FoldPackingPass::compute(Operation *op, ArrayRef<ElementsAttr> oper
     return packConstant(operands[0], type, formOf(pack));
   if (auto filter = dyn_cast<PackFilterOp>(op))
     return packConstant(operands[0], type, formOf(filter));
+  if (auto filter = dyn_cast<WinogradFilterOp>(op))
+    return transformFilter(operands[0], filter);
   if (auto transpose = dyn_cast<TransposeOp>(op))
     return transposeConstant(operands[0], transpose.getPerm());
   if (isa<ReshapeOp>(op))
@@ -215,7 +256,7 @@ void FoldPackingPass::runOnOperation() {
   SmallVector<Operation *> roots;
   SmallVector<ConstantOp> constants;
   getOperation().walk([&](Operation *op) {
-    if (isa<PackOp, PackFilterOp>(op))
+    if (isa<PackOp, PackFilterOp, WinogradFilterOp>(op))
       roots.push_back(op);
     else if (auto depthwise = dyn_cast<DepthwiseOp>(op))
       if (Operation *filter = depthwise.getW().getDefiningOp(); filter && !isa<ConstantOp>(filter))

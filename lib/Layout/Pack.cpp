@@ -20,7 +20,8 @@ static constexpr int64_t kFew = 4;
 namespace {
 class Packer {
 public:
-  Packer(MLIRContext *context, ShapeState &state, int64_t tile) : b(context), transposes(b, state), tile(tile) {}
+  Packer(MLIRContext *context, ShapeState &state, int64_t tile, bool winograd)
+      : b(context), transposes(b, state), tile(tile), winograd(winograd) {}
 
   /// Each returns what replaces the result, or null.
   Value pack(MatmulOp op);
@@ -43,12 +44,14 @@ private:
   Value addBias(Value result, Value bias, Location loc);
   Value convGemm(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
                  ArrayRef<int64_t> dilations, int64_t group, Location loc);
+  Value convWinograd(ConvOp op, ArrayRef<int64_t> filter);
   Value spreadWindows(ConvTransposeOp op);
   Value convolveStuffed(ConvTransposeOp op);
   Value flipFilter(ConvTransposeOp op);
 
   TransposeBuilder transposes;
   int64_t tile;
+  bool winograd;
 };
 
 class PackPass : public impl::PackPassBase<PackPass> {
@@ -174,14 +177,46 @@ static bool fitsGemm(int64_t outputs, int64_t inputsPerGroup, int64_t group) {
   return group == 1 || (inputsPerGroup >= kFew && outputs / group >= kFew);
 }
 
+/// The size of the squares that Winograd's algorithm pays with for results of `height` x `width`; 0 if none does.
+static int64_t winogradOutputs(const SymExpr &height, const SymExpr &width) {
+  // Large squares need fewer products, but filters of four times the size, which must be read for each image.
+  constexpr int64_t kLarge = 12;
+  auto below = [](const SymExpr &size, int64_t limit) { return size.isConst() && size.getConst() < limit; };
+  int64_t outputs = below(height, kLarge) || below(width, kLarge) ? 2 : 4;
+  if (!height.isConst() || !width.isConst())
+    return outputs;
+  // Squares at the edges are computed whole.
+  int64_t squares = llvm::divideCeil(height.getConst(), outputs) * llvm::divideCeil(width.getConst(), outputs);
+  int64_t products = squares * (outputs + 2) * (outputs + 2), direct = 9 * height.getConst() * width.getConst();
+  return 10 * products <= 7 * direct ? outputs : 0;
+}
+
+Value Packer::convWinograd(ConvOp op, ArrayRef<int64_t> filter) {
+  constexpr int64_t kFewest = 64; // channels, on both sides, below which the transformations cost too much
+  if (!winograd || op.getGroup() != 1 || filter[2] != 3 || filter[3] != 3 || filter[0] < kFewest ||
+      filter[1] < kFewest || !all(op.getStrides(), 1) || !all(op.getDilations(), 1) ||
+      !op.getW().getDefiningOp<ConstantOp>())
+    return {};
+  SymDims result = dims(op.getResult());
+  int64_t outputs = winogradOutputs(result[1], result[2]);
+  if (outputs == 0)
+    return {};
+  Value packed =
+      make<WinogradFilterOp>(op.getLoc(), op.getW(), static_cast<uint64_t>(tile), static_cast<uint64_t>(outputs));
+  return make<ConvWinogradOp>(op.getLoc(), op.getX(), packed, op.getPadsLow(), op.getPadsHigh(),
+                              static_cast<uint64_t>(outputs), static_cast<uint64_t>(filter[0]));
+}
+
 Value Packer::pack(ConvOp op) {
   Location loc = op.getLoc();
   std::optional<SmallVector<int64_t>> filter = constants(dims(op.getW()));
   if (!isF32(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
     return {};
   int64_t group = op.getGroup(), outputs = (*filter)[0], inputs = (*filter)[1];
-  Value result;
-  if (fitsGemm(outputs, inputs, group)) {
+  Value result = convWinograd(op, *filter);
+  if (result) {
+    // 3x3, stride 1, many channels
+  } else if (fitsGemm(outputs, inputs, group)) {
     result = convGemm(op.getX(), op.getW(), op.getStrides(), op.getPadsLow(), op.getPadsHigh(), op.getDilations(),
                       group, loc);
   } else if (inputs == 1 && outputs == group) {
@@ -312,7 +347,7 @@ void PackPass::runOnOperation() {
   ShapeState state;
   if (failed(inferFunction(function, state)))
     return signalPassFailure();
-  Packer packer(&getContext(), state, tile);
+  Packer packer(&getContext(), state, tile, winograd);
   SmallVector<Operation *> ops;
   llvm::SetVector<Operation *> lookedThrough;
   function.walk([&](Operation *op) { ops.push_back(op); });

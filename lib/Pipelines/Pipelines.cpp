@@ -35,12 +35,12 @@ void buildSimplifyPipeline(OpPassManager &pm) {
 
 void buildRegionsPipeline(OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createFormRegionsPass()); }
 
-void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target) {
+void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target, bool precise) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createLayoutPass());
   function.addPass(createCanonicalizerPass());
   // Panels of two vectors: the register tile's width.
-  function.addPass(createPackPass(2 * target.lanes()));
+  function.addPass(createPackPass(2 * target.lanes(), /*winograd=*/!precise));
   function.addPass(createCanonicalizerPass());
   pm.addPass(createFoldPackingPass());
   OpPassManager &after = pm.nest<func::FuncOp>();
@@ -67,6 +67,8 @@ namespace {
 struct TargetOptions : PassPipelineOptions<TargetOptions> {
   Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("the processor to generate code for"),
                           llvm::cl::init("native")};
+  Option<bool> precise{*this, "precise", llvm::cl::desc("nothing that trades accuracy for speed"),
+                       llvm::cl::init(false)};
   CpuTarget resolve() const {
     std::string error;
     FailureOr<CpuTarget> target = CpuTarget::resolve(cpu, error);
@@ -80,9 +82,10 @@ struct TargetOptions : PassPipelineOptions<TargetOptions> {
 void registerPipelines() {
   PassPipelineRegistration<>("ds-simplify-pipeline", "phase 2: shapes, constants, patterns", buildSimplifyPipeline);
   PassPipelineRegistration<>("ds-regions-pipeline", "phase 6: static regions", buildRegionsPipeline);
-  PassPipelineRegistration<TargetOptions>(
-      "ds-layout-pipeline", "phase 7: channels innermost, packed weights",
-      [](OpPassManager &pm, const TargetOptions &options) { buildLayoutPipeline(pm, options.resolve()); });
+  PassPipelineRegistration<TargetOptions>("ds-layout-pipeline", "phase 7: channels innermost, packed weights",
+                                          [](OpPassManager &pm, const TargetOptions &options) {
+                                            buildLayoutPipeline(pm, options.resolve(), options.precise);
+                                          });
   PassPipelineRegistration<>("ds-group-pipeline", "phase 7: kernels", buildGroupPipeline);
   PassPipelineRegistration<TargetOptions>(
       "ds-kernels-pipeline", "phase 8: code of the kernels",
@@ -94,7 +97,7 @@ void registerPipelines() {
                                             CpuTarget target = options.resolve();
                                             buildSimplifyPipeline(pm);
                                             buildRegionsPipeline(pm);
-                                            buildLayoutPipeline(pm, target);
+                                            buildLayoutPipeline(pm, target, options.precise);
                                             buildGroupPipeline(pm);
                                             buildKernelsPipeline(pm, target);
                                             buildHostPipeline(pm);

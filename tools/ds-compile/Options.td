@@ -24,7 +24,7 @@ def shape : Separate<["--", "-"], "shape">, MetaVarName<"N=1,S=128">, Group<grp_
   HelpText<"Make dimensions static, by symbol (N=1) or by input and index (x:0=1)">;
 def shape_EQ : Joined<["--", "-"], "shape=">, Alias<shape>;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, Group<grp_target>, HelpText<"Optimization level (default: -O3)">;
-def precise : Both<"precise", "No transformation that trades accuracy for speed (none does at present)">, Group<grp_target>;
+def precise : Both<"precise", "No transformation that trades accuracy for speed: 3x3 convolutions without Winograd's algorithm">, Group<grp_target>;
 
 def stop_after_EQ : Joined<["--", "-"], "stop-after=">, MetaVarName<"<phase>">, Group<grp_inside>,
   HelpText<"Print the IR after <phase> (to -o; default: standard output)">;

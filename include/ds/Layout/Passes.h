@@ -15,9 +15,10 @@ namespace ds {
 #include "ds/Layout/Passes.h.inc"
 
 /// ds-pack with panels of `tile` columns: two vectors of the target.
-inline std::unique_ptr<mlir::Pass> createPackPass(int64_t tile) {
+inline std::unique_ptr<mlir::Pass> createPackPass(int64_t tile, bool winograd) {
   PackPassOptions options;
   options.tile = tile;
+  options.winograd = winograd;
   return createPackPass(options);
 }
 } // namespace ds

@@ -59,7 +59,8 @@ def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
     %4 = ds.gemm %a, %3 {columns = #ds.shape<["64"]>}
     ```
 
-    Depthwise convolutions become `ds.depthwise`, whose filter has its channels innermost. A transposed convolution
+    Convolutions by constant 3x3 filters with stride 1 and at least 64 channels on both sides become `ds.conv_winograd`
+    (unless `winograd=false`). Depthwise convolutions become `ds.depthwise`, whose filter has its channels innermost. A transposed convolution
     whose windows do not overlap becomes a product and a rearrangement; another one a convolution of its input with
     zeros between the elements. Batches that broadcast are expanded. The recurrent weights of `ds.lstm`, `ds.gru` and
     `ds.rnn` are packed in panels of half a tile, gate by gate.
@@ -67,7 +68,9 @@ def PackPass : Pass<"ds-pack", "::mlir::func::FuncOp"> {
     Declines: element types other than f32; grouped convolutions with under 4 channels a group; products with under 4
     columns, and those of under 4 rows with a right operand that is no constant.
   }];
-  let options = [Option<"tile", "tile", "int64_t", "32", "Columns of a panel: two vectors of the target">];
+  let options = [Option<"tile", "tile", "int64_t", "32", "Columns of a panel: two vectors of the target">,
+                 Option<"winograd", "winograd", "bool", "true",
+                        "Use Winograd's algorithm, whose rounding errors are larger, where it is faster">];
   let dependentDialects = ["::ds::DsDialect"];
 }
 
@@ -82,7 +85,7 @@ def FoldPackingPass : Pass<"ds-fold-packing", "::mlir::ModuleOp"> {
     %2 = ds.pack %1 {tile = 32 : i64} : (tensor<64x48xf32>) -> tensor<2x64x32xf32>
     ```
 
-    After: a `ds.constant` of the panels. So are `ds.pack_filter`, and `ds.transpose`, `ds.reshape`, `ds.slice`, casts,
+    After: a `ds.constant` of the panels. So are `ds.pack_filter` and `ds.winograd_filter`, and `ds.transpose`, `ds.reshape`, `ds.slice`, casts,
     dequantizations and products and differences of constants that a packed weight or a depthwise filter is made of.
 
     Afterwards: every resource is one that an op refers to. One weight is worked on at a time, so that memory grows by

@@ -13,7 +13,8 @@ namespace ds {
 
 void buildSimplifyPipeline(mlir::OpPassManager &pm);
 void buildRegionsPipeline(mlir::OpPassManager &pm);
-void buildLayoutPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
+/// `precise`: nothing that trades accuracy for speed.
+void buildLayoutPipeline(mlir::OpPassManager &pm, const CpuTarget &target, bool precise = false);
 void buildGroupPipeline(mlir::OpPassManager &pm);
 void buildKernelsPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
 void buildHostPipeline(mlir::OpPassManager &pm);

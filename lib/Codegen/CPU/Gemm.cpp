@@ -1,18 +1,15 @@
 //===- Gemm.cpp - Kernels whose root is a matrix product or convolution ---===//
 // Assumes: f32; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows the
-// root is
-//   pointwise in its result.
-// Guarantees: register tiles of rows x tile accumulators over the whole depth; the epilogue works on the tile while it
-// is
-//   in the first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into
-//   the worker's scratch once (1x1 windows are read where they lie), and padding exists only there.
+//   root is pointwise in its result.
+// Guarantees: register tiles over the whole depth (RegisterTile.h); the epilogue works on a tile while it is in the
+//   first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into the
+//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there.
 // The loops, outside in: items (batch or group, block of rows, share of the panels); panels; tiles of rows; depth.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Epilogue.h"
-#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/RegisterTile.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -34,9 +31,8 @@ private:
   LogicalResult packRows(Value batch, Value first, Value count);
   LogicalResult packGemmRow(Value batch, Value row, Value target);
   LogicalResult packConvRow(Value group, Value row, Value target);
-  /// `height` rows from `row` (in the block) times panel `panel`.
-  LogicalResult microKernel(int64_t height, Value batch, Value firstRow, Value row, Value panel, Value panelPointer);
-  LogicalResult finishTile(int64_t height, Value batch, Value row, Value panel);
+  /// The epilogue on the rows [row, row + height) of panel `panel`.
+  LogicalResult finishTile(Value height, Value batch, Value row, Value panel);
 
   KernelEmitter &e;
   OpBuilder &b;
@@ -54,7 +50,6 @@ private:
   bool direct = false; // rows are read where they lie
   bool isConv = false;
   int64_t vectors = 0; // a row of a tile
-  int64_t tallest = 0; // rows of the tallest register tile
   Value rowsPointer, rowStride, tilePointer;
 };
 
@@ -195,11 +190,11 @@ LogicalResult GemmEmitter::packRows(Value batch, Value first, Value count) {
   });
 }
 
-LogicalResult GemmEmitter::finishTile(int64_t height, Value batch, Value row, Value panel) {
+LogicalResult GemmEmitter::finishTile(Value height, Value batch, Value row, Value panel) {
   Value base = e.mulI(panel, e.i64(tile));
   Value limit = e.size(columns);
   bool whole = columns.isDivisibleBy(tile);
-  return e.forLoop(e.i64(0), e.i64(height), 1, [&](Value r) -> LogicalResult {
+  return e.forLoop(e.i64(0), height, 1, [&](Value r) -> LogicalResult {
     SmallVector<LaneIndex> indices =
         epilogue.rowIndices(isConv || batches.isConst(1) ? Value() : batch, e.addI(row, r));
     for (int64_t v = 0; v < vectors; ++v) {
@@ -218,56 +213,6 @@ LogicalResult GemmEmitter::finishTile(int64_t height, Value batch, Value row, Va
   });
 }
 
-LogicalResult GemmEmitter::microKernel(int64_t height, Value batch, Value firstRow, Value row, Value panel,
-                                       Value panelPointer) {
-  int64_t lanes = e.getWidth();
-  auto vectorType = VectorType::get({lanes}, b.getF32Type());
-  Value zero = e.broadcast(e.constantFloat(b.getF32Type(), 0.0));
-  Value rowStart = e.advance(rowsPointer, b.getF32Type(), e.mulI(row, rowStride));
-  // Low tiles sum alternate steps of the depth apart: enough additions in flight to hide their latency.
-  int64_t chains = std::max<int64_t>(1, 8 / (height * vectors));
-  auto step = [&](Value k, MutableArrayRef<Value> sums) {
-    SmallVector<Value> right;
-    Value at = e.mulI(k, e.i64(tile));
-    for (int64_t v = 0; v < vectors; ++v)
-      right.push_back(e.loadVector(panelPointer, e.addI(at, e.i64(v * lanes)), lanes));
-    for (int64_t r = 0; r < height; ++r) {
-      Value left = e.loadScalar(rowStart, e.addI(e.mulI(e.i64(r), rowStride), k));
-      left = vector::BroadcastOp::create(b, loc, vectorType, left);
-      for (int64_t v = 0; v < vectors; ++v)
-        sums[r * vectors + v] = vector::FMAOp::create(b, loc, left, right[v], sums[r * vectors + v]);
-    }
-  };
-  int64_t count = height * vectors;
-  SmallVector<Value> init(count * chains, zero);
-  Value limit = e.size(depth);
-  Value whole = chains == 1 ? limit : e.roundDown(limit, chains);
-  auto sums = e.forLoop(e.i64(0), whole, chains, init, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
-    SmallVector<Value> next(state);
-    for (int64_t c = 0; c < chains; ++c)
-      step(e.addI(k, e.i64(c)), MutableArrayRef<Value>(next).slice(c * count, count));
-    return next;
-  });
-  if (failed(sums))
-    return failure();
-  for (int64_t c = chains; c > 1; c /= 2)
-    for (int64_t i = 0; i < count * c / 2; ++i)
-      (*sums)[i] = arith::AddFOp::create(b, loc, (*sums)[i], (*sums)[i + count * c / 2]);
-  sums->resize(count);
-  if (chains > 1 && !depth.isDivisibleBy(chains)) {
-    sums = e.forLoop(whole, limit, 1, *sums, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
-      SmallVector<Value> next(state);
-      step(k, next);
-      return next;
-    });
-    if (failed(sums))
-      return failure();
-  }
-  for (int64_t i = 0; i < count; ++i)
-    e.storeVector(tilePointer, e.i64(i * lanes), (*sums)[i]);
-  return finishTile(height, batch, e.addI(firstRow, row), panel);
-}
-
 LogicalResult GemmEmitter::emit() {
   if (auto gemm = dyn_cast<GemmOp>(root))
     describeGemm(gemm);
@@ -277,17 +222,19 @@ LogicalResult GemmEmitter::emit() {
     if (&op != root)
       e.setInlined(&op);
   vectors = tile / e.getWidth();
-  tallest = (e.getTarget().vectorRegisters - 4) / vectors - 1;
-  tallest = std::max<int64_t>(4, tallest - tallest % 2);
-  tallest = std::min<int64_t>(tallest, 12);
+  int64_t tallest = tallestTile(vectors, e.getTarget().vectorRegisters);
 
-  // Rows of a block: what stays in the second-level cache beside a panel.
-  constexpr int64_t kBlockBytes = 192 * 1024;
+  // Rows of a block: what stays in the second-level cache beside a panel, or beside all of them. Each block reads all
+  // panels: where they do not fit, more rows at once are worth more than a place in that cache.
+  constexpr int64_t kCacheBytes = 1024 * 1024;
   constexpr int64_t kItems = 16;
+  SymExpr panelBytes = SymExpr(4 * tile) * depth * panels;
+  int64_t blockBytes = panelBytes.isConst() && panelBytes.getConst() > kCacheBytes ? kCacheBytes : 192 * 1024;
   int64_t block = 4 * tallest;
   if (depth.isConst() && depth.getConst() > 0)
-    block = std::clamp<int64_t>(kBlockBytes / (4 * depth.getConst()), tallest, 16 * tallest);
-  block -= block % tallest;
+    block = std::clamp<int64_t>(blockBytes / (4 * depth.getConst()), tallest, 16 * tallest);
+  block = rows.isConst() ? balancedBlock(rows.getConst(), block, tallest) : block - block % tallest;
+  RegisterTile registers(e, tile, rows, block);
   SymExpr blocks = SymExpr::ceilDiv(rows, block);
   // Few blocks of rows: the panels are shared out too.
   SymExpr shares = SymExpr::max(SymExpr::min(panels, SymExpr::ceilDiv(kItems, SymExpr::max(blocks * batches, 1))), 1);
@@ -319,28 +266,15 @@ LogicalResult GemmEmitter::emit() {
       if (failed(e.ifThen(changed, [&] { return packRows(batch, firstRow, count); })))
         return failure();
     }
+    Value height = registers.height(count);
     Value firstPanel = e.mulI(shareNumber, e.size(share));
     Value lastPanel = e.minI(e.addI(firstPanel, e.size(share)), e.size(panels));
     LogicalResult done = e.forLoop(firstPanel, lastPanel, 1, [&](Value panel) -> LogicalResult {
       Value number = e.addI(e.mulI(batch, e.size(panels)), panel);
       Value pointer = e.advance(right.pointer, right.elementType, e.mulI(number, e.mulI(e.size(depth), e.i64(tile))));
-      Value whole = e.roundDown(count, tallest);
-      if (failed(e.forLoop(e.i64(0), whole, tallest,
-                           [&](Value row) { return microKernel(tallest, batch, firstRow, row, panel, pointer); })))
-        return failure();
-      // What is left is less than the tallest tile: 8, 4, 2, 1 rows.
-      if (rows.isDivisibleBy(tallest))
-        return success();
-      Value row = whole;
-      for (int64_t height : {8, 4, 2, 1}) {
-        if (height >= tallest)
-          continue;
-        Value fits = b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::sle, e.addI(row, e.i64(height)), count);
-        if (failed(e.ifThen(fits, [&] { return microKernel(height, batch, firstRow, row, panel, pointer); })))
-          return failure();
-        row = b.createOrFold<arith::SelectOp>(loc, fits, e.addI(row, e.i64(height)), row);
-      }
-      return success();
+      return registers.emit(
+          {rowsPointer, rowStride, pointer, depth}, count, height, [&](Value) { return tilePointer; },
+          [&](Value row) { return finishTile(height, batch, e.addI(firstRow, row), panel); });
     });
     if (failed(done))
       return failure();

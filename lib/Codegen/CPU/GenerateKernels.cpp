@@ -33,6 +33,7 @@ const RootEmitter kRootEmitters[] = {
        return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32();
      },
      emitGemm},
+    {[](Operation *op) { return isa<ConvWinogradOp>(op); }, emitWinograd},
     {[](Operation *op) { return isa<SoftmaxOp, LogSoftmaxOp>(op); }, emitSoftmax},
     {[](Operation *op) { return isa<LayerNormOp>(op); }, emitLayerNorm},
     {[](Operation *op) { return isa<AttentionOp>(op); }, emitAttention},

@@ -116,6 +116,7 @@ private:
 mlir::LogicalResult emitLoops(KernelEmitter &e);
 mlir::LogicalResult emitReduction(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitGemm(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitWinograd(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitSoftmax(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitLayerNorm(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitAttention(KernelEmitter &e, mlir::Operation *root);

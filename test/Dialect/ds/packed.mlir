@@ -20,3 +20,12 @@ func.func @conv(%x: tensor<1x?x9x4xf32>, %w: tensor<6x4x3x3xf32>, %d: tensor<3x3
   %2 = ds.depthwise %x, %d {strides = array<i64: 1, 1>, pads_low = array<i64: 1, 1>, pads_high = array<i64: 1, 1>, dilations = array<i64: 1, 1>} : (tensor<1x?x9x4xf32>, tensor<3x3x4xf32>) -> tensor<1x?x9x4xf32>
   return
 }
+
+// CHECK-LABEL: @winograd
+func.func @winograd(%x: tensor<1x?x9x4xf32>, %w: tensor<6x4x3x3xf32>) {
+  // CHECK: ds.winograd_filter %{{.*}} {outputs = 2 : i64, tile = 32 : i64} : (tensor<6x4x3x3xf32>) -> tensor<1x16x4x32xf32>
+  %0 = ds.winograd_filter %w {outputs = 2 : i64, tile = 32 : i64} : (tensor<6x4x3x3xf32>) -> tensor<1x16x4x32xf32>
+  // CHECK: ds.conv_winograd {{.*}} -> tensor<1x?x9x6xf32>
+  %1 = ds.conv_winograd %x, %0 {pads_low = array<i64: 1, 1>, pads_high = array<i64: 1, 1>, outputs = 2 : i64, channels = 6 : i64} : (tensor<1x?x9x4xf32>, tensor<1x16x4x32xf32>) -> tensor<1x?x9x6xf32>
+  return
+}

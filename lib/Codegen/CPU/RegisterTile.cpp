@@ -1,0 +1,154 @@
+//===- RegisterTile.cpp - Products of a few rows by one panel -------------===//
+// Guarantees: see RegisterTile.h.
+//===----------------------------------------------------------------------===//
+#include "lib/Codegen/CPU/RegisterTile.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ds {
+
+int64_t tallestTile(int64_t vectors, int64_t registers) {
+  int64_t rows = (registers - 4) / vectors - 1;
+  return std::clamp<int64_t>(rows - rows % 2, 4, 12);
+}
+
+int64_t tileHeight(int64_t rows, int64_t tallest) {
+  return llvm::divideCeil(rows, std::max<int64_t>(1, llvm::divideCeil(rows, tallest)));
+}
+
+int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest) {
+  // A tile costs its rows and the loads of its panel.
+  constexpr int64_t kTile = 1;
+  auto cost = [&](int64_t block) {
+    int64_t tiles = llvm::divideCeil(block, tallest);
+    return block == 0 ? 0 : tiles * (tileHeight(block, tallest) + kTile);
+  };
+  if (rows <= most)
+    return std::max<int64_t>(rows, 1);
+  int64_t best = most, least = INT64_MAX;
+  for (int64_t block = most; block >= std::max<int64_t>(most / 2, 1); --block) {
+    int64_t total = rows / block * cost(block) + cost(rows % block);
+    if (total < least) {
+      least = total;
+      best = block;
+    }
+  }
+  return best;
+}
+
+RegisterTile::RegisterTile(KernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block)
+    : e(e), columns(columns), vectors(columns / e.getWidth()),
+      tallest(tallestTile(vectors, e.getTarget().vectorRegisters)) {
+  if (rows.isConst()) {
+    int64_t count = rows.getConst();
+    for (int64_t part : {std::min(count, block), count > block ? count % block : 0})
+      if (part > 0)
+        heights.push_back(tileHeight(part, tallest));
+  } else {
+    heights.assign(llvm::seq_inclusive<int64_t>(1, tallest).begin(), llvm::seq_inclusive<int64_t>(1, tallest).end());
+  }
+  llvm::sort(heights);
+  heights.erase(llvm::unique(heights), heights.end());
+}
+
+Value RegisterTile::height(Value count) {
+  if (heights.size() <= 1)
+    return e.i64(heights.empty() ? 1 : heights[0]);
+  Value tiles = e.maxI(e.divI(e.addI(count, e.i64(tallest - 1)), e.i64(tallest)), e.i64(1));
+  return e.divI(e.addI(count, e.subI(tiles, e.i64(1))), tiles);
+}
+
+LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Value row, Value target) {
+  OpBuilder &b = e.builder();
+  Location loc = e.getLoc();
+  int64_t lanes = e.getWidth();
+  auto vectorType = VectorType::get({lanes}, b.getF32Type());
+  Value zero = e.broadcast(e.constantFloat(b.getF32Type(), 0.0));
+  Value rowStart = e.advance(operands.left, b.getF32Type(), e.mulI(row, operands.rowStride));
+  // What comes later in the panel, into the second-level cache: what the processor fetches by itself ends with each page.
+  constexpr int64_t kLine = 16, kAhead = 128;
+  // Low tiles sum alternate steps of the depth apart: enough additions in flight to hide their latency.
+  int64_t chains = std::max<int64_t>(1, llvm::bit_floor(static_cast<uint64_t>(8 / (rows * vectors))));
+  auto step = [&](Value k, MutableArrayRef<Value> sums) {
+    SmallVector<Value> right;
+    Value at = e.mulI(k, e.i64(columns));
+    for (int64_t v = 0; v < vectors; ++v)
+      right.push_back(e.loadVector(operands.panel, e.addI(at, e.i64(v * lanes)), lanes));
+    for (int64_t line = 0; line < columns; line += kLine) {
+      Value ahead = e.advance(operands.panel, b.getF32Type(), e.addI(at, e.i64(kAhead * columns + line)));
+      LLVM::Prefetch::create(b, loc, ahead, /*rw=*/0, /*hint=*/2, /*cache=*/1);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      Value left = e.loadScalar(rowStart, e.addI(e.mulI(e.i64(r), operands.rowStride), k));
+      left = vector::BroadcastOp::create(b, loc, vectorType, left);
+      for (int64_t v = 0; v < vectors; ++v)
+        sums[r * vectors + v] = vector::FMAOp::create(b, loc, left, right[v], sums[r * vectors + v]);
+    }
+  };
+  int64_t count = rows * vectors;
+  SmallVector<Value> init(count * chains, zero);
+  Value limit = e.size(operands.depth);
+  Value whole = chains == 1 ? limit : e.roundDown(limit, chains);
+  auto sums = e.forLoop(e.i64(0), whole, chains, init, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+    SmallVector<Value> next(state);
+    for (int64_t c = 0; c < chains; ++c)
+      step(e.addI(k, e.i64(c)), MutableArrayRef<Value>(next).slice(c * count, count));
+    return next;
+  });
+  if (failed(sums))
+    return failure();
+  for (int64_t c = chains; c > 1; c /= 2)
+    for (int64_t i = 0; i < count * c / 2; ++i)
+      (*sums)[i] = arith::AddFOp::create(b, loc, (*sums)[i], (*sums)[i + count * c / 2]);
+  sums->resize(count);
+  if (chains > 1 && !operands.depth.isDivisibleBy(chains)) {
+    sums = e.forLoop(whole, limit, 1, *sums, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+      SmallVector<Value> next(state);
+      step(k, next);
+      return next;
+    });
+    if (failed(sums))
+      return failure();
+  }
+  for (int64_t i = 0; i < count; ++i)
+    e.storeVector(target, e.i64(i * lanes), (*sums)[i]);
+  return success();
+}
+
+LogicalResult RegisterTile::emit(const Operands &operands, Value count, Value height,
+                                 function_ref<Value(Value)> target, function_ref<LogicalResult(Value)> finish) {
+  OpBuilder &b = e.builder();
+  Location loc = e.getLoc();
+  Value tiles = e.divI(e.addI(count, e.subI(height, e.i64(1))), height);
+  return e.forLoop(e.i64(0), tiles, 1, [&](Value number) -> LogicalResult {
+    Value row = e.minI(e.mulI(number, height), e.subI(count, height));
+    Value to = target(row);
+    if (heights.size() <= 1) {
+      if (failed(product(operands, heights.empty() ? 1 : heights[0], row, to)))
+        return failure();
+      return finish(row);
+    }
+    SmallVector<int64_t> cases(ArrayRef<int64_t>(heights).drop_back());
+    Value selector = arith::IndexCastOp::create(b, loc, b.getIndexType(), height);
+    auto switchOp = scf::IndexSwitchOp::create(b, loc, TypeRange(), selector, cases, cases.size());
+    for (auto [index, rows] : llvm::enumerate(heights)) {
+      bool isLast = index + 1 == heights.size();
+      Region &region = isLast ? switchOp.getDefaultRegion() : switchOp.getCaseRegions()[index];
+      OpBuilder::InsertionGuard guard(b);
+      KernelEmitter::Scope scope(e);
+      b.createBlock(&region);
+      if (failed(product(operands, rows, row, to)))
+        return failure();
+      scf::YieldOp::create(b, loc);
+    }
+    return finish(row);
+  });
+}
+
+} // namespace ds
