@@ -71,7 +71,8 @@ LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Valu
   auto vectorType = VectorType::get({lanes}, b.getF32Type());
   Value zero = e.broadcast(e.constantFloat(b.getF32Type(), 0.0));
   Value rowStart = e.advance(operands.left, b.getF32Type(), e.mulI(row, operands.rowStride));
-  // What comes later in the panel, into the second-level cache: what the processor fetches by itself ends with each page.
+  // What comes later in the panel, into the second-level cache: what the processor fetches by itself ends with each
+  // page.
   constexpr int64_t kLine = 16, kAhead = 128;
   // Low tiles sum alternate steps of the depth apart: enough additions in flight to hide their latency.
   int64_t chains = std::max<int64_t>(1, llvm::bit_floor(static_cast<uint64_t>(8 / (rows * vectors))));
@@ -121,8 +122,8 @@ LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Valu
   return success();
 }
 
-LogicalResult RegisterTile::emit(const Operands &operands, Value count, Value height,
-                                 function_ref<Value(Value)> target, function_ref<LogicalResult(Value)> finish) {
+LogicalResult RegisterTile::emit(const Operands &operands, Value count, Value height, function_ref<Value(Value)> target,
+                                 function_ref<LogicalResult(Value)> finish) {
   OpBuilder &b = e.builder();
   Location loc = e.getLoc();
   Value tiles = e.divI(e.addI(count, e.subI(height, e.i64(1))), height);

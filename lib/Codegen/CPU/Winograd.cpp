@@ -49,11 +49,11 @@ private:
   SymDims x, result;
   SymExpr channels, panels, across, down; // squares of an image
   int64_t block = 0, tile = 0;
-  Value zeros;           // as many as the input has channels
-  Value transformed;     // [positions][block][channels], with a gap after each position
-  Value positionStride;  // of it
-  Value products;        // [positions][block][tile]
-  Value square;          // [outputs * outputs][tile]
+  Value zeros;          // as many as the input has channels
+  Value transformed;    // [positions][block][channels], with a gap after each position
+  Value positionStride; // of it
+  Value products;       // [positions][block][tile]
+  Value square;         // [outputs * outputs][tile]
 };
 
 } // namespace
@@ -225,7 +225,8 @@ LogicalResult WinogradEmitter::transformOutput(Value first, Value count, Value p
     for (int64_t v = 0; v < vectors; ++v) {
       SmallVector<Value> values;
       for (int64_t p = 0; p < form.side * form.side; ++p)
-        values.push_back(e.loadVector(products, e.addI(e.i64(p * block * tile + v * lanes), e.mulI(t, e.i64(tile))), lanes));
+        values.push_back(
+            e.loadVector(products, e.addI(e.i64(p * block * tile + v * lanes), e.mulI(t, e.i64(tile))), lanes));
       for (auto [index, value] : llvm::enumerate(transform(form.output, values)))
         e.storeVector(square, e.i64(index * tile + v * lanes), value);
     }
@@ -312,10 +313,9 @@ LogicalResult WinogradEmitter::emit() {
     LogicalResult done = e.forLoop(firstPanel, lastPanel, 1, [&](Value panel) -> LogicalResult {
       LogicalResult multiplied = e.forLoop(e.i64(0), e.i64(positions), 1, [&](Value p) -> LogicalResult {
         Value matrix = e.addI(e.mulI(panel, e.i64(positions)), p);
-        RegisterTile::Operands operands{e.advance(transformed, b.getF32Type(), e.mulI(p, positionStride)),
-                                        e.size(channels),
-                                        e.advance(right.pointer, right.elementType, e.mulI(matrix, e.i64(depth * tile))),
-                                        channels};
+        RegisterTile::Operands operands{
+            e.advance(transformed, b.getF32Type(), e.mulI(p, positionStride)), e.size(channels),
+            e.advance(right.pointer, right.elementType, e.mulI(matrix, e.i64(depth * tile))), channels};
         Value target = e.advance(products, b.getF32Type(), e.mulI(p, e.i64(block * tile)));
         return registers.emit(
             operands, count, height,
