@@ -20,6 +20,10 @@ namespace ds {
 
 enum class EmitKind { Executable, Library, Object };
 
+/// Where weights go: into the artifact, or into a safetensors file beside it (`<output>.safetensors`); by default the
+/// latter past 2 GB.
+enum class WeightsPlace { Automatic, Inside, Beside };
+
 enum class Severity { Error, Warning, Remark, Note };
 
 /// How a compilation ended; the values are the exit codes of ds-compile. BadModel also stands for files that cannot be
@@ -32,6 +36,7 @@ struct CompileOptions {
   /// Where the artifact (or the IR of `stopAfter`, "-" for standard output) goes.
   std::string output;
   EmitKind emit = EmitKind::Executable;
+  WeightsPlace weights = WeightsPlace::Automatic;
   std::string targetCpu = "native";
   int optLevel = 3;
   /// Forbids transformations that trade accuracy for speed (Winograd's algorithm for convolutions).

@@ -21,15 +21,19 @@ std::string appendArtifact(int descriptor, const Program &program, uint64_t code
     return "the file already is an artifact";
 
   Output out(descriptor, file.size);
-  uint64_t weightsLength, weightsHash = ds_hash_bytes("", 0);
-  layOutWeights(program, weightsLength);
+  uint64_t weightsLength = 0, weightsHash = ds_hash_bytes("", 0);
+  const bool isBeside = program.weightsFile.has_value();
+  if (isBeside)
+    weightsHash = program.weightsFile->weightsHash;
+  else
+    layOutWeights(program, weightsLength);
   const uint64_t alignment = weightsLength > largeWeights ? largeAlignment : smallAlignment;
   if (weightsLength)
     out.alignTo(alignment);
   const uint64_t weightsAt = out.at();
-  if (std::string error = writeWeights(out, program, weightsHash); !error.empty())
+  std::string error = isBeside ? "" : writeWeights(out, program, weightsHash);
+  if (!error.empty())
     return error;
-  std::string error;
   const std::vector<char> metadata = serializeMetadata(program, codeId, weightsHash, error);
   if (!error.empty())
     return "the program's description is inconsistent: " + error;
@@ -37,7 +41,8 @@ std::string appendArtifact(int descriptor, const Program &program, uint64_t code
   const uint64_t metadataAt = out.at();
   out.write(metadata.data(), metadata.size());
   file.sections.push_back(file.section(DS_ARTIFACT_META_SECTION, metadataAt, metadata.size(), 8));
-  file.sections.push_back(file.section(DS_ARTIFACT_WEIGHTS_SECTION, weightsAt, weightsLength, alignment));
+  if (!isBeside)
+    file.sections.push_back(file.section(DS_ARTIFACT_WEIGHTS_SECTION, weightsAt, weightsLength, alignment));
   return file.finish(descriptor, out);
 }
 

@@ -103,7 +103,10 @@ std::string Embedder::readSymbols() {
 
 std::string Embedder::writeData(Output &out) {
   uint64_t hash = ds_hash_bytes("", 0);
-  layOutWeights(program, weightsSize);
+  if (program.weightsFile)
+    hash = program.weightsFile->weightsHash;
+  else
+    layOutWeights(program, weightsSize);
   if (weightsSize) {
     const uint64_t alignment = weightsSize >= pageSize ? pageSize : DS_ARTIFACT_WEIGHT_ALIGNMENT;
     out.alignTo(alignment);

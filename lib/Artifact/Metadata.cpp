@@ -147,6 +147,11 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
     properties.push_back({w.text(key), w.text(value)});
   w.table(DS_TABLE_PROPERTIES, properties);
 
+  if (const std::optional<WeightsFile> &f = program.weightsFile) {
+    std::vector<ds_artifact_weights_file> files = {{w.text(f->name), f->offset, f->headerHash}};
+    w.table(DS_TABLE_WEIGHTS_FILE, files);
+  }
+
   std::vector<char> bytes = w.finish();
   ds_error problem;
   runtime::Metadata check;

@@ -273,10 +273,11 @@ CompileStatus Compilation::run() {
     }
     output.emplace(std::move(*file));
   }
+  std::vector<OutputFile> besides;
   for (auto [index, phase] : enumerate(phases())) {
     if (options.progress)
       options.progress(phase.name, 0, 0);
-    PhaseContext phaseContext{options, target, output ? output->getDescriptor() : -1, {}};
+    PhaseContext phaseContext{options, target, output ? output->getDescriptor() : -1, besides, {}};
     phaseContext.progress = [this, name = phase.name](size_t done, size_t all) {
       if (options.progress)
         options.progress(name, done, all);
@@ -298,7 +299,14 @@ CompileStatus Compilation::run() {
     if (CompileStatus status = finishPhase(*module, index + 1); status != CompileStatus::Success || stopsAt(phase.name))
       return status;
   }
-  if (Error error = output->keep(options.emit == EmitKind::Executable)) {
+  // The artifact last: it says what the others must be.
+  Error error = Error::success();
+  for (OutputFile &file : besides)
+    if (!error)
+      error = file.keep();
+  if (!error)
+    error = output->keep(options.emit == EmitKind::Executable);
+  if (error) {
     report(Severity::Error, toString(std::move(error)));
     return CompileStatus::BadModel;
   }

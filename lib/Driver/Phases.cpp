@@ -5,14 +5,56 @@
 
 #include "ds/Driver/Phases.h"
 
+#include "OutputFile.h"
 #include "ds/Artifact/Link.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/RtToLLVM.h"
+#include "ds/Import/MappedFile.h"
 #include "ds/Import/Onnx.h"
 #include "ds/Pipelines/Pipelines.h"
 
+#include "llvm/Support/Path.h"
+
 using namespace ds;
 using mlir::OpPassManager;
+
+/// Weights that are still in the model's file become memory of this process as they are read, and leave it piece by
+/// piece.
+static void dropPagesOnceWritten(artifact::Program &program) {
+  for (artifact::Weight &weight : program.weights)
+    weight.produce = [inner = std::move(weight.produce)](const artifact::Weight::Sink &sink) {
+      inner([&](const void *data, uint64_t size) {
+        constexpr uint64_t piece = 64 << 20;
+        for (uint64_t at = 0; at < size; at += piece) {
+          llvm::ArrayRef<char> bytes(static_cast<const char *>(data) + at, std::min(piece, size - at));
+          sink(bytes.data(), bytes.size());
+          dropMappedPages(bytes);
+        }
+      });
+    };
+}
+
+/// Writes the weights beside the artifact where they belong there; "" or what went wrong.
+static std::string placeWeights(artifact::Program &program, PhaseContext &context) {
+  constexpr uint64_t mostInside = uint64_t(2) << 30;
+  uint64_t length;
+  artifact::layOutWeights(program, length);
+  const WeightsPlace place = context.options.weights;
+  if (length == 0 || place == WeightsPlace::Inside || (place == WeightsPlace::Automatic && length <= mostInside))
+    return "";
+  const std::string path = context.options.output + ".safetensors";
+  llvm::Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return llvm::toString(file.takeError());
+  context.besides.push_back(std::move(*file));
+  artifact::WeightsFile written;
+  written.name = llvm::sys::path::filename(path).str();
+  if (std::string error = artifact::writeSafetensors(context.besides.back().getDescriptor(), program, written);
+      !error.empty())
+    return "'" + path + "': " + error;
+  program.weightsFile = std::move(written);
+  return "";
+}
 
 /// Object files of all kernels and the host program, linked with what the runtime must know of them.
 static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &context) {
@@ -34,6 +76,10 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
     for (artifact::Symbol &symbol : program->symbols)
       if (auto name = names.getAs<mlir::StringAttr>(symbol.name))
         symbol.display = name.str();
+
+  dropPagesOnceWritten(*program);
+  if (std::string error = placeWeights(*program, context); !error.empty())
+    return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
 
   std::vector<artifact::Object> objects;
   for (const std::string &contents : *code)

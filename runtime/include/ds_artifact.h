@@ -56,7 +56,8 @@ enum {
   DS_TABLE_BUFFERS = 9,   /* ds_artifact_buffer, in the order of ds_program_host.buffers */
   DS_TABLE_KERNELS = 10,  /* ds_artifact_kernel */
   DS_TABLE_LAUNCHES = 11, /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
-  DS_TABLE_PROPERTIES = 12 /* ds_artifact_property: the source model's own metadata */
+  DS_TABLE_PROPERTIES = 12,  /* ds_artifact_property: the source model's own metadata */
+  DS_TABLE_WEIGHTS_FILE = 20 /* at most one ds_artifact_weights_file: then there is no section of weights */
 };
 
 /* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0
@@ -164,6 +165,14 @@ typedef struct ds_artifact_property {
   ds_artifact_text key;
   ds_artifact_text value;
 } ds_artifact_property;
+
+/* Weights past 2 GB lie in a safetensors file in the artifact's own folder (a linked-in model: the program's). Their
+ * first byte follows that file's header; offsets of buffers count from there. */
+typedef struct ds_artifact_weights_file {
+  ds_artifact_text name; /* without '/' */
+  uint64_t offset;       /* of the first weight, a multiple of 4096 */
+  uint64_t header_hash;  /* XXH64 of the bytes before it, which hold weights_hash as text */
+} ds_artifact_weights_file;
 
 /* What an object file (--emit=object) defines, under the name ds_model_<stem of the file's name>. The program's own
  * file is mapped by the operating system, weights and all; nothing is looked up at run time. */

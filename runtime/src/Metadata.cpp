@@ -12,6 +12,8 @@ namespace ds::runtime {
 
 // Enough for a million size expressions, little enough that a damaged count costs no memory.
 static constexpr uint64_t MaxValues = 1u << 20;
+// A page, so that the weights can be mapped; and more names than any model has.
+static constexpr uint64_t WeightsFileAlignment = 4096, MaxWeightsHeader = 256u << 20;
 
 size_t dtypeSize(uint32_t Dtype) {
   static const unsigned char Sizes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};
@@ -112,6 +114,9 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       break;
     case DS_TABLE_PROPERTIES:
       Take(Properties, static_cast<ds_artifact_property *>(nullptr));
+      break;
+    case DS_TABLE_WEIGHTS_FILE:
+      Take(WeightsFiles, static_cast<ds_artifact_weights_file *>(nullptr));
       break;
     default:
       break;
@@ -241,6 +246,16 @@ const char *Metadata::problem() const {
   for (size_t I = 0; I < Properties.size(); ++I)
     if (!isText(Properties[I].key) || !isText(Properties[I].value))
       return "a property";
+  if (WeightsFiles.size() > 1)
+    return "more than one file of weights";
+  for (size_t I = 0; I < WeightsFiles.size(); ++I) {
+    const ds_artifact_weights_file &F = WeightsFiles[I];
+    if (!isText(F.name) || F.name.length == 0 || F.name.length > 255 || strchr(text(F.name), '/') ||
+        *text(F.name) == '.')
+      return "the name of the file of weights";
+    if (F.offset == 0 || F.offset % WeightsFileAlignment || F.offset > MaxWeightsHeader)
+      return "the offset in the file of weights";
+  }
   return bufferProblem();
 }
 

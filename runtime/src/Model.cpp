@@ -55,11 +55,6 @@ ds_status ds::runtime::checkMachine(const Metadata &Meta, uint16_t ElfMachine, c
   return DS_OK;
 }
 
-void ds::runtime::prefetchWeights(ds_model *Model) {
-  if (Model->WeightMap && !Model->Prefetched.exchange(true))
-    (void)madvise(Model->WeightMap, Model->WeightMapSize, MADV_WILLNEED);
-}
-
 ds_status ds::runtime::parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path,
                                      ds_error *Error) {
   ds_error Reason = {};
@@ -107,7 +102,12 @@ ds_status ds_model_load_embedded(const ds_embedded_model *Embedded, ds_model **O
   ds_status Status = parseMetadata(*Model, Embedded->metadata, Embedded->metadata_size, Path, Error);
   if (!Status)
     Status = checkMachine(Model->Meta, HostElfMachine, Path, Error);
-  if (!Status && Model->Meta.Program->weights_length != Embedded->weights_size)
+  if (!Status && Model->Meta.WeightsFiles.size()) {
+    char Own[4096];
+    Status = ownPath(Own, sizeof Own)
+                 ? mapWeightsFile(*Model, Own, Path, Error)
+                 : fail(Error, DS_IO_ERROR, "cannot find this program's own file (/proc/self/exe)");
+  } else if (!Status && Model->Meta.Program->weights_length != Embedded->weights_size)
     Status = fail(Error, DS_BAD_ARTIFACT, "the model linked into this program has %llu bytes of weights, expected %llu",
                   static_cast<unsigned long long>(Embedded->weights_size),
                   static_cast<unsigned long long>(Model->Meta.Program->weights_length));

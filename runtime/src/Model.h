@@ -42,6 +42,9 @@ ds_status parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const c
 ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error);
 ds_status checkCode(const ds_model &Model, const char *Path, ds_error *Error);
 
+/// This program's file; false with errno.
+bool ownPath(char *Path, size_t Size);
+
 /// Where a section of an ELF file lies in it.
 struct FileRange {
   uint64_t Offset = 0, Size = 0;
@@ -53,6 +56,12 @@ struct ElfSections {
   uint16_t Machine = 0;
   bool IsProgram = false; // has an entry of its own
 };
+
+// Weights.cpp
+/// Maps the section of the open file.
+ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path, ds_error *Error);
+/// Maps the safetensors file beside `File`, which is NULL where the model has none.
+ds_status mapWeightsFile(ds_model &Model, const char *File, const char *Path, ds_error *Error);
 
 /// Finds the artifact's sections in an open file. `Path` is for messages alone.
 ds_status findSections(int Descriptor, const char *Path, ElfSections &Sections, ds_error *Error);

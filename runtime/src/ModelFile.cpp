@@ -14,31 +14,6 @@
 
 using namespace ds::runtime;
 
-static ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
-                            ds_error *Error) {
-  const uint64_t Length = Model.Meta.Program->weights_length;
-  if (Range.Size != Length)
-    return fail(Error, DS_BAD_ARTIFACT, "'%s' should have %llu bytes of weights, but has %llu", Path,
-                static_cast<unsigned long long>(Length), static_cast<unsigned long long>(Range.Size));
-  if (Length == 0)
-    return DS_OK;
-  if (Range.Offset % DS_ARTIFACT_WEIGHT_ALIGNMENT)
-    return fail(Error, DS_BAD_ARTIFACT,
-                "the weights of '%s' are not aligned; was the file changed after it was compiled?", Path);
-  // A tool that rewrote the file may have kept a smaller alignment than a page.
-  const uint64_t Page = uint64_t(sysconf(_SC_PAGESIZE)), Start = Range.Offset & ~(Page - 1),
-                 Skip = Range.Offset - Start;
-  void *Map = mmap(nullptr, Length + Skip, PROT_READ, MAP_SHARED, Descriptor, off_t(Start));
-  if (Map == MAP_FAILED)
-    return fail(Error, DS_IO_ERROR, "cannot map the weights of '%s' (%llu bytes): %s", Path,
-                static_cast<unsigned long long>(Length), strerror(errno));
-  Model.WeightMap = Map;
-  Model.WeightMapSize = Length + Skip;
-  Model.Weights = static_cast<unsigned char *>(Map) + Skip;
-  (void)madvise(Map, Model.WeightMapSize, MADV_HUGEPAGE); // advice only: where the file system has them
-  return DS_OK;
-}
-
 static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
                               ds_error *Error) {
   if (!Model.MetadataBytes.resize(Range.Size / 8 + 1))
@@ -68,9 +43,10 @@ static ds_status loadCode(ds_model &Model, const char *LibraryPath, const char *
   return DS_OK;
 }
 
-/// `Code` NULL: the file is a library, to be loaded under the name `LibraryPath`.
-static ds_status load(int Descriptor, const char *Path, const char *LibraryPath, const ds_program_code *Code,
-                      ds_model **Out, ds_error *Error) {
+/// `Code` NULL: the file is a library, to be loaded under the name `LibraryPath`. `File` is where it really is, NULL
+/// for memory.
+static ds_status load(int Descriptor, const char *Path, const char *File, const char *LibraryPath,
+                      const ds_program_code *Code, ds_model **Out, ds_error *Error) {
   ElfSections Sections;
   if (ds_status Status = findSections(Descriptor, Path, Sections, Error))
     return Status;
@@ -84,7 +60,8 @@ static ds_status load(int Descriptor, const char *Path, const char *LibraryPath,
   if (!Status)
     Status = checkMachine(Model->Meta, Sections.Machine, Path, Error);
   if (!Status)
-    Status = mapWeights(*Model, Descriptor, Sections.Weights, Path, Error);
+    Status = Model->Meta.WeightsFiles.size() ? mapWeightsFile(*Model, File, Path, Error)
+                                             : mapWeights(*Model, Descriptor, Sections.Weights, Path, Error);
   if (!Status && !Code)
     Status = loadCode(*Model, LibraryPath, Path, Error);
   if (!Status && Code)
@@ -106,7 +83,7 @@ ds_status ds_model_load(const char *Path, ds_model **Model, ds_error *Error) {
   char Real[PATH_MAX]; // a name without '/' would be looked up in the library search path
   if (!Opened.isOpen() || !realpath(Path, Real))
     return fail(Error, DS_IO_ERROR, "cannot open '%s': %s", Path, strerror(errno));
-  return load(Opened.get(), Path, Real, nullptr, Model, Error);
+  return load(Opened.get(), Path, Real, Real, nullptr, Model, Error);
 }
 
 ds_status ds_model_load_memory(const void *Data, size_t Size, ds_model **Model, ds_error *Error) {
@@ -117,7 +94,7 @@ ds_status ds_model_load_memory(const void *Data, size_t Size, ds_model **Model, 
     return fail(Error, DS_IO_ERROR, "cannot copy the model to a memory file: %s", strerror(errno));
   char Name[64];
   snprintf(Name, sizeof Name, "/proc/self/fd/%d", Memory.get());
-  ds_status Status = load(Memory.get(), "(memory)", Name, nullptr, Model, Error);
+  ds_status Status = load(Memory.get(), "(memory)", nullptr, Name, nullptr, Model, Error);
   if (!Status)
     (*Model)->Descriptor = Memory.take();
   return Status;
@@ -127,10 +104,8 @@ ds_status ds_model_load_self(const ds_program_code *Code, ds_model **Model, ds_e
   if (!Code || !Model)
     return fail(Error, DS_BAD_ARGUMENT, "ds_model_load_self needs the program's code and a place for the model");
   char Path[PATH_MAX];
-  ssize_t Length = readlink("/proc/self/exe", Path, sizeof Path - 1);
   File Opened(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
-  if (Length < 0 || !Opened.isOpen())
+  if (!ownPath(Path, sizeof Path) || !Opened.isOpen())
     return fail(Error, DS_IO_ERROR, "cannot open this program's own file (/proc/self/exe): %s", strerror(errno));
-  Path[Length] = 0;
-  return load(Opened.get(), Path, nullptr, Code, Model, Error);
+  return load(Opened.get(), Path, Path, nullptr, Code, Model, Error);
 }

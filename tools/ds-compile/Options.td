@@ -17,6 +17,9 @@ def emit_EQ : Joined<["--", "-"], "emit=">, MetaVarName<"<kind>">, Values<"execu
   HelpText<"executable (default): a program; library: a .so for the runtime's C interface; object: a .o to link statically">;
 def emit : Separate<["--", "-"], "emit">, Alias<emit_EQ>;
 
+def weights_EQ : Joined<["--", "-"], "weights=">, MetaVarName<"<place>">, Values<"auto,inside,beside">, Group<grp_output>,
+  HelpText<"auto (default: beside past 2 GB); inside: in the artifact; beside: in <file>.safetensors">;
+
 def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
   HelpText<"native (default), znver4, x86-64-v3, ...">;
 def target_cpu : Separate<["--", "-"], "target-cpu">, Alias<target_cpu_EQ>;

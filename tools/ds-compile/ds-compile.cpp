@@ -160,6 +160,13 @@ int main(int argc, char **argv) {
     options.emit = ds::EmitKind::Object;
   else if (emit != "executable")
     return usage("--emit=" + emit + " is unknown; expected executable, library or object");
+  StringRef weights = args.getLastArgValue(OPT_weights_EQ, "auto");
+  if (weights == "inside")
+    options.weights = ds::WeightsPlace::Inside;
+  else if (weights == "beside")
+    options.weights = ds::WeightsPlace::Beside;
+  else if (weights != "auto")
+    return usage("--weights=" + weights + " is unknown; expected auto, inside or beside");
   StringRef level = args.getLastArgValue(OPT_O, "3");
   if (level.getAsInteger(10, options.optLevel) || options.optLevel < 0 || options.optLevel > 3)
     return usage("-O" + level + " is not an optimization level; expected -O0 to -O3");

@@ -24,6 +24,10 @@ struct Object {
 std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
                          const std::string &symbol = "");
 
+/// Writes the weights to a file that is open for writing, as safetensors, piece by piece. `file` gets all but its name.
+/// Returns "" or what went wrong.
+std::string writeSafetensors(int descriptor, const Program &program, WeightsFile &file);
+
 /// The name of the ds_embedded_model in an object file of that name: "ds_model_bert" for "out/bert.o".
 std::string embeddedSymbol(const std::string &outputPath);
 

@@ -9,6 +9,7 @@
 #include "runtime/include/ds_artifact.h"
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,16 @@ struct Weight {
   const void *data = nullptr;
   /// Used where `data` is null: must give exactly `size` bytes to the sink, in order.
   std::function<void(const Sink &)> produce;
+  /// What a file of weights calls it; there alone they matter.
+  std::string name = {};
+  uint32_t dtype = 0; // DS_FLOAT32, ...
+  std::vector<int64_t> shape = {};
+};
+
+/// A safetensors file with the weights, in the artifact's folder.
+struct WeightsFile {
+  std::string name;
+  uint64_t offset = 0, headerHash = 0, weightsHash = 0; // writeSafetensors
 };
 
 struct Buffer {
@@ -89,7 +100,8 @@ struct Program {
   std::vector<Tensor> inputs, outputs;
   std::vector<std::string> constraints;
   std::vector<Weight> weights;
-  std::vector<Buffer> buffers; // in the order of ds_program_host.buffers
+  std::optional<WeightsFile> weightsFile; // none: the artifact holds them
+  std::vector<Buffer> buffers;            // in the order of ds_program_host.buffers
   std::vector<Kernel> kernels;
   std::vector<Launch> launches;
   std::vector<std::pair<std::string, std::string>> properties;

@@ -13,12 +13,16 @@
 
 namespace ds {
 
+class OutputFile;
+
 /// What a phase may know and do beside changing the module.
 struct PhaseContext {
   const CompileOptions &options;
   CpuTarget target;
   /// Where the last phase writes: an open file that becomes `options.output` when all went well.
   int outputDescriptor;
+  /// More files that appear with it.
+  std::vector<OutputFile> &besides;
   std::function<void(size_t done, size_t all)> progress;
 };
 

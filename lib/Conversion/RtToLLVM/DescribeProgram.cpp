@@ -5,6 +5,7 @@
 #include "dialects/ds/NodeName.h"
 #include "ds/Conversion/RtToLLVM.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -128,6 +129,10 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
       auto bytes = std::make_shared<ElementsView>(*view);
       int64_t elementBytes = getElementBytes(view->getKind());
       weight.size = view->size() * elementBytes;
+      weight.dtype = dtypeOf(view->getType().getElementType());
+      weight.shape.assign(view->getType().getShape().begin(), view->getType().getShape().end());
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(*buffer.getValue()))
+        weight.name = resource.getRawHandle().getKey().str();
       weight.produce = [bytes](const artifact::Weight::Sink &sink) {
         ArrayRef<char> data = bytes->bytes();
         if (!bytes->isSplat())

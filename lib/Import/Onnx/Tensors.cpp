@@ -186,39 +186,34 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
   if (bytes == 0)
     return fromBytes(type, {});
 
-  std::shared_ptr<sys::fs::mapped_file_region> &region = mapped[range->path];
-  if (!region) {
-    Expected<sys::fs::file_t> file = sys::fs::openNativeFileForRead(range->path);
-    if (!file) {
-      error = "cannot be read: " + toString(file.takeError());
+  std::shared_ptr<MappedFile> &file = mapped[range->path];
+  if (!file) {
+    Expected<std::shared_ptr<MappedFile>> opened = MappedFile::open(range->path);
+    if (!opened) {
+      error = "cannot be read: external data file '" + location.str() + "': " + toString(opened.takeError());
       return {};
     }
-    uint64_t size = 0;
-    std::error_code code = sys::fs::file_size(range->path, size);
-    if (!code)
-      region =
-          std::make_shared<sys::fs::mapped_file_region>(*file, sys::fs::mapped_file_region::readonly, size, 0, code);
-    sys::fs::closeFile(*file);
-    if (code) {
-      region.reset();
-      error = "cannot be read: external data file '" + location.str() + "': " + code.message();
-      return {};
-    }
+    file = std::move(*opened);
   }
-  if (range->offset + bytes > region->size()) { // the file shrank since it was checked
+  if (range->offset + bytes > file->bytes().size()) { // the file shrank since it was checked
     error = "cannot be read: external data file '" + location.str() + "' changed while it was read";
     return {};
   }
-  ArrayRef<char> data(region->const_data() + range->offset, bytes);
+  ArrayRef<char> data = file->bytes().slice(range->offset, bytes);
   if (type.getNumElements() <= LiteralElements)
     return fromBytes(type, data);
   unsigned align = std::max(1u, type.getElementTypeBitWidth() / 8);
   if (range->offset % align || type.getElementType().isInteger(1)) {
     Bytes copy(data);
+    dropMappedPages(data);
     if (type.getElementType().isInteger(1))
       normalizeBooleans(copy.ref());
     return makeResource(type, name, std::move(copy));
   }
-  AsmResourceBlob blob(data, align, [region](void *, size_t, size_t) {}, /*dataIsMutable=*/false);
+  // Nobody reads it any more: packed, say.
+  auto done = [file](void *bytes, size_t size, size_t) {
+    dropMappedPages(ArrayRef<char>(static_cast<char *>(bytes), size));
+  };
+  AsmResourceBlob blob(data, align, std::move(done), /*dataIsMutable=*/false);
   return DenseResourceElementsAttr::get(type, name, std::move(blob));
 }

@@ -7,7 +7,9 @@
 #define DS_LIB_IMPORT_ONNX_TENSORS_H
 
 #include "LargeData.h"
+
 #include "Types.h"
+#include "ds/Import/MappedFile.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -66,7 +68,7 @@ private:
   std::string folder;
   const LargeData &data;
   llvm::DenseMap<const onnx::TensorProto *, mlir::ElementsAttr> done;
-  llvm::StringMap<std::shared_ptr<llvm::sys::fs::mapped_file_region>> mapped;
+  llvm::StringMap<std::shared_ptr<MappedFile>> mapped;
 };
 
 } // namespace ds::importer
