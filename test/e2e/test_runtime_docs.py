@@ -1,0 +1,68 @@
+"""Every example of docs/Runtime.md, compiled and run as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import numpy as np
+import pytest
+from harness import text_model
+from onnx import numpy_helper
+from test_embedding import CC, CXX, checked, compile_to, numbers, prefix  # noqa: F401 (a fixture)
+
+from dsutil.venv import ROOT
+
+WEIGHTS = np.arange(8, dtype=np.float32).reshape(4, 2) / 4
+X = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
+
+
+def y(x: np.ndarray, state: float) -> np.ndarray:
+    return np.atleast_2d(x) @ WEIGHTS + state
+
+
+# What each example prints.
+EXPECTED = {
+    "first": y(X, 0.5).ravel(),
+    "wrapper": [*y(X, 0.5).ravel(), 1.5],
+    "state": [1, 2, 3],
+    "memory": y(X[0], 0).ravel(),
+    "dlpack": y(X, 0.5).ravel(),
+    "threads": y(X[0], 0).ravel()[:1],
+}
+
+
+def examples() -> dict[str, tuple[str, str]]:
+    """Language and text by name."""
+    with open(os.path.join(ROOT, "docs", "Runtime.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```(\w+)\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    found = {}
+    for language, text in blocks:
+        name = re.match(r"// example: (\w+)\n", text)
+        assert name, f"an example without a name: {text[:60]}"
+        found[name[1]] = language, text
+    return found
+
+
+def test_every_example_is_expected():
+    assert set(examples()) == set(EXPECTED)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory) -> str:
+    body = "m = MatMul(x, w); y = Add(m, state); next = Add(state, one)"
+    model = text_model("float[N,4] x, float[1] state => float[N,2] y, float[1] next", body)
+    model.graph.initializer.append(numpy_helper.from_array(WEIGHTS, "w"))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "one"))
+    return compile_to(model, tmp_path_factory.mktemp("docs"), "m.so", "--emit=library")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example(prefix, artifact, tmp_path, name):  # noqa: F811
+    language, text = examples()[name]
+    source, program = tmp_path / f"{name}.{language}", str(tmp_path / name)
+    source.write_text(text)
+    compiler = [CC, "-std=c11"] if language == "c" else [CXX, "-std=c++17"]
+    flags = ["-Wall", "-Wextra", "-Werror", f"-I{prefix}/include", f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib"]
+    checked([*compiler, *flags, str(source), "-lds_runtime", "-pthread", "-o", program])
+    np.testing.assert_allclose(numbers(checked([program, artifact])), EXPECTED[name], rtol=1e-5)
