@@ -34,7 +34,10 @@ std::string appendArtifact(int descriptor, const Program &program, uint64_t code
   std::string error = isBeside ? "" : writeWeights(out, program, weightsHash);
   if (!error.empty())
     return error;
-  const std::vector<char> metadata = serializeMetadata(program, codeId, weightsHash, error);
+  const ds_artifact_code code = file.hashCode(descriptor, error);
+  if (!error.empty())
+    return error;
+  const std::vector<char> metadata = serializeMetadata(program, codeId, weightsHash, error, &code);
   if (!error.empty())
     return "the program's description is inconsistent: " + error;
   out.alignTo(8);

@@ -98,6 +98,25 @@ std::string ElfFile::read(int descriptor, unsigned reserve) {
   return "";
 }
 
+ds_artifact_code ElfFile::hashCode(int descriptor, std::string &error) const {
+  Elf64_Ehdr start = header;
+  start.e_shoff = 0; // `finish` changes these
+  start.e_shnum = 0;
+  ds_hash hash;
+  ds_hash_start(&hash);
+  ds_hash_add(&hash, &start, sizeof start);
+  std::vector<char> piece(1 << 18);
+  for (uint64_t at = sizeof start; at < size; at += piece.size()) {
+    const uint64_t length = std::min<uint64_t>(piece.size(), size - at);
+    if (!readExactly(descriptor, piece.data(), length, at)) {
+      error = "the linked file cannot be read";
+      return {};
+    }
+    ds_hash_add(&hash, piece.data(), length);
+  }
+  return {size, ds_hash_finish(&hash)};
+}
+
 Elf64_Shdr ElfFile::section(const char *name, uint64_t offset, uint64_t length, uint64_t alignment) {
   Elf64_Shdr s = {};
   s.sh_name = Elf64_Word(names.size());

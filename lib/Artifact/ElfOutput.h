@@ -43,6 +43,8 @@ struct ElfFile {
 
   /// Returns "" or why the file is unusable; `reserve` sections must be addable.
   std::string read(int descriptor, unsigned reserve);
+  /// Length and hash of what the linker wrote; `error` where it cannot be read.
+  ds_artifact_code hashCode(int descriptor, std::string &error) const;
   /// A section of that name, not yet in the table.
   Elf64_Shdr section(const char *name, uint64_t offset, uint64_t length, uint64_t alignment);
   /// Writes names and section table at the end of `out`, and the header at the file's start, last.

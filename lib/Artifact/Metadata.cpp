@@ -74,7 +74,8 @@ std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length) {
   return offsets;
 }
 
-std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error) {
+std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
+                                    const ds_artifact_code *code) {
   Writer w;
   uint64_t weightsLength;
   const std::vector<uint64_t> offsets = layOutWeights(program, weightsLength);
@@ -151,6 +152,9 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
     std::vector<ds_artifact_weights_file> files = {{w.text(f->name), f->offset, f->headerHash}};
     w.table(DS_TABLE_WEIGHTS_FILE, files);
   }
+
+  if (code)
+    w.add(DS_TABLE_CODE, sizeof *code, 1, code);
 
   std::vector<char> bytes = w.finish();
   ds_error problem;

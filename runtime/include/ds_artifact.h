@@ -56,8 +56,9 @@ enum {
   DS_TABLE_BUFFERS = 9,   /* ds_artifact_buffer, in the order of ds_program_host.buffers */
   DS_TABLE_KERNELS = 10,  /* ds_artifact_kernel */
   DS_TABLE_LAUNCHES = 11, /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
-  DS_TABLE_PROPERTIES = 12,  /* ds_artifact_property: the source model's own metadata */
-  DS_TABLE_WEIGHTS_FILE = 20 /* at most one ds_artifact_weights_file: then there is no section of weights */
+  DS_TABLE_PROPERTIES = 12,   /* ds_artifact_property: the source model's own metadata */
+  DS_TABLE_WEIGHTS_FILE = 20, /* at most one ds_artifact_weights_file: then there is no section of weights */
+  DS_TABLE_CODE = 21          /* at most one ds_artifact_code */
 };
 
 /* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0
@@ -165,6 +166,12 @@ typedef struct ds_artifact_property {
   ds_artifact_text key;
   ds_artifact_text value;
 } ds_artifact_property;
+
+/* The linked file that the rest was appended to. Checked before the dynamic linker sees a library artifact. */
+typedef struct ds_artifact_code {
+  uint64_t length;
+  uint64_t hash; /* XXH64 of the file's first `length` bytes with e_shoff and e_shnum of the ELF header as zero */
+} ds_artifact_code;
 
 /* Weights past 2 GB lie in a safetensors file in the artifact's own folder (a linked-in model: the program's). Their
  * first byte follows that file's header; offsets of buffers count from there. */

@@ -14,6 +14,7 @@ namespace ds::runtime {
 static constexpr uint64_t MaxValues = 1u << 20;
 // A page, so that the weights can be mapped; and more names than any model has.
 static constexpr uint64_t WeightsFileAlignment = 4096, MaxWeightsHeader = 256u << 20;
+static constexpr uint64_t MaxCode = uint64_t(1) << 32;
 
 size_t dtypeSize(uint32_t Dtype) {
   static const unsigned char Sizes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8};
@@ -117,6 +118,9 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       break;
     case DS_TABLE_WEIGHTS_FILE:
       Take(WeightsFiles, static_cast<ds_artifact_weights_file *>(nullptr));
+      break;
+    case DS_TABLE_CODE:
+      Take(Codes, static_cast<ds_artifact_code *>(nullptr));
       break;
     default:
       break;
@@ -246,6 +250,8 @@ const char *Metadata::problem() const {
   for (size_t I = 0; I < Properties.size(); ++I)
     if (!isText(Properties[I].key) || !isText(Properties[I].value))
       return "a property";
+  if (Codes.size() > 1 || (Codes.size() == 1 && Codes[0].length > MaxCode))
+    return "the length of the code";
   if (WeightsFiles.size() > 1)
     return "more than one file of weights";
   for (size_t I = 0; I < WeightsFiles.size(); ++I) {

@@ -34,6 +34,7 @@ struct Metadata {
   Table<ds_artifact_launch> Launches;
   Table<ds_artifact_property> Properties;
   Table<ds_artifact_weights_file> WeightsFiles; // none or one
+  Table<ds_artifact_code> Codes;                // none or one
 
   /// DS_BAD_ARTIFACT with a message that says what is wrong.
   ds_status parse(const void *Bytes, size_t Size, ds_error *Error);

@@ -4,10 +4,13 @@
 // Declines: reading all weights; ds_model_verify does.
 //===----------------------------------------------------------------------===//
 #include "Model.h"
+#include "ds_hash.h"
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,6 +25,31 @@ static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &
     return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path,
                 errno ? strerror(errno) : "the file is shorter than it says");
   return parseMetadata(Model, Model.MetadataBytes.data(), Range.Size, Path, Error);
+}
+
+/// Whether the code is what the linker wrote: the dynamic linker would believe anything.
+static ds_status checkCodeBytes(const ds_model &Model, int Descriptor, const char *Path, ds_error *Error) {
+  if (!Model.Meta.Codes.size())
+    return DS_OK;
+  const ds_artifact_code &Code = Model.Meta.Codes[0];
+  Array<unsigned char> Piece;
+  if (!Piece.resize(256 << 10))
+    return outOfMemory(Error);
+  ds_hash Hash;
+  ds_hash_start(&Hash);
+  for (uint64_t At = 0; At < Code.length; At += Piece.size()) {
+    const uint64_t Size = Code.length - At < Piece.size() ? Code.length - At : Piece.size();
+    if (!readAt(Descriptor, Piece.data(), Size, At))
+      return fail(Error, DS_BAD_ARTIFACT, "'%s' is damaged or truncated: its code cannot be read", Path);
+    if (At == 0 && Size >= sizeof(Elf64_Ehdr)) { // where the section table is was written later
+      memset(Piece.data() + offsetof(Elf64_Ehdr, e_shoff), 0, sizeof(Elf64_Off));
+      memset(Piece.data() + offsetof(Elf64_Ehdr, e_shnum), 0, sizeof(Elf64_Half));
+    }
+    ds_hash_add(&Hash, Piece.data(), Size);
+  }
+  if (ds_hash_finish(&Hash) != Code.hash)
+    return fail(Error, DS_BAD_ARTIFACT, "the code of '%s' is damaged (its checksum does not match)", Path);
+  return DS_OK;
 }
 
 static ds_status loadCode(ds_model &Model, const char *LibraryPath, const char *Path, ds_error *Error) {
@@ -62,6 +90,8 @@ static ds_status load(int Descriptor, const char *Path, const char *File, const 
   if (!Status)
     Status = Model->Meta.WeightsFiles.size() ? mapWeightsFile(*Model, File, Path, Error)
                                              : mapWeights(*Model, Descriptor, Sections.Weights, Path, Error);
+  if (!Status && !Code)
+    Status = checkCodeBytes(*Model, Descriptor, Path, Error);
   if (!Status && !Code)
     Status = loadCode(*Model, LibraryPath, Path, Error);
   if (!Status && Code)

@@ -260,3 +260,22 @@ TEST(Damage, OtherMachinesAreRefusedPolitely) {
   problem = loadProblem(linkTiny(folder.file("b.so"), EmitKind::SharedLibrary, program));
   EXPECT_NE(problem.find("compiled for 'sparc-sun-solaris'"), std::string::npos) << problem;
 }
+
+TEST(Damage, DamagedCodeIsNotLoaded) {
+  TestFolder folder;
+  const std::string good = readFile(linkTiny(folder.file("tiny.so"), EmitKind::SharedLibrary));
+  // The weights begin at a page; between the linked file and them is a gap of zeros.
+  const size_t end = good.find_last_not_of('\0', 4095);
+  for (size_t at = sizeof(Elf64_Ehdr); at <= end; at += 61) {
+    std::string bytes = good;
+    bytes[at] = char(bytes[at] ^ 1);
+    const std::string path = folder.file("damaged" + std::to_string(at) + ".so");
+    writeFile(path, bytes);
+    ds_model *model = nullptr;
+    ds_error error = {};
+    EXPECT_EQ(ds_model_load(path.c_str(), &model, &error), DS_BAD_ARTIFACT) << at;
+    EXPECT_NE(std::string(error.message).find("is damaged (its checksum does not match)"), std::string::npos)
+        << at << ": " << error.message;
+    ds_model_release(model);
+  }
+}

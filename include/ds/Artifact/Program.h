@@ -110,9 +110,10 @@ struct Program {
 /// Offset of each weight in the weights section, and the section's length.
 std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length);
 
-/// The metadata section. Hashes of ds_artifact_program are as given, that of the header is computed. `error` says what
-/// of the program is inconsistent (the result is empty then).
-std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error);
+/// The metadata section. Hashes of ds_artifact_program are as given, that of the header is computed. `code` may be
+/// null. `error` says what of the program is inconsistent (the result is empty then).
+std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
+                                    const ds_artifact_code *code = nullptr);
 
 /// Of LLVM's feature string ("+avx2,+fma,-xop,..."), the names switched on that the runtime can check: instruction
 /// sets, not tuning.
