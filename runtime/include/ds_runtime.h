@@ -99,10 +99,12 @@ DS_API ds_status ds_tensor_from_dlpack(const struct DLTensor *from, ds_tensor *t
 
 /*===- Models -------------------------------------------------------------===*/
 
-/* Opens an artifact made with --emit=library. Checks the metadata and the CPU before any of its code is loaded. */
+/* Opens an artifact made with --emit=library. Checks metadata, code (by checksum) and CPU before any of its code is
+ * loaded. Weights that were put into a file of their own (past 2 GB, or by --weights=beside) are looked for beside it.
+ */
 DS_API ds_status ds_model_load(const char *path, ds_model **model, ds_error *error);
 
-/* The same from `size` bytes in memory, which are copied (to a memory file). */
+/* The same from `size` bytes in memory, which are copied (to a memory file). Weights must be inside. */
 DS_API ds_status ds_model_load_memory(const void *data, size_t size, ds_model **model, ds_error *error);
 
 /* The model whose code is linked into this very program, with metadata and weights appended to the program's file. */

@@ -119,6 +119,10 @@ public:
   Model(const void *data, size_t size) {
     load([&](ds_model **model, ds_error *error) { return ds_model_load_memory(data, size, model, error); });
   }
+  /// Linked into this program: DS_DECLARE_MODEL(bert); ds::Model model(ds_model_bert);
+  explicit Model(const ds_embedded_model &embedded) {
+    load([&](ds_model **model, ds_error *error) { return ds_model_load_embedded(&embedded, model, error); });
+  }
 
   ds_model *c() const { return handle.get(); }
   size_t inputCount() const { return ds_model_input_count(c()); }

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from harness import text_model
 from onnx import numpy_helper
-from test_embedding import CC, EXAMPLES, checked, compile_to, numbers, softmax, softmax_model
+from test_embedding import CC, CXX, EXAMPLES, checked, compile_to, numbers, softmax, softmax_model
 
 from dsutil import tools
 
@@ -112,6 +112,26 @@ def test_two_models_one_of_them_large(tmp_path, linker):
     sections = checked(["readelf", "-SW", program])
     row = next(line for line in sections.splitlines() if "lrodata" in line)
     assert re.search(r"\bAl?\s", row) and "W" not in row.split()[-4]
+
+
+def test_cpp_wrapper_takes_linked_models(classifier, tmp_path):
+    source, program = tmp_path / "main.cpp", str(tmp_path / "main")
+    source.write_text(
+        """
+        #include <cstdio>
+        #include <ds_runtime.hpp>
+        DS_DECLARE_MODEL(classifier);
+        int main() {
+          ds::Model model(ds_model_classifier);
+          ds::Session session(model);
+          const float x[4] = {0.5f, 1, -2, 4};
+          for (const ds::Tensor &output : session.run({ds::Tensor(x, {1, 4})}))
+            for (int64_t i = 0; i < output.size(); ++i)
+              std::printf("%.6f\\n", double(output.data<float>()[i]));
+        }"""
+    )
+    checked([CXX, "-std=c++17", "-Wall", f"-I{INCLUDE}", str(source), classifier, RUNTIME, "-lm", "-o", program])
+    np.testing.assert_allclose(numbers(checked([program])), softmax(X)[0], atol=2e-6)
 
 
 def test_damaged_description_is_an_error(classifier, tmp_path):
