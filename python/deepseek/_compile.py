@@ -37,6 +37,7 @@ def compile_onnx(
     output: str | os.PathLike,
     *,
     emit: Emit = "library",
+    weights: Literal["auto", "inside", "beside"] = "auto",
     target_cpu: str = "native",
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
@@ -49,6 +50,7 @@ def compile_onnx(
     output=None,
     *,
     emit="library",
+    weights="auto",
     target_cpu="native",
     shapes=None,
     opt_level=3,
@@ -60,6 +62,7 @@ def compile_onnx(
     to run (on `threads` threads, 0 for one a CPU) and leaves no file.
 
     emit        "library" (for `load`), "executable" (a program), "object" (to link into a program)
+    weights     "inside" the artifact, in a safetensors file "beside" it, or "auto": beside past 2 GB
     target_cpu  the CPU that the code is for: "native", "znver4", "x86-64-v3", ...
     shapes      dimensions to make static, by symbol ("N") or by input and index ("x:0")
     opt_level   0 to 3
@@ -68,6 +71,8 @@ def compile_onnx(
     Raises CompileError with the compiler's message; its warnings are Python warnings. Other threads run meanwhile."""
     if emit not in ("library", "executable", "object"):
         raise CompileError(f"emit={emit!r} is unknown; expected 'library', 'executable' or 'object'", 2)
+    if weights not in ("auto", "inside", "beside"):
+        raise CompileError(f"weights={weights!r} is unknown; expected 'auto', 'inside' or 'beside'", 2)
     if output is None and emit != "library":
         raise CompileError(f"emit={emit!r} needs an output file", 2)
     if opt_level not in (0, 1, 2, 3):
@@ -80,14 +85,14 @@ def compile_onnx(
             with open(source, "wb") as file:
                 file.write(model if isinstance(model, bytes) else model.SerializeToString())
         target = os.path.join(folder, "model.so") if output is None else os.fspath(output)
-        _run(source, target, emit, target_cpu, opt_level, precise, shapes or {})
+        _run(source, target, emit, weights, target_cpu, opt_level, precise, shapes or {})
         return Model(target, threads) if output is None else target
 
 
-def _run(source, target, emit, target_cpu, opt_level, precise, shapes) -> None:
+def _run(source, target, emit, weights, target_cpu, opt_level, precise, shapes) -> None:
     from . import _compiler  # brings LLVM, which running a model does without
 
-    result = _compiler.compile(source, target, emit, target_cpu, opt_level, precise, list(shapes.items()))
+    result = _compiler.compile(source, target, emit, weights, target_cpu, opt_level, precise, list(shapes.items()))
     for severity, message in result.messages:
         if severity == "warning":
             warnings.warn(message, stacklevel=3)

@@ -12,6 +12,7 @@ def compile(
     input: str,
     output: str,
     emit: str,
+    weights: str,
     target_cpu: str,
     opt_level: int,
     precise: bool,

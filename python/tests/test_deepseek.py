@@ -60,6 +60,16 @@ def test_compiles_programs_and_objects(tmp_path):
     assert (tmp_path / "linear.o").read_bytes()[:4] == b"\x7fELF"
 
 
+def test_weights_may_lie_beside(tmp_path):
+    x = RNG.standard_normal((2, 4)).astype(np.float32)
+    path = ds.compile_onnx(LINEAR, tmp_path / "m.so", weights="beside")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.so", "m.so.safetensors"]
+    np.testing.assert_allclose(ds.load(path)(x), x @ WEIGHTS, atol=1e-5)
+    np.testing.assert_allclose(ds.compile_onnx(LINEAR, weights="beside")(x), x @ WEIGHTS, atol=1e-5)
+    with pytest.raises(ds.Error, match="load it by its path"):
+        ds.load((tmp_path / "m.so").read_bytes())
+
+
 def test_shapes_can_be_fixed():
     assert ds.compile_onnx(LINEAR, shapes={"N": 7}).inputs[0].shape == (7, 4)
 
