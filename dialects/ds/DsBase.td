@@ -147,6 +147,9 @@ class DS_TensorOp<string mnemonic, list<Trait> traits = [], list<string> shapeMe
 /// For ops that the compiler computes on constants (elementwise ops do so through their rules).
 def DS_Fold : DeclareOpInterfaceMethods<FoldOpInterface>;
 
+/// For ops in operand form whose result dims follow from an operand's contents.
+def DS_BindShapes : DeclareOpInterfaceMethods<BindShapesOpInterface>;
+
 /// For ops that occur in shape arithmetic: see ShapeOpInterface::inferElement.
 defvar DS_InferElement = [{
     ::std::optional<::ds::SymFraction> inferElement(::llvm::ArrayRef<::ds::SymFraction> operands);

@@ -36,6 +36,24 @@ def ShapeOpInterface : OpInterface<"ShapeOpInterface"> {
   let verify = [{ return ::ds::detail::verifyShapeOp($_op); }];
 }
 
+def BindShapesOpInterface : OpInterface<"BindShapesOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    An op in operand form, whose result dims follow from the contents of an operand. Where these are computed while the
+    model runs, `ds-bind-values` has them read on the host at that point (`ds.bind`).
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Whether a result dim depends on contents that `state` does not know.
+      }], "bool", "dependsOnData", (ins "const ::ds::ShapeState &":$state)>,
+    InterfaceMethod<[{
+        Computes what the dims follow from as non-negative integers, binds them, and turns the op into its attr form, or
+        replaces it. Returns what stands for the result afterwards, its shape known to the binder's state; null, with a
+        diagnostic, on failure.
+      }], "::mlir::Value", "bindShapes", (ins "::ds::ShapeBinder &":$binder)>,
+  ];
+}
+
 def FoldOpInterface : OpInterface<"FoldOpInterface"> {
   let cppNamespace = "::ds";
   let description = [{

@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless
@@ -40,7 +40,7 @@ def DS_TransposeOp : DS_TensorOp<"transpose", [DS_CopiesElements, DS_Element<>, 
   let hasCanonicalizer = 1;
 }
 
-def DS_ExpandOp : DS_TensorOp<"expand", [DS_Element<["isPointwise"]>, DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_ExpandOp : DS_TensorOp<"expand", [DS_Element<["isPointwise"]>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "broadcast to a shape";
   let description = [{
     `dims(result) = broadcast(dims(x), shape)` (two-directional, as ONNX's Expand); `result[i] = x[i]` broadcast. In the
@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand", [DS_Element<["isPointwise"]>, DS_Fold], 
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_Fold], ["useKnownShapes", "isIdentity"]> {
+def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
@@ -98,7 +98,7 @@ def DS_ConcatOp : DS_TensorOp<"concat", [DS_Element<>, SameOperandsAndResultElem
   let hasFolder = 1;
 }
 
-def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments], ["useKnownShapes", "isIdentity"]> {
+def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "more elements at the borders";
   let description = [{
     `dims(result)[d] = low[d] + dims(x)[d] + high[d]`; negative counts remove elements. New elements: `value` (absent: 0)
@@ -119,7 +119,7 @@ def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOpe
   let hasVerifier = 1;
 }
 
-def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_Element<>], ["useKnownShapes", "isIdentity"]> {
+def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_Element<>, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "a tensor repeated along its dims";
   let description = [{
     `dims(result)[d] = dims(x)[d] * repeat[d]`; `result[i] = x[i mod dims(x)]`.
@@ -246,7 +246,7 @@ def DS_TriluOp : DS_TensorOp<"trilu", [DS_CopiesElements, DS_Element<>, SameOper
   let results = (outs DS_Tensor:$result);
 }
 
-def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Element<>], ["useKnownShapes"]> {
+def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Element<>, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "indices as one-hot vectors";
   let description = [{
     A new dim of `depth` entries at `axis`: `result[p..., j, s...] = values[indices[p..., s...] mod-wrapped == j ? 1 : 0]`;

@@ -26,6 +26,26 @@ def DS_StaticOp : DS_Op<"static", [IsolatedFromAbove, SingleBlockImplicitTermina
   let hasVerifier = 1;
 }
 
+def DS_BindOp : DS_Op<"bind", [AllTypesMatch<["x", "result"]>, DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+  let summary = "makes the contents of a small integer tensor known as symbols";
+  let description = [{
+    The result is the operand, of which the elements are from here on called by the names in `symbols`: sizes of what
+    follows may depend on them. When the program runs, the elements are read on the host once they have been computed; a
+    negative one ends the run with an error. Every op that uses one of the symbols comes after the op.
+
+    Constraints:
+    1. The operand is of i32 or i64, with static dims and as many elements as there are `symbols`.
+    2. Each entry of `symbols` is a symbol that nothing else in the function defines.
+
+    Created by `ds-bind-values`; it parts the program into stages (`ds_artifact.h`), and is the boundary between two
+    `ds.static` regions.
+  }];
+  let arguments = (ins DS_Tensor:$x, DS_ShapeAttr:$symbols);
+  let results = (outs DS_Tensor:$result);
+  let assemblyFormat = "$x `as` $symbols attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def DS_ReturnOp : DS_Op<"return", [Pure, Terminator, ReturnLike, HasParent<"StaticOp">]> {
   let summary = "ends a region";
   let description = [{

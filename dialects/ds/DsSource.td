@@ -25,7 +25,7 @@ def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<>, ConstantLike, AllType
   let hasVerifier = 1;
 }
 
-def DS_FillOp : DS_TensorOp<"fill", [DS_Element<>, DS_Fold], ["useKnownShapes"]> {
+def DS_FillOp : DS_TensorOp<"fill", [DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "a tensor of one value";
   let description = [{
     `result[i] = value`.
@@ -40,7 +40,7 @@ def DS_FillOp : DS_TensorOp<"fill", [DS_Element<>, DS_Fold], ["useKnownShapes"]>
   let hasVerifier = 1;
 }
 
-def DS_RangeOp : DS_TensorOp<"range", [DS_Element<>, DS_Fold], ["useKnownShapes"]> {
+def DS_RangeOp : DS_TensorOp<"range", [DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "an arithmetic progression";
   let description = [{
     `result[i] = start + i * delta` for `0 <= i < max(ceil((limit - start) / delta), 0)`.

@@ -71,4 +71,30 @@ LogicalResult StaticOp::verify() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// BindOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult BindOp::inferShapes(ShapeState &state) {
+  state.setDims(getResult(), *state.getDims(getX()));
+  SmallVector<SymExpr> contents(getSymbols().getDims());
+  for (const SymExpr &symbol : contents)
+    state.reserveSymbols(symbol);
+  state.setContents(getResult(), contents);
+  return success();
+}
+
+LogicalResult BindOp::verify() {
+  auto type = cast<RankedTensorType>(getX().getType());
+  if (!type.getElementType().isSignlessInteger(32) && !type.getElementType().isSignlessInteger(64))
+    return emitOpError("expected an operand of i32 or i64, got ") << type;
+  if (!type.hasStaticShape() || type.getNumElements() != static_cast<int64_t>(getSymbols().size()))
+    return emitOpError("expected an operand of ")
+           << getSymbols().size() << " elements, as many as there are symbols, got " << type;
+  for (const SymExpr &symbol : getSymbols().getDims())
+    if (!symbol.symbolName())
+      return emitOpError("expected symbols, got '") << symbol.str() << "'";
+  return success();
+}
+
 } // namespace ds

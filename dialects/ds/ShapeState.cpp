@@ -132,6 +132,14 @@ SymExpr ShapeState::freshSymbol() {
   return SymExpr::symbol(name);
 }
 
+SymExpr ShapeState::boundSymbol(StringRef prefix) {
+  std::string name;
+  for (unsigned number = 0; name.empty() || taken.count(name); ++number)
+    name = prefix.str() + std::to_string(number);
+  taken.insert(name);
+  return SymExpr::symbol(name);
+}
+
 bool ShapeState::isFresh(StringRef symbol) const { return fresh.count(symbol.str()) != 0; }
 
 bool ShapeState::isKnownOnEntry(const SymExpr &expr) const {

@@ -57,6 +57,8 @@ public:
 
   /// A symbol that nobody used: for dims that depend on data.
   SymExpr freshSymbol();
+  /// A symbol that nobody used, for ds.bind: known from there on. An identifier that begins with `prefix`.
+  SymExpr boundSymbol(llvm::StringRef prefix);
   /// True for symbols that `freshSymbol` made (no function argument carries them).
   bool isFresh(llvm::StringRef symbol) const;
   /// True if every symbol of `expr` comes from function arguments.

@@ -94,4 +94,14 @@ def Rt_DispatchOp : Rt_Op<"dispatch"> {
   let assemblyFormat = "$kernel `(` $buffers `)` attr-dict";
 }
 
+def Rt_BindOp : Rt_Op<"bind"> {
+  let summary = "reads sizes that depend on data from a buffer";
+  let description = [{
+    Element i of the buffer, of integers of `width` bits, is called `symbols[i]` by what follows. The first dispatch that
+    follows begins a new stage (`ds_artifact.h`).
+  }];
+  let arguments = (ins Rt_Buffer:$buffer, DS_ShapeAttr:$symbols, I64Attr:$width);
+  let assemblyFormat = "$buffer `as` $symbols attr-dict";
+}
+
 #endif

@@ -89,7 +89,6 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
   p.code_id = codeId;
   p.weights_length = weightsLength;
   p.weights_hash = weightsHash;
-  p.scratch = Writer::number(program.scratch);
   w.add(DS_TABLE_PROGRAM, sizeof p, 1, &p);
 
   std::vector<ds_artifact_text> texts;
@@ -105,6 +104,14 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
   for (const Symbol &s : program.symbols)
     symbols.push_back({w.text(s.name), w.text(s.display), s.input, s.dimension});
   w.table(DS_TABLE_SYMBOLS, symbols);
+  std::vector<ds_artifact_bound> bound;
+  for (const BoundSymbol &s : program.bound)
+    bound.push_back({w.text(s.name), w.text(s.source), s.buffer, s.dtype, s.element});
+  w.table(DS_TABLE_BOUND, bound);
+  std::vector<ds_artifact_stage> stages;
+  for (const Stage &s : program.stages)
+    stages.push_back({s.symbolCount, s.valueCount, s.firstLaunch, Writer::number(s.scratch)});
+  w.table(DS_TABLE_STAGES, stages);
 
   std::vector<ds_artifact_dimension> dimensions;
   auto tensors = [&](uint32_t kind, const std::vector<Tensor> &list) {

@@ -148,6 +148,8 @@ static void copyAliasedResults(func::FuncOp function) {
     Value root = operand.get();
     while (auto view = root.getDefiningOp<ReshapeOp>())
       root = view.getX();
+    while (auto bind = root.getDefiningOp<BindOp>())
+      root = bind.getX();
     bool owned = root.getDefiningOp() && !root.getDefiningOp<ConstantOp>() && taken.insert(root).second;
     if (owned)
       continue;

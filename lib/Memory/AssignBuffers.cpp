@@ -22,9 +22,14 @@ namespace {
 
 /// The value whose memory `value` is.
 Value rootOf(Value value) {
-  while (auto view = value.getDefiningOp<ReshapeOp>())
-    value = view.getX();
-  return value;
+  for (;;) {
+    if (auto view = value.getDefiningOp<ReshapeOp>())
+      value = view.getX();
+    else if (auto bind = value.getDefiningOp<BindOp>())
+      value = bind.getX();
+    else
+      return value;
+  }
 }
 
 SymExpr bytesOf(Value value, ShapeState &shapes) {
@@ -53,6 +58,7 @@ private:
   OpBuilder builder;
   ShapeState shapes;
   SmallVector<rt::LaunchOp> launches;
+  SmallVector<std::pair<BindOp, int64_t>> binds; // with the number of launches before
   DenseMap<Value, int64_t> lastUse;           // of roots
   DenseMap<Value, int64_t> output;            // roots that are results of the program
   llvm::MapVector<Value, unsigned> temporary; // roots -> slot
@@ -76,6 +82,8 @@ LogicalResult AssignBuffers::inferShapes() {
     } else if (failed(inferOp(&op, shapes))) {
       return failure();
     }
+    if (auto bind = dyn_cast<BindOp>(op))
+      binds.emplace_back(bind, launches.size());
   }
   return success();
 }
@@ -130,6 +138,11 @@ LogicalResult AssignBuffers::run() {
   for (auto [index, launch] : llvm::enumerate(launches))
     for (Value operand : launch.getInputs())
       lastUse[rootOf(operand)] = index;
+  // What is read on the host must outlive the launch before.
+  for (auto [bind, before] : binds) {
+    int64_t &last = lastUse[rootOf(bind.getX())];
+    last = std::max(last, before - 1);
+  }
   for (auto [index, value] : llvm::enumerate(returned))
     output[rootOf(value)] = index;
   for (auto [index, launch] : llvm::enumerate(launches))
@@ -166,7 +179,16 @@ LogicalResult AssignBuffers::run() {
     slotBuffers.push_back(createBuffer(function.getLoc(), rt::BufferKind::temporary, slot, slotBytes[slot], {}, life));
   for (auto [root, slot] : temporary)
     buffers[root] = slotBuffers[slot];
-  for (rt::LaunchOp launch : launches) {
+  auto nextBind = binds.begin();
+  auto bindBefore = [&](int64_t launch) {
+    for (; nextBind != binds.end() && nextBind->second <= launch; ++nextBind) {
+      BindOp bind = nextBind->first;
+      rt::BindOp::create(builder, bind.getLoc(), buffers.lookup(rootOf(bind.getX())), bind.getSymbols(),
+                         getElementTypeOrSelf(bind.getX().getType()).getIntOrFloatBitWidth());
+    }
+  };
+  for (auto [index, launch] : llvm::enumerate(launches)) {
+    bindBefore(index);
     SmallVector<Value> bindings;
     for (Value operand : launch.getInputs())
       bindings.push_back(buffers.lookup(rootOf(operand)));
@@ -174,13 +196,14 @@ LogicalResult AssignBuffers::run() {
       bindings.push_back(buffers.lookup(result));
     rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), bindings);
   }
+  bindBefore(launches.size());
 
   terminator->setOperands({});
   SmallVector<Operation *> ops;
   for (Operation &op : block.without_terminator())
     ops.push_back(&op);
   for (Operation *op : llvm::reverse(ops))
-    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp>(op))
+    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp, BindOp>(op))
       op->erase();
   function.setArgAttrsAttr(ArrayAttr());
   function.setResAttrsAttr(ArrayAttr());

@@ -25,6 +25,10 @@ void buildSimplifyPipeline(OpPassManager &pm) {
   function.addPass(createInferShapesPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createFoldConstantsPass());
+  // What no constant says is read while the model runs.
+  function.addPass(createBindValuesPass());
+  function.addPass(createInferShapesPass());
+  function.addPass(createCanonicalizerPass());
   // Factors of channels go into weights before patterns are looked for: a pattern must not take them.
   function.addPass(createFoldBatchNormPass());
   function.addPass(createRecognizePass());

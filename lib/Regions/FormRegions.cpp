@@ -1,7 +1,8 @@
 //===- FormRegions.cpp - Wrap a function's ops into static regions --------===//
 // Assumes: shapes inferred (ds-infer-shapes).
-// Guarantees: every op of ds lies in one ds.static; every dim inside is an expression over symbols known on entry.
-// Declines: dims that depend on data; that is an error until dynamic regions exist.
+// Guarantees: every op of ds lies in one ds.static, but for ds.bind, which parts them; every dim inside is an expression
+//   over symbols known on entry to the region.
+// Declines: dims that depend on data and are not bound.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/NodeName.h"
@@ -37,6 +38,67 @@ static LogicalResult checkKnownOnEntry(Operation *op, const ShapeState &state) {
   return success();
 }
 
+/// Moves consecutive ops into a region.
+static void wrap(func::FuncOp function, ArrayRef<Operation *> body) {
+  llvm::SmallPtrSet<Operation *, 32> inside(body.begin(), body.end());
+  auto leaves = [&](OpOperand &use) { return !inside.contains(use.getOwner()); };
+  llvm::SetVector<Value> inputs, outputs;
+  for (Operation *op : body) {
+    for (Value operand : op->getOperands())
+      if (!inside.contains(operand.getDefiningOp()))
+        inputs.insert(operand);
+    // Constants that a later region needs have been copied there.
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUses(), leaves))
+        outputs.insert(result);
+  }
+  SmallVector<Value> operands = inputs.takeVector(), returned = outputs.takeVector();
+  OpBuilder builder(body.back()->getContext());
+  builder.setInsertionPointAfter(body.back());
+  auto region = StaticOp::create(builder, function.getLoc(), ValueRange(returned).getTypes(), operands);
+  Block *inner = builder.createBlock(&region.getBody());
+  for (Value input : operands)
+    inner->addArgument(input.getType(), input.getLoc());
+  for (Operation *op : body)
+    op->moveBefore(inner, inner->end());
+  builder.setInsertionPointToEnd(inner);
+  ReturnOp::create(builder, function.getLoc(), returned);
+  for (auto [input, argument] : llvm::zip_equal(operands, inner->getArguments()))
+    input.replaceUsesWithIf(argument, [&](OpOperand &use) { return inside.contains(use.getOwner()); });
+  for (auto [output, result] : llvm::zip_equal(returned, region.getOutputs()))
+    output.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner()->getBlock() != inner; });
+}
+
+/// Gives every part between two binds its own constants.
+static void copyConstants(Block &block) {
+  DenseMap<Operation *, unsigned> partOf;
+  unsigned part = 0;
+  for (Operation &op : block) {
+    partOf[&op] = part;
+    part += isa<BindOp>(op);
+  }
+  for (auto constant : llvm::to_vector(block.getOps<ConstantOp>())) {
+    DenseMap<unsigned, Value> copies;
+    for (OpOperand &use : llvm::make_early_inc_range(constant->getUses())) {
+      Operation *user = use.getOwner();
+      if (isa<BindOp>(user) || user == block.getTerminator() || partOf[user] == partOf[constant])
+        continue;
+      Value &copy = copies[partOf[user]];
+      if (!copy) {
+        // Before the first op of the part: after the bind that begins it.
+        Operation *first = user;
+        while (first->getPrevNode() && partOf.lookup(first->getPrevNode()) == partOf[user])
+          first = first->getPrevNode();
+        copy = OpBuilder(first).clone(*constant)->getResult(0);
+        partOf[copy.getDefiningOp()] = partOf[user];
+      }
+      use.set(copy);
+    }
+    if (constant->use_empty())
+      constant.erase();
+  }
+}
+
 void FormRegionsPass::runOnOperation() {
   func::FuncOp function = getOperation();
   if (function.isExternal())
@@ -49,50 +111,30 @@ void FormRegionsPass::runOnOperation() {
     return signalPassFailure();
   }
   Block &block = function.getBody().front();
-  SmallVector<Operation *> body;
+  if (!block.getOps<StaticOp>().empty()) {
+    // Regions that exist already split the rest: an op may need their results, or they its results.
+    if (llvm::any_of(block.without_terminator(), [](Operation &op) { return !isa<StaticOp, BindOp>(op); })) {
+      function.emitError("expected a function without static regions");
+      signalPassFailure();
+    }
+    return;
+  }
+  copyConstants(block);
+  SmallVector<SmallVector<Operation *>> parts(1);
   for (Operation &op : block.without_terminator()) {
-    if (isa<StaticOp>(op))
-      continue;
     if (op.getDialect() != function.getContext()->getLoadedDialect<DsDialect>()) {
       op.emitError() << "expected ops of ds only, got '" << op.getName() << "'";
       return signalPassFailure();
     }
     if (failed(checkKnownOnEntry(&op, state)))
       return signalPassFailure();
-    body.push_back(&op);
+    if (isa<BindOp>(op))
+      parts.emplace_back();
+    else
+      parts.back().push_back(&op);
   }
-  if (body.empty())
-    return;
-  // Regions that exist already split the rest: an op may need their results, or they its results. Only a function
-  // without any is wrapped as a whole.
-  if (body.size() != size_t(std::distance(block.begin(), block.end())) - 1) {
-    function.emitError("expected a function without static regions");
-    return signalPassFailure();
-  }
-
-  llvm::SmallPtrSet<Operation *, 32> inside(body.begin(), body.end());
-  llvm::SetVector<Value> inputs, outputs;
-  for (Operation *op : body) {
-    for (Value operand : op->getOperands())
-      if (!inside.contains(operand.getDefiningOp()))
-        inputs.insert(operand);
-    for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !inside.contains(user); }))
-        outputs.insert(result);
-  }
-  SmallVector<Value> operands = inputs.takeVector(), returned = outputs.takeVector();
-  OpBuilder builder(block.getTerminator());
-  auto region = StaticOp::create(builder, function.getLoc(), ValueRange(returned).getTypes(), operands);
-  Block *inner = builder.createBlock(&region.getBody());
-  for (Value input : operands)
-    inner->addArgument(input.getType(), input.getLoc());
-  for (Operation *op : body)
-    op->moveBefore(inner, inner->end());
-  builder.setInsertionPointToEnd(inner);
-  ReturnOp::create(builder, function.getLoc(), returned);
-  for (auto [input, argument] : llvm::zip_equal(operands, inner->getArguments()))
-    input.replaceUsesWithIf(argument, [&](OpOperand &use) { return inside.contains(use.getOwner()); });
-  for (auto [output, result] : llvm::zip_equal(returned, region.getOutputs()))
-    output.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner()->getBlock() == &block; });
+  for (ArrayRef<Operation *> part : parts)
+    if (!part.empty())
+      wrap(function, part);
 }
 } // namespace ds

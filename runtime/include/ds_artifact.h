@@ -20,7 +20,7 @@
 #define DS_ARTIFACT_MAGIC                                                                                              \
   "\x89"                                                                                                               \
   "dsmeta\n"
-#define DS_ARTIFACT_VERSION 1
+#define DS_ARTIFACT_VERSION 2
 #define DS_ARTIFACT_WEIGHT_ALIGNMENT 64
 /* An absolute symbol whose address is ds_artifact_program.code_id: ties loaded code to the metadata it came with. */
 #define DS_ARTIFACT_ID_SYMBOL "ds_program_id"
@@ -57,6 +57,8 @@ enum {
   DS_TABLE_KERNELS = 10,  /* ds_artifact_kernel */
   DS_TABLE_LAUNCHES = 11, /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
   DS_TABLE_PROPERTIES = 12,   /* ds_artifact_property: the source model's own metadata */
+  DS_TABLE_BOUND = 13,        /* ds_artifact_bound: symbols that are read while the program runs */
+  DS_TABLE_STAGES = 14,       /* ds_artifact_stage, at least one */
   DS_TABLE_WEIGHTS_FILE = 20, /* at most one ds_artifact_weights_file: then there is no section of weights */
   DS_TABLE_CODE = 21          /* at most one ds_artifact_code */
 };
@@ -88,7 +90,7 @@ typedef struct ds_artifact_text {
 enum {
   DS_NUMBER_CONSTANT = 0, /* value itself, not negative */
   DS_NUMBER_VALUE = 1,    /* value number `value` of ds_program_code.sizes */
-  DS_NUMBER_SYMBOL = 2,   /* symbol number `value` */
+  DS_NUMBER_SYMBOL = 2,   /* symbol number `value`: those of the symbol table, then the bound ones */
   DS_NUMBER_NONE = 3      /* not known */
 };
 
@@ -108,7 +110,6 @@ typedef struct ds_artifact_program {
   uint64_t code_id;           /* see DS_ARTIFACT_ID_SYMBOL */
   uint64_t weights_length;    /* of the weights section in bytes */
   uint64_t weights_hash;      /* XXH64 of it; checked on demand */
-  ds_artifact_number scratch; /* bytes of scratch memory a worker thread needs; none = 0 */
 } ds_artifact_program;
 
 /* An entry dimension that runs may choose. It is read from one dimension of one input; that entry of the dimension
@@ -119,6 +120,24 @@ typedef struct ds_artifact_symbol {
   uint32_t input;
   uint32_t dimension;
 } ds_artifact_symbol;
+
+/* A size that depends on data: element `element` of a buffer, which the launches before the stage that first uses it
+ * have written. A negative one ends the run. */
+typedef struct ds_artifact_bound {
+  ds_artifact_text name;   /* unique, of symbols too */
+  ds_artifact_text source; /* as in diagnostics */
+  uint32_t buffer;
+  uint32_t dtype; /* DS_INT32 or DS_INT64 */
+  uint64_t element;
+} ds_artifact_bound;
+
+/* A part of the program whose sizes are all known when it begins. A stage ends where bound symbols are read. */
+typedef struct ds_artifact_stage {
+  uint64_t symbol_count; /* symbols known to it: a prefix of all, that of the first stage without bound ones */
+  uint64_t value_count;  /* values known to it: a prefix of all */
+  uint64_t first_launch; /* 0 in the first stage; its last launch is the one before the next stage's first */
+  ds_artifact_number scratch; /* bytes of scratch memory a worker thread needs; none = 0 */
+} ds_artifact_stage;
 
 typedef struct ds_artifact_dimension {
   ds_artifact_number size; /* not DS_NUMBER_NONE */
@@ -134,7 +153,7 @@ typedef struct ds_artifact_tensor {
 
 enum {
   DS_BUFFER_INPUT = 1,    /* index: the input */
-  DS_BUFFER_OUTPUT = 2,   /* index: the output */
+  DS_BUFFER_OUTPUT = 2,   /* index: the output; launch first_launch writes it first */
   DS_BUFFER_WEIGHT = 3,   /* offset and length in the weights section */
   DS_BUFFER_TEMPORARY = 4 /* size bytes, which launches first_launch..last_launch (both included) use */
 };

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define DS_KERNEL_ABI_VERSION 1
+#define DS_KERNEL_ABI_VERSION 2
 
 /* What one launch of a kernel works on. A binding is the first byte of a buffer; a size is whatever integer the kernel
  * was compiled to expect (a dimension, a stride, ...). */
@@ -53,14 +53,17 @@ typedef struct ds_program_host {
 } ds_program_host;
 
 /* The one symbol that compiled code exports: `ds_program`.
- * sizes: evaluates every size expression of the program from its entry dimensions (`symbols`, in the order of the
- *        metadata) into `values`. Returns 0, or 1 + the number of the first entry constraint that does not hold.
- * run:   launches the kernels in order. */
+ * A program has stages (ds_artifact_stage): most have one; each further one begins where sizes that depend on data
+ * become known.
+ * sizes: evaluates the size expressions that become known with stage `stage` from the `symbols` known to it (in the
+ *        order of the metadata) into `values`, which has room for all. Returns 0, or 1 + the number of the first
+ *        constraint of the stage that does not hold.
+ * run:   launches the kernels of a stage in order. */
 typedef struct ds_program_code {
   uint32_t abi_version;
   uint32_t kernel_count;
-  int32_t (*sizes)(const int64_t *symbols, int64_t *values);
-  int32_t (*run)(ds_program_host *host);
+  int32_t (*sizes)(int32_t stage, const int64_t *symbols, int64_t *values);
+  int32_t (*run)(int32_t stage, ds_program_host *host);
 } ds_program_code;
 
 #define DS_PROGRAM_SYMBOL "ds_program"

@@ -213,7 +213,8 @@ DS_API ds_status ds_session_detach(ds_session *session, size_t index, struct DLM
 DS_API ds_status ds_session_feed(ds_session *session, size_t output, size_t input, ds_error *error);
 
 /* Fills in dtype, rank and shape of all outputs (`outputs`: one a model output, data NULL) for inputs of the given
- * shapes (their data is not looked at). Shapes are valid until the next call of this kind, or run, on the session. */
+ * shapes (their data is not looked at). A size that depends on data is -1. Shapes are valid until the next call of this
+ * kind, or run, on the session. */
 DS_API ds_status ds_session_infer(ds_session *session, const ds_tensor *inputs, size_t input_count, ds_tensor *outputs,
                                   size_t output_count, ds_error *error);
 

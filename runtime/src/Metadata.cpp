@@ -92,6 +92,12 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
     case DS_TABLE_SYMBOLS:
       Take(Symbols, static_cast<ds_artifact_symbol *>(nullptr));
       break;
+    case DS_TABLE_BOUND:
+      Take(Bound, static_cast<ds_artifact_bound *>(nullptr));
+      break;
+    case DS_TABLE_STAGES:
+      Take(Stages, static_cast<ds_artifact_stage *>(nullptr));
+      break;
     case DS_TABLE_DIMENSIONS:
       Take(Dimensions, static_cast<ds_artifact_dimension *>(nullptr));
       break;
@@ -147,12 +153,106 @@ bool Metadata::isNumber(const ds_artifact_number &N) const {
   case DS_NUMBER_VALUE:
     return N.value >= 0 && uint64_t(N.value) < Program->value_count;
   case DS_NUMBER_SYMBOL:
-    return N.value >= 0 && uint64_t(N.value) < Symbols.size();
+    return N.value >= 0 && uint64_t(N.value) < symbolCount();
   case DS_NUMBER_NONE:
     return true;
   default:
     return false;
   }
+}
+
+bool Metadata::isKnown(const ds_artifact_number &N, size_t Stage) const {
+  if (N.kind == DS_NUMBER_VALUE)
+    return uint64_t(N.value) < Stages[Stage].value_count;
+  return N.kind != DS_NUMBER_SYMBOL || uint64_t(N.value) < Stages[Stage].symbol_count;
+}
+
+size_t Metadata::stageOf(uint64_t Launch) const {
+  size_t Stage = Stages.size() - 1;
+  while (Stage && Stages[Stage].first_launch > Launch)
+    --Stage;
+  return Stage;
+}
+
+const char *Metadata::stageProblem() const {
+  if (Stages.size() == 0)
+    return "a program without stages";
+  for (size_t I = 0; I < Stages.size(); ++I) {
+    const ds_artifact_stage &S = Stages[I];
+    if (I == 0 ? S.first_launch != 0 || S.symbol_count != Symbols.size()
+               : S.first_launch < Stages[I - 1].first_launch || S.symbol_count < Stages[I - 1].symbol_count ||
+                     S.value_count < Stages[I - 1].value_count)
+      return "the order of the stages";
+    if (S.first_launch > Launches.size() || S.symbol_count > symbolCount() || S.value_count > Program->value_count)
+      return "the extent of a stage";
+    if (!isNumber(S.scratch) || !isKnown(S.scratch, I))
+      return "the size of the scratch memory";
+  }
+  const ds_artifact_stage &Last = Stages[Stages.size() - 1];
+  if (Last.symbol_count != symbolCount() || Last.value_count != Program->value_count)
+    return "symbols or values that no stage knows";
+  // Numbers of launches and temporaries must be known when they are needed.
+  for (size_t I = 0; I < Launches.size(); ++I)
+    if (!isKnown(Launches[I].flops, stageOf(I)) || !isKnown(Launches[I].bytes, stageOf(I)))
+      return "a launch before its sizes are known";
+  for (size_t I = 0; I < Buffers.size(); ++I)
+    if (Buffers[I].kind == DS_BUFFER_TEMPORARY && !isKnown(Buffers[I].size, stageOf(Buffers[I].first_launch)))
+      return "a temporary before its size is known";
+  for (size_t I = 0; I < Inputs.size(); ++I)
+    for (uint32_t D = 0; D < Inputs[I].rank; ++D)
+      if (!isKnown(Dimensions[Inputs[I].first_dimension + D].size, 0))
+        return "an input dimension that is not known on entry";
+  for (size_t I = 0; I < Buffers.size(); ++I) {
+    const ds_artifact_buffer &B = Buffers[I];
+    if (B.kind != DS_BUFFER_OUTPUT)
+      continue;
+    for (uint32_t D = 0; D < Outputs[B.index].rank; ++D)
+      if (!isKnown(Dimensions[Outputs[B.index].first_dimension + D].size, stageOf(B.first_launch)))
+        return "an output before its size is known";
+  }
+  return boundProblem();
+}
+
+/// Bound symbols lie within buffers of constant size that were written before.
+const char *Metadata::boundProblem() const {
+  for (size_t I = 0; I < Bound.size(); ++I) {
+    const ds_artifact_bound &S = Bound[I];
+    if (!isText(S.name) || !isText(S.source))
+      return "the name of a bound symbol";
+    if ((S.dtype != DS_INT32 && S.dtype != DS_INT64) || S.buffer >= Buffers.size())
+      return "the buffer of a bound symbol";
+    size_t Stage = 0;
+    while (Stages[Stage].symbol_count <= Symbols.size() + I)
+      ++Stage;
+    const ds_artifact_buffer &B = Buffers[S.buffer];
+    uint64_t Elements = 0;
+    auto Count = [&](const ds_artifact_tensor &T) {
+      Elements = T.dtype == S.dtype;
+      for (uint32_t D = 0; D < T.rank; ++D) {
+        const ds_artifact_number &N = Dimensions[T.first_dimension + D].size;
+        if (N.kind != DS_NUMBER_CONSTANT || __builtin_mul_overflow(Elements, uint64_t(N.value), &Elements))
+          Elements = 0;
+      }
+    };
+    switch (B.kind) {
+    case DS_BUFFER_INPUT:
+      Count(Inputs[B.index]);
+      break;
+    case DS_BUFFER_OUTPUT:
+      if (stageOf(B.first_launch) < Stage)
+        Count(Outputs[B.index]);
+      break;
+    case DS_BUFFER_WEIGHT:
+      Elements = B.length / dtypeSize(S.dtype);
+      break;
+    default:
+      if (B.size.kind == DS_NUMBER_CONSTANT && stageOf(B.first_launch) < Stage)
+        Elements = uint64_t(B.size.value) / dtypeSize(S.dtype);
+    }
+    if (S.element >= Elements)
+      return "a bound symbol outside its buffer";
+  }
+  return nullptr;
 }
 
 const char *Metadata::tensorProblem(const Table<ds_artifact_tensor> &Tensors) const {
@@ -183,6 +283,8 @@ const char *Metadata::bufferProblem() const {
     case DS_BUFFER_OUTPUT:
       if (B.index >= Outputs.size())
         return "a buffer of an output that does not exist";
+      if (B.first_launch >= Launches.size() && !(B.first_launch == 0 && Launches.size() == 0))
+        return "the launch that writes an output";
       Written[B.index] = 1;
       break;
     case DS_BUFFER_WEIGHT:
@@ -214,8 +316,6 @@ const char *Metadata::problem() const {
     return "too many values";
   if (P.weights_length > uint64_t(INT64_MAX) / 2)
     return "the length of the weights";
-  if (!isNumber(P.scratch))
-    return "the size of the scratch memory";
   for (size_t I = 0; I < Features.size(); ++I)
     if (!isText(Features[I]))
       return "the name of a CPU feature";
@@ -262,7 +362,9 @@ const char *Metadata::problem() const {
     if (F.offset == 0 || F.offset % WeightsFileAlignment || F.offset > MaxWeightsHeader)
       return "the offset in the file of weights";
   }
-  return bufferProblem();
+  if (const char *Problem = bufferProblem())
+    return Problem;
+  return stageProblem();
 }
 
 } // namespace ds::runtime

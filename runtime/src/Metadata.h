@@ -27,6 +27,8 @@ struct Metadata {
   const ds_artifact_program *Program = nullptr;
   Table<ds_artifact_text> Features, Constraints;
   Table<ds_artifact_symbol> Symbols;
+  Table<ds_artifact_bound> Bound;
+  Table<ds_artifact_stage> Stages;
   Table<ds_artifact_dimension> Dimensions;
   Table<ds_artifact_tensor> Inputs, Outputs;
   Table<ds_artifact_buffer> Buffers;
@@ -40,6 +42,15 @@ struct Metadata {
   ds_status parse(const void *Bytes, size_t Size, ds_error *Error);
 
   const char *text(ds_artifact_text T) const { return Strings + T.offset; }
+  /// The name of a symbol, bound ones included.
+  const char *symbolName(size_t I) const {
+    return text(I < Symbols.size() ? Symbols[I].name : Bound[I - Symbols.size()].name);
+  }
+  size_t symbolCount() const { return Symbols.size() + Bound.size(); }
+  /// True if stage `Stage` knows the number.
+  bool isKnown(const ds_artifact_number &N, size_t Stage) const;
+  /// The stage that launch `Launch` belongs to.
+  size_t stageOf(uint64_t Launch) const;
 
 private:
   const char *Strings = nullptr;
@@ -51,6 +62,8 @@ private:
   bool isNumber(const ds_artifact_number &N) const;
   const char *tensorProblem(const Table<ds_artifact_tensor> &Tensors) const;
   const char *bufferProblem() const;
+  const char *stageProblem() const;
+  const char *boundProblem() const;
 };
 
 /// Bytes of an element; 0 for no type.

@@ -26,7 +26,11 @@ ds_session::~ds_session() {
   for (OutputMemory &O : Outputs)
     for (Region &R : O.Places)
       R.release(Memory);
-  Arena.release(Memory);
+  for (size_t I = 0; I < StageCount; ++I) {
+    Stages[I].Arena.release(Memory);
+    Stages[I].~StageState();
+  }
+  free(Stages);
   Scratch.release(Memory);
   ds_model_release(Model);
 }
@@ -58,16 +62,30 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
   const uint32_t Threads = Options.threads ? Options.threads : availableCpus();
   if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) ||
       !Outputs.resize(Meta.Outputs.size()) || !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) ||
-      !Symbols.resize(Meta.Symbols.size()) || !InputData.resize(Meta.Inputs.size()) ||
+      !Symbols.resize(Meta.symbolCount()) || !OutputBytes.resize(Meta.Outputs.size()) || !InputData.resize(Meta.Inputs.size()) ||
       !OutputData.resize(Meta.Outputs.size()) || !LastOutputs.resize(Meta.Outputs.size()) ||
       !Feeds.resize(Meta.Inputs.size()) || !FedInputs.resize(Meta.Inputs.size()) || !Workers.resize(Threads))
     return outOfMemory(Error);
+  Stages = static_cast<StageState *>(calloc(Meta.Stages.size(), sizeof(StageState)));
+  if (!Stages)
+    return outOfMemory(Error);
+  for (; StageCount < Meta.Stages.size(); ++StageCount)
+    new (&Stages[StageCount]) StageState;
   for (size_t I = 0; I < Meta.Buffers.size(); ++I) {
     const ds_artifact_buffer &B = Meta.Buffers[I];
     Buffers[I] = Nothing;
     if (B.kind == DS_BUFFER_WEIGHT)
       Buffers[I] = const_cast<unsigned char *>(Model->Weights + B.offset);
-    else if (!(B.kind == DS_BUFFER_TEMPORARY ? TemporaryBuffers : EntryBuffers).push(uint32_t(I)))
+    else if (!(B.kind == DS_BUFFER_TEMPORARY ? Stages[Meta.stageOf(B.first_launch)].TemporaryBuffers : EntryBuffers)
+                  .push(uint32_t(I)))
+      return outOfMemory(Error);
+  }
+  for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
+    size_t Stage = 0;
+    for (uint32_t D = 0; D < Meta.Outputs[I].rank; ++D)
+      while (!Meta.isKnown(Meta.Dimensions[Meta.Outputs[I].first_dimension + D].size, Stage))
+        ++Stage;
+    if (!Stages[Stage].Outputs.push(uint32_t(I)))
       return outOfMemory(Error);
   }
   for (uint32_t I = 0; I < Threads; ++I)
@@ -149,8 +167,8 @@ int32_t ds_session::launchProfiled(ds_program_host *Host, int32_t Node, ds_kerne
     ProfileCounter &C = S->Profile[size_t(Node)];
     C.Nanoseconds += nanoseconds() - Start;
     C.Calls += 1;
-    C.Flops += double(S->number(L.flops, *S->Bound));
-    C.Bytes += double(S->number(L.bytes, *S->Bound));
+    C.Flops += double(S->number(L.flops, *S->Current));
+    C.Bytes += double(S->number(L.bytes, *S->Current));
   }
   return Result;
 }
@@ -176,21 +194,22 @@ ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
 // Memory of a run
 //===----------------------------------------------------------------------===//
 
-ds_status ds_session::bind(const Plan &P, ds_error *Error) {
-  if (Bound == &P)
+ds_status ds_session::bind(StageState &S, const Plan &P, ds_error *Error) {
+  Current = &P;
+  Host.values = P.Values.data();
+  if (S.Bound == &P && StageCount == 1)
     return DS_OK;
-  Bound = nullptr;
+  S.Bound = nullptr;
   int64_t AllScratch;
-  if (!multiply(P.ScratchSize, int64_t(Workers.size()), AllScratch) || !Arena.reserve(Memory, P.ArenaSize) ||
+  if (!multiply(P.ScratchSize, int64_t(Workers.size()), AllScratch) || !S.Arena.reserve(Memory, P.ArenaSize) ||
       !Scratch.reserve(Memory, AllScratch))
     return fail(Error, DS_OUT_OF_MEMORY, "cannot get %lld bytes for temporaries and %lld a thread for scratch memory",
                 static_cast<long long>(P.ArenaSize), static_cast<long long>(P.ScratchSize));
-  for (size_t I = 0; I < TemporaryBuffers.size(); ++I)
-    Buffers[TemporaryBuffers[I]] = P.Temporaries[I].Size ? Arena.Data + P.Temporaries[I].Offset : Nothing;
+  for (size_t I = 0; I < S.TemporaryBuffers.size(); ++I)
+    Buffers[S.TemporaryBuffers[I]] = P.Temporaries[I].Size ? S.Arena.Data + P.Temporaries[I].Offset : Nothing;
   for (size_t I = 0; I < Workers.size(); ++I)
     Workers[I].scratch = P.ScratchSize ? Scratch.Data + int64_t(I) * P.ScratchSize : Nothing;
-  Host.values = P.Values.data();
-  Bound = &P;
+  S.Bound = &P;
   return DS_OK;
 }
 
@@ -237,23 +256,28 @@ ds_status ds_session::checkOverlap(const ds_tensor *Inputs, const ds_tensor *Giv
     const ds_artifact_tensor &T = Meta.Inputs[I];
     int64_t Bytes;
     if (denseBytes(P.Sizes.data() + T.first_dimension, T.rank, dtypeSize(T.dtype), Bytes) &&
-        InputData[I] == Inputs[I].data && overlap(Given[Output].data, P.OutputBytes[Output], InputData[I], Bytes))
+        InputData[I] == Inputs[I].data && overlap(Given[Output].data, OutputBytes[Output], InputData[I], Bytes))
       return fail(Error, DS_BAD_INPUT, "the memory given for output '%s' overlaps that of input '%s'", Name,
                   Meta.text(T.name));
   }
-  for (size_t I = 0; I < Output; ++I)
-    if (Given[I].data && overlap(Given[Output].data, P.OutputBytes[Output], Given[I].data, P.OutputBytes[I]))
+  for (size_t I = 0; I < Meta.Outputs.size(); ++I)
+    if (I != Output && Given[I].data && overlap(Given[Output].data, OutputBytes[Output], Given[I].data, OutputBytes[I]))
       return fail(Error, DS_BAD_INPUT, "the memory given for output '%s' overlaps that of output '%s'", Name,
                   Meta.text(Meta.Outputs[I].name));
   return DS_OK;
 }
 
-ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, const Plan &P, ds_error *Error) {
+/// Memory for the outputs whose sizes become known with a stage. OutputBytes of the others, as far as not known, is 0.
+ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, size_t Stage, const Plan &P,
+                                  ds_error *Error) {
   const Metadata &Meta = Model->Meta;
-  for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
+  for (uint32_t I : Stages[Stage].Outputs) {
     const ds_artifact_tensor &T = Meta.Outputs[I];
     const int64_t *Shape = P.Sizes.data() + T.first_dimension;
-    const int64_t Bytes = P.OutputBytes[I];
+    int64_t Bytes;
+    if (!denseBytes(Shape, T.rank, dtypeSize(T.dtype), Bytes))
+      return fail(Error, DS_OUT_OF_MEMORY, "output '%s' would be larger than any memory", Meta.text(T.name));
+    OutputBytes[I] = Bytes;
     // An entry that an earlier run filled in is still the session's.
     if (Given && (Given[I].data == Outputs[I].Places[0].Data || Given[I].data == Outputs[I].Places[1].Data ||
                   Given[I].data == Nothing))
@@ -316,22 +340,37 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
   if (!Status)
     Status = plan(Inputs, InputCount, P, Error);
   if (!Status)
-    Status = bind(*P, Error);
+    Status = bind(Stages[0], *P, Error);
   if (!Status)
     Status = takeInputs(Inputs, *P, Error);
   if (Status)
     return Status;
   HasRun = false; // from here on memory of outputs may change hands
-  Status = takeOutputs(Inputs, Given, *P, Error);
-  if (Status)
-    return Status;
-  for (uint32_t I : EntryBuffers) {
-    const ds_artifact_buffer &B = Meta.Buffers[I];
-    Buffers[I] = (B.kind == DS_BUFFER_INPUT ? InputData : OutputData)[B.index];
-  }
   FailedLaunch = -1;
-  if (int32_t Code = Model->Code->run(&Host))
-    return kernelError(Code, Error);
+  for (size_t I = 0; I < Meta.Outputs.size(); ++I)
+    OutputBytes[I] = 0, OutputData[I] = Nothing;
+  for (size_t Stage = 0; Stage < StageCount; ++Stage) {
+    if (Stage) {
+      const Plan *Before = P;
+      Status = readBound(Stage, Error);
+      if (!Status)
+        Status = planFor(Stage, Before, P, Error);
+      if (!Status)
+        Status = bind(Stages[Stage], *P, Error);
+      if (Status)
+        return Status;
+    }
+    Status = takeOutputs(Inputs, Given, Stage, *P, Error);
+    if (Status)
+      return Status;
+    if (!Stage || !Stages[Stage].Outputs.empty())
+      for (uint32_t I : EntryBuffers) {
+        const ds_artifact_buffer &B = Meta.Buffers[I];
+        Buffers[I] = (B.kind == DS_BUFFER_INPUT ? InputData : OutputData)[B.index];
+      }
+    if (int32_t Code = Model->Code->run(int32_t(Stage), &Host))
+      return kernelError(Code, Error);
+  }
 
   int64_t *Shape = LastShapes.data();
   for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
@@ -340,7 +379,7 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
       memcpy(Shape, P->Sizes.data() + T.first_dimension, T.rank * sizeof *Shape);
     LastOutputs[I] = {OutputData[I], int32_t(T.dtype), int32_t(T.rank), Shape, nullptr};
     if (Given && Given[I].data && Given[I].data != OutputData[I]) {
-      if (P->OutputBytes[I])
+      if (OutputBytes[I])
         copyFromDense(Given[I], OutputData[I], Shape);
       LastOutputs[I] = Given[I];
       LastOutputs[I].shape = Shape;

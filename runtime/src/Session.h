@@ -15,14 +15,23 @@
 
 namespace ds::runtime {
 
-/// What follows from one tuple of symbol values.
+/// What follows from one tuple of values of the symbols that a stage knows.
 struct Plan {
   uint64_t LastUse = 0; // 0: empty
   Array<int64_t> Symbols, Values;
-  Array<int64_t> Sizes; // of all entries of the dimension table
-  Array<int64_t> OutputBytes;
-  Array<Temporary> Temporaries; // in the order of the temporary buffers
+  Array<int64_t> Sizes;         // of all entries of the dimension table; -1 where a later stage will know
+  Array<Temporary> Temporaries; // in the order of the stage's temporary buffers
   int64_t ArenaSize = 0, ScratchSize = 0;
+};
+
+/// A part of the program whose sizes are known when it begins.
+struct StageState {
+  static constexpr size_t PlanCount = 4;
+  Plan Plans[PlanCount];
+  const Plan *Bound = nullptr; // whose temporaries the session's Buffers hold
+  Region Arena;                // of the temporaries that it writes first
+  Array<uint32_t> TemporaryBuffers; // numbers of these
+  Array<uint32_t> Outputs;          // numbers of those whose sizes become known with it
 };
 
 /// Memory of one output: two places, so that the last run's output can be an input of the next.
@@ -48,20 +57,19 @@ struct ds_session {
   void (*Logger)(void *, const char *) = nullptr;
   void *LoggerContext = nullptr;
 
-  static constexpr size_t PlanCount = 4;
-  ds::runtime::Plan Plans[PlanCount];
+  ds::runtime::StageState *Stages = nullptr;
+  size_t StageCount = 0;
   uint64_t Clock = 0;
-  const ds::runtime::Plan *Bound = nullptr; // whose temporaries Buffers holds
+  const ds::runtime::Plan *Current = nullptr; // of the stage that runs
 
-  ds::runtime::Region Arena, Scratch;
+  ds::runtime::Region Scratch;
   ds::runtime::Array<void *> Buffers;
-  ds::runtime::Array<uint32_t> TemporaryBuffers;         // numbers of the temporary ones in Buffers
-  ds::runtime::Array<uint32_t> EntryBuffers;             // and of those of inputs and outputs
+  ds::runtime::Array<uint32_t> EntryBuffers;             // numbers of those of inputs and outputs
   ds::runtime::Array<ds::runtime::Region> InputCopies;   // one an input
   ds::runtime::Array<ds::runtime::OutputMemory> Outputs; // one an output
 
   // Of the run in progress: shapes as given (the caller's may lie in memory that the run changes), addresses, symbols.
-  ds::runtime::Array<int64_t> GivenShapes, Symbols;
+  ds::runtime::Array<int64_t> GivenShapes, Symbols, OutputBytes;
   ds::runtime::Array<void *> InputData, OutputData;
   ds::runtime::Array<ds_tensor> LastOutputs; // dtype 0: given away
   ds::runtime::Array<int64_t> LastShapes;
@@ -83,7 +91,8 @@ struct ds_session {
 
   // SessionPlan.cpp
   ds_status plan(const ds_tensor *Inputs, size_t InputCount, const ds::runtime::Plan *&Result, ds_error *Error);
-  ds_status planFor(const ds::runtime::Plan *&Result, ds_error *Error);
+  /// The plan of a stage for `Symbols`; `Before` is that of the stage before it.
+  ds_status planFor(size_t Stage, const ds::runtime::Plan *Before, const ds::runtime::Plan *&Result, ds_error *Error);
 
   void chooseLaunch();
 
@@ -98,12 +107,15 @@ struct ds_session {
 private:
   ds_status readShapes(const ds_tensor *Inputs, size_t InputCount, ds_error *Error);
   ds_status checkShapes(const ds::runtime::Plan *P, ds_error *Error) const;
-  ds_status fillPlan(ds::runtime::Plan &P, ds_error *Error);
+  ds_status fillPlan(size_t Stage, const ds::runtime::Plan *Before, ds::runtime::Plan &P, ds_error *Error);
+  /// Reads the symbols that become known with a stage from the buffers.
+  ds_status readBound(size_t Stage, ds_error *Error);
   int64_t number(const ds_artifact_number &N, const ds::runtime::Plan &P) const;
 
-  ds_status bind(const ds::runtime::Plan &P, ds_error *Error);
+  ds_status bind(ds::runtime::StageState &S, const ds::runtime::Plan &P, ds_error *Error);
   ds_status takeInputs(const ds_tensor *Inputs, const ds::runtime::Plan &P, ds_error *Error);
-  ds_status takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, size_t Stage, const ds::runtime::Plan &P,
+                        ds_error *Error);
   ds_status checkOverlap(const ds_tensor *Inputs, const ds_tensor *Given, const ds::runtime::Plan &P, size_t Output,
                          ds_error *Error) const;
   ds_status kernelError(int32_t Code, ds_error *Error) const;

@@ -103,16 +103,40 @@ ds_status ds_session::checkShapes(const Plan *P, ds_error *Error) const {
 
 static void appendSymbols(const Metadata &Meta, const Array<int64_t> &Symbols, Text &Out) {
   for (size_t I = 0; I < Symbols.size(); ++I)
-    Out.append("%s%s=%lld", I ? ", " : "", Meta.text(Meta.Symbols[I].name), static_cast<long long>(Symbols[I]));
+    Out.append("%s%s=%lld", I ? ", " : "", Meta.symbolName(I), static_cast<long long>(Symbols[I]));
+}
+
+ds_status ds_session::readBound(size_t Stage, ds_error *Error) {
+  const Metadata &Meta = Model->Meta;
+  for (size_t I = Meta.Stages[Stage - 1].symbol_count; I < Meta.Stages[Stage].symbol_count; ++I) {
+    const ds_artifact_bound &B = Meta.Bound[I - Meta.Symbols.size()];
+    int64_t Value;
+    int32_t Narrow;
+    const char *From = static_cast<const char *>(Buffers[B.buffer]) + B.element * dtypeSize(B.dtype);
+    if (B.dtype == DS_INT32) {
+      memcpy(&Narrow, From, sizeof Narrow);
+      Value = Narrow;
+    } else {
+      memcpy(&Value, From, sizeof Value);
+    }
+    if (Value < 0 || Value > MaxDimension)
+      return fail(Error, DS_BAD_INPUT, "%s: expected sizes and positions from 0 to 2^40, got %lld", Meta.text(B.source),
+                  static_cast<long long>(Value));
+    Symbols[I] = Value;
+  }
+  return DS_OK;
 }
 
 /// Everything that follows from P.Symbols.
-ds_status ds_session::fillPlan(Plan &P, ds_error *Error) {
+ds_status ds_session::fillPlan(size_t Stage, const Plan *Before, Plan &P, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
+  const Array<uint32_t> &TemporaryBuffers = Stages[Stage].TemporaryBuffers;
   if (!P.Values.resize(Meta.Program->value_count + 1) || !P.Sizes.resize(Meta.Dimensions.size()) ||
-      !P.OutputBytes.resize(Meta.Outputs.size()) || !P.Temporaries.resize(TemporaryBuffers.size()))
+      !P.Temporaries.resize(TemporaryBuffers.size()))
     return outOfMemory(Error);
-  if (int32_t Broken = Model->Code->sizes(P.Symbols.data(), P.Values.data())) {
+  if (Before && Meta.Stages[Stage - 1].value_count)
+    memcpy(P.Values.data(), Before->Values.data(), Meta.Stages[Stage - 1].value_count * sizeof(int64_t));
+  if (int32_t Broken = Model->Code->sizes(int32_t(Stage), P.Symbols.data(), P.Values.data())) {
     Text Given;
     appendSymbols(Meta, P.Symbols, Given);
     const char *What = Broken > 0 && size_t(Broken) <= Meta.Constraints.size()
@@ -122,6 +146,9 @@ ds_status ds_session::fillPlan(Plan &P, ds_error *Error) {
                 Given.empty() ? "" : ")");
   }
   for (size_t I = 0; I < Meta.Dimensions.size(); ++I) {
+    P.Sizes[I] = -1;
+    if (!Meta.isKnown(Meta.Dimensions[I].size, Stage))
+      continue;
     P.Sizes[I] = number(Meta.Dimensions[I].size, P);
     if (P.Sizes[I] < 0 || P.Sizes[I] > MaxDimension) {
       Text Given;
@@ -130,18 +157,13 @@ ds_status ds_session::fillPlan(Plan &P, ds_error *Error) {
                   static_cast<long long>(P.Sizes[I]), Given.str());
     }
   }
-  for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
-    const ds_artifact_tensor &T = Meta.Outputs[I];
-    if (!denseBytes(P.Sizes.data() + T.first_dimension, T.rank, dtypeSize(T.dtype), P.OutputBytes[I]))
-      return fail(Error, DS_OUT_OF_MEMORY, "output '%s' would be larger than any memory", Meta.text(T.name));
-  }
   for (size_t I = 0; I < TemporaryBuffers.size(); ++I) {
     const ds_artifact_buffer &B = Meta.Buffers[TemporaryBuffers[I]];
     P.Temporaries[I] = {number(B.size, P), B.first_launch, B.last_launch, 0};
     if (P.Temporaries[I].Size < 0)
       return fail(Error, DS_OUT_OF_MEMORY, "a temporary would be larger than any memory");
   }
-  P.ScratchSize = number(Meta.Program->scratch, P);
+  P.ScratchSize = number(Meta.Stages[Stage].scratch, P);
   if (P.ScratchSize < 0 || !alignUp(P.ScratchSize, ArenaAlignment, P.ScratchSize) || P.ScratchSize > MaxDimension)
     return fail(Error, DS_OUT_OF_MEMORY, "the scratch memory would be larger than any memory");
   if (ds_status Status = planArena(P.Temporaries, P.ArenaSize, Error))
@@ -156,11 +178,11 @@ ds_status ds_session::fillPlan(Plan &P, ds_error *Error) {
   return DS_OK;
 }
 
-/// The plan for `Symbols`, made or remembered.
-ds_status ds_session::planFor(const Plan *&Result, ds_error *Error) {
-  const size_t Bytes = Symbols.size() * sizeof(int64_t);
-  Plan *Oldest = &Plans[0];
-  for (Plan &P : Plans) {
+ds_status ds_session::planFor(size_t Stage, const Plan *Before, const Plan *&Result, ds_error *Error) {
+  const size_t Known = Model->Meta.Stages[Stage].symbol_count, Bytes = Known * sizeof(int64_t);
+  StageState &S = Stages[Stage];
+  Plan *Oldest = &S.Plans[0];
+  for (Plan &P : S.Plans) {
     if (P.LastUse && !(Bytes && memcmp(P.Symbols.data(), Symbols.data(), Bytes))) {
       P.LastUse = ++Clock;
       Result = &P;
@@ -169,14 +191,14 @@ ds_status ds_session::planFor(const Plan *&Result, ds_error *Error) {
     if (P.LastUse < Oldest->LastUse)
       Oldest = &P;
   }
-  if (Bound == Oldest)
-    Bound = nullptr;
+  if (S.Bound == Oldest)
+    S.Bound = nullptr;
   Oldest->LastUse = 0;
-  if (!Oldest->Symbols.resize(Symbols.size()))
+  if (!Oldest->Symbols.resize(Known))
     return outOfMemory(Error);
   if (Bytes)
     memcpy(Oldest->Symbols.data(), Symbols.data(), Bytes);
-  if (ds_status Status = fillPlan(*Oldest, Error))
+  if (ds_status Status = fillPlan(Stage, Before, *Oldest, Error))
     return Status;
   Oldest->LastUse = ++Clock;
   Result = Oldest;
@@ -199,7 +221,7 @@ ds_status ds_session::plan(const ds_tensor *Inputs, size_t InputCount, const Pla
     }
   if (ds_status Status = checkShapes(nullptr, Error))
     return Status;
-  if (ds_status Status = planFor(Result, Error))
+  if (ds_status Status = planFor(0, nullptr, Result, Error))
     return Status;
   return checkShapes(Result, Error);
 }
@@ -225,7 +247,7 @@ ds_status ds_session_infer(ds_session *Session, const ds_tensor *Inputs, size_t 
 
 ds_status ds_session_resolve(ds_session *Session, const int64_t *Symbols, size_t SymbolCount, ds_tensor *Inputs,
                              ds_tensor *Outputs, ds_error *Error) {
-  if (!Session || (SymbolCount && !Symbols) || SymbolCount != Session->Symbols.size())
+  if (!Session || (SymbolCount && !Symbols) || SymbolCount != Session->Model->Meta.Symbols.size())
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_resolve needs a session and the size of each of its symbols");
   const Metadata &Meta = Session->Model->Meta;
   for (size_t I = 0; I < SymbolCount; ++I) {
@@ -235,7 +257,7 @@ ds_status ds_session_resolve(ds_session *Session, const int64_t *Symbols, size_t
     Session->Symbols[I] = Symbols[I];
   }
   const Plan *P = nullptr;
-  if (ds_status Status = Session->planFor(P, Error))
+  if (ds_status Status = Session->planFor(0, nullptr, P, Error))
     return Status;
   if (Inputs)
     describeShapes(Meta.Inputs, *P, Inputs);

@@ -29,3 +29,25 @@ func.func @dynamic(%x: tensor<4xf32>, %s: tensor<2xi64>) -> tensor<?x?xf32> {
   %0 = ds.reshape %x, %s : (tensor<4xf32>, tensor<2xi64>) -> tensor<?x?xf32> loc(fused<"Reshape">["view"])
   return %0 : tensor<?x?xf32>
 }
+
+// -----
+
+// A bind parts the function; constants are copied to where they are used.
+// CHECK-LABEL: @stages(
+// CHECK:      %[[S:.*]] = ds.static({{.*}}) -> tensor<1xi64> {
+// CHECK-NEXT:   ds.constant dense<2>
+// CHECK-NEXT:   ds.mul
+// CHECK-NEXT:   ds.return
+// CHECK-NEXT: }
+// CHECK-NEXT: ds.bind %[[S]] as <["n"]>
+// CHECK-NEXT: ds.static
+// CHECK-NEXT:   ds.constant dense<2>
+// CHECK-NEXT:   ds.fill {target = #ds.shape<["n"]>
+func.func @stages(%s: tensor<1xi64>) -> (tensor<?xi64>) {
+  %c = ds.constant dense<2> : tensor<1xi64>
+  %0 = ds.mul %s, %c : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %1 = ds.bind %0 as <["n"]> : tensor<1xi64>
+  %2 = ds.fill {target = #ds.shape<["n"]>, value = 1 : i64} : () -> tensor<?xi64>
+  %3 = ds.add %2, %c : (tensor<?xi64>, tensor<1xi64>) -> tensor<?xi64>
+  return %3 : tensor<?xi64>
+}

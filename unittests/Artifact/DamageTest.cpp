@@ -161,7 +161,7 @@ TEST(Damage, InconsistenciesAreNamed) {
   expect([](Program &p) { p.buffers[3] = Buffer::output(1); }, "without a buffer");
   expect([](Program &p) { p.buffers[0] = Buffer::input(3); }, "does not exist");
   expect([](Program &p) { p.buffers[5] = Buffer::weight(1); }, "does not exist");
-  expect([](Program &p) { p.scratch = Number::constant(-1); }, "scratch");
+  expect([](Program &p) { p.stages[0].scratch = Number::constant(-1); }, "scratch");
 }
 
 //===----------------------------------------------------------------------===//

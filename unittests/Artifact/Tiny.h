@@ -28,7 +28,7 @@ inline artifact::Program tinyProgram() {
   p.cpu = "generic";
   p.compiler = "hand";
   p.valueCount = 3;
-  p.scratch = Number::constant(4);
+  p.stages = {{1, 3, 0, Number::constant(4)}};
   p.symbols = {{"N", "N", 0, 0}};
   const Number n = Number::ofSymbol(0);
   p.inputs = {
@@ -39,8 +39,8 @@ inline artifact::Program tinyProgram() {
   p.buffers = {Buffer::input(0),
                Buffer::input(1),
                Buffer::input(2),
-               Buffer::output(0),
-               Buffer::output(1),
+               Buffer::output(0, 1),
+               Buffer::output(1, 2),
                Buffer::weight(0),
                Buffer::temporary(Number::ofValue(0), 0, 1)};
   p.kernels = {{"multiply_weights", "mul"}, {"sum_rows", "sum"}, {"fill_row", "row"}};

@@ -41,14 +41,16 @@ static int32_t fill_row(const ds_kernel_state *State, const ds_kernel_worker *Wo
 }
 
 /* Values: 0: N * 4 * 4 bytes, 1: 2 * N + 1, 2: N * 4 operations. */
-static int32_t sizes(const int64_t *Symbols, int64_t *Values) {
+static int32_t sizes(int32_t Stage, const int64_t *Symbols, int64_t *Values) {
+  (void)Stage;
   Values[0] = Symbols[0] * 16;
   Values[1] = 2 * Symbols[0] + 1;
   Values[2] = Symbols[0] * 4;
   return Symbols[0] > 1000 ? 1 : 0;
 }
 
-static int32_t run(ds_program_host *Host) {
+static int32_t run(int32_t Stage, ds_program_host *Host) {
+  (void)Stage;
   void *const *B = Host->buffers;
   const int64_t N = Host->values[2] / 4;
   void *First[] = {B[InA], B[WeightW], B[TempProducts]};

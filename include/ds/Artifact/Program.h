@@ -46,6 +46,20 @@ struct Symbol {
   uint32_t input = 0, dimension = 0;
 };
 
+/// A size that is read from a buffer while the program runs.
+struct BoundSymbol {
+  std::string name; // unique, of symbols too
+  std::string source;
+  uint32_t buffer = 0, dtype = 0;
+  uint64_t element = 0;
+};
+
+/// A part of the program whose sizes are all known when it begins.
+struct Stage {
+  uint64_t symbolCount = 0, valueCount = 0, firstLaunch = 0;
+  Number scratch = Number::constant(0); // bytes a worker thread
+};
+
 /// Bytes that are already in memory, or that are produced piece by piece while the file is written.
 struct Weight {
   using Sink = std::function<void(const void *data, uint64_t size)>;
@@ -73,7 +87,7 @@ struct Buffer {
   uint32_t firstLaunch = 0, lastLaunch = 0;
 
   static Buffer input(uint32_t index) { return {DS_BUFFER_INPUT, index, {}, 0, 0}; }
-  static Buffer output(uint32_t index) { return {DS_BUFFER_OUTPUT, index, {}, 0, 0}; }
+  static Buffer output(uint32_t index, uint32_t writer = 0) { return {DS_BUFFER_OUTPUT, index, {}, writer, writer}; }
   static Buffer weight(uint32_t index) { return {DS_BUFFER_WEIGHT, index, {}, 0, 0}; }
   static Buffer temporary(Number size, uint32_t first, uint32_t last) {
     return {DS_BUFFER_TEMPORARY, 0, size, first, last};
@@ -95,8 +109,9 @@ struct Program {
   std::string triple, cpu, compiler;
   std::vector<std::string> features; // see checkedFeatures
   uint32_t valueCount = 0;
-  Number scratch = Number::constant(0); // bytes a worker thread
   std::vector<Symbol> symbols;
+  std::vector<BoundSymbol> bound;
+  std::vector<Stage> stages; // at least one
   std::vector<Tensor> inputs, outputs;
   std::vector<std::string> constraints;
   std::vector<Weight> weights;

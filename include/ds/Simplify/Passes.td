@@ -103,4 +103,34 @@ def RecognizePass : Pass<"ds-recognize", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::ds::DsDialect"];
 }
 
+def BindValuesPass : Pass<"ds-bind-values", "::mlir::func::FuncOp"> {
+  let summary = "Has sizes that are computed while the model runs read on the host";
+  let description = [{
+    Before: `ds-infer-shapes` ran; what is still in operand form has a shape operand of unknown contents.
+
+    ```mlir
+    func.func @f(%x: tensor<6xf32>, %s: tensor<2xi64>) -> tensor<?x?xf32> {
+      %0 = ds.fill %s {value = 0.0 : f32} : (tensor<2xi64>) -> tensor<?x?xf32>
+      return %0 : tensor<?x?xf32>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @f(%x: tensor<6xf32>, %s: tensor<2xi64>) -> tensor<?x?xf32> {
+      %0 = ds.bind %s as <["b0", "b1"]> : tensor<2xi64>
+      %1 = ds.fill {target = #ds.shape<["b0", "b1"]>, value = 0.0 : f32} : () -> tensor<?x?xf32>
+      return %1 : tensor<?x?xf32>
+    }
+    ```
+
+    What is bound is never negative: the 0 and -1 of a reshape, the bounds of a slice and the like are resolved by integer
+    ops of the model first. `BindShapesOpInterface` says how, op by op. Afterwards `ds-infer-shapes` finds all dims.
+
+    Declines: lists of unknown length, which make the rank of a result depend on data.
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
 #endif

@@ -86,9 +86,10 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
 
   artifact::Program program;
   program.valueCount = table.getValues().size();
-  program.scratch = number(table.scratch);
   for (const ValueTable::Symbol &symbol : table.getSymbols())
     program.symbols.push_back({symbol.name, symbol.name, symbol.input, symbol.dimension});
+  for (const ValueTable::Stage &stage : table.getStages())
+    program.stages.push_back({stage.symbolCount, stage.valueCount, stage.firstLaunch, number(stage.scratch)});
   auto tensors = [&](StringRef attribute, bool inputs) {
     std::vector<artifact::Tensor> all;
     for (auto entry : function->getAttrOfType<ArrayAttr>(attribute).getAsRange<DictionaryAttr>()) {
@@ -109,13 +110,25 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
     program.constraints.push_back(constraint.message);
   program.constraints.push_back("the sizes of the inputs are too large: a size computed from them exceeds 2^63");
 
+  DenseMap<Value, uint32_t> bufferNumbers, writers;
+  for (auto buffer : function.getOps<rt::BufferOp>())
+    bufferNumbers.try_emplace(buffer, bufferNumbers.size());
+  for (auto [node, dispatch] : llvm::enumerate(function.getOps<rt::DispatchOp>()))
+    for (Value buffer : dispatch.getBuffers())
+      writers.try_emplace(buffer, node); // outputs are written before they are read
+  for (const ValueTable::BoundSymbol &symbol : table.getBound()) {
+    rt::BindOp bind = symbol.bind;
+    program.bound.push_back({symbol.name, describeSource(bind.getLoc(), /*operators=*/true),
+                             bufferNumbers.lookup(bind.getBuffer()),
+                             static_cast<uint32_t>(bind.getWidth() == 32 ? DS_INT32 : DS_INT64), symbol.element});
+  }
   for (auto buffer : function.getOps<rt::BufferOp>()) {
     switch (buffer.getKind()) {
     case rt::BufferKind::input:
       program.buffers.push_back(artifact::Buffer::input(buffer.getIndex()));
       break;
     case rt::BufferKind::output:
-      program.buffers.push_back(artifact::Buffer::output(buffer.getIndex()));
+      program.buffers.push_back(artifact::Buffer::output(buffer.getIndex(), writers.lookup(buffer)));
       break;
     case rt::BufferKind::temporary:
       program.buffers.push_back(

@@ -1,6 +1,7 @@
 //===- RtToLLVM.cpp - The host program as code ----------------------------===//
 // Assumes: buffers assigned, kernels are code.
-// Guarantees: two functions and the table `ds_program` of ds_kernel.h. `sizes` checks every constraint and every step
+// Guarantees: two functions and the table `ds_program` of ds_kernel.h, each with a part for every stage. `sizes` checks
+// every constraint and every step
 // of its
 //   arithmetic for overflow; `run` launches in order and stops at the first error. Neither allocates.
 //===----------------------------------------------------------------------===//
@@ -19,10 +20,10 @@ namespace {
 /// Evaluates expressions over the symbols, straight-line; `failed` gathers what overflowed.
 class SizeBuilder {
 public:
-  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, Value symbols) : b(b), loc(loc) {
+  SizeBuilder(OpBuilder &b, Location loc, ArrayRef<std::string> names, Value symbols) : b(b), loc(loc) {
     overflowed = constant(b.getI1Type(), 0);
-    for (auto [index, symbol] : llvm::enumerate(table.getSymbols()))
-      known[symbol.name] = load(symbols, index);
+    for (auto [index, name] : llvm::enumerate(names))
+      known[name] = load(symbols, index);
   }
 
   Value evaluate(const SymExpr &expr) {
@@ -81,7 +82,7 @@ private:
     Value result;
     switch (atom.kind) {
     case SymExpr::AtomKind::Symbol:
-      llvm_unreachable("every symbol is an entry dimension");
+      llvm_unreachable("every symbol is known to the stage");
     case SymExpr::AtomKind::FloorDiv:
       result = arith::FloorDivSIOp::create(b, loc, x, divisor());
       break;
@@ -123,14 +124,19 @@ public:
     host = ModuleOp::create(b, loc, "host");
     if (failed(buildSizes()))
       return failure();
-    buildRun();
+    if (failed(buildRun()))
+      return failure();
     buildTable();
     return success();
   }
 
 private:
   LogicalResult buildSizes();
-  void buildRun();
+  void buildStageSizes(const ValueTable::Stage &stage, unsigned firstValue, Value symbols, Value values);
+  LogicalResult buildRun();
+  /// Branches on the stage number, block argument 0: calls `build` with the insertion point in each one's block, which
+  /// it must end.
+  void forEachStage(LLVM::LLVMFuncOp function, llvm::function_ref<void(unsigned)> build);
   void buildTable();
   LLVM::LLVMFuncOp createFunction(StringRef name, ArrayRef<Type> arguments) {
     b.setInsertionPointToEnd(host.getBody());
@@ -154,19 +160,32 @@ private:
 
 } // namespace
 
-LogicalResult HostBuilder::buildSizes() {
-  for (const SymExpr &expr : table.getValues())
-    for (const std::string &symbol : expr.symbols())
-      if (llvm::none_of(table.getSymbols(), [&](const ValueTable::Symbol &s) { return s.name == symbol; }))
-        return function.emitError("the size '") << expr.str() << "' depends on data; it needs a dynamic region";
-  LLVM::LLVMFuncOp sizes = createFunction("ds_program_sizes", {pointer, pointer});
-  sizes.setLinkage(LLVM::Linkage::Internal);
-  Block *block = sizes.addEntryBlock(b);
-  b.setInsertionPointToStart(block);
-  SizeBuilder size(b, loc, table, block->getArgument(0));
+void HostBuilder::forEachStage(LLVM::LLVMFuncOp function, llvm::function_ref<void(unsigned)> build) {
+  Block *entry = &function.getBody().front();
+  unsigned count = table.getStages().size();
+  SmallVector<Block *> blocks;
+  for (unsigned stage = 0; stage < count; ++stage) {
+    blocks.push_back(b.createBlock(&function.getBody(), function.getBody().end()));
+    build(stage);
+  }
+  b.setInsertionPointToEnd(entry);
+  SmallVector<int32_t> cases;
+  for (unsigned stage = 1; stage < count; ++stage)
+    cases.push_back(stage);
+  if (count == 1)
+    LLVM::BrOp::create(b, loc, blocks[0]);
+  else
+    LLVM::SwitchOp::create(b, loc, entry->getArgument(0), blocks[0], ValueRange(), cases,
+                           ArrayRef<Block *>(blocks).drop_front(), SmallVector<ValueRange>(count - 1));
+}
+
+/// Values [firstValue, stage.valueCount).
+void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned firstValue, Value symbols, Value values) {
+  SizeBuilder size(b, loc, table.getNames().take_front(stage.symbolCount), symbols);
   Type i32 = b.getI32Type();
   SmallVector<Value> holds;
-  for (const ShapeConstraint &constraint : table.constraints) {
+  for (const ShapeConstraint &constraint :
+       ArrayRef<ShapeConstraint>(table.constraints).slice(stage.firstConstraint, stage.constraintCount)) {
     Value x = size.evaluate(constraint.a), y = size.evaluate(constraint.b);
     Value one = size.constant(b.getI64Type(), 1);
     Value equal = size.compare(arith::CmpIPredicate::eq, x, y);
@@ -185,31 +204,46 @@ LogicalResult HostBuilder::buildSizes() {
     }
     }
   }
-  for (auto [index, expr] : llvm::enumerate(table.getValues()))
-    LLVM::StoreOp::create(b, loc, size.evaluate(expr), size.address(block->getArgument(1), index));
+  for (unsigned index = firstValue; index < stage.valueCount; ++index)
+    LLVM::StoreOp::create(b, loc, size.evaluate(table.getValues()[index]), size.address(values, index));
   // The first constraint that fails; overflow comes last, as all others may fail because of it.
   Value code = arith::SelectOp::create(b, loc, size.overflowed, size.constant(i32, table.constraints.size() + 1),
                                        size.constant(i32, 0));
   for (int64_t i = static_cast<int64_t>(holds.size()) - 1; i >= 0; --i)
-    code = arith::SelectOp::create(b, loc, holds[i], code, size.constant(i32, i + 1));
+    code = arith::SelectOp::create(b, loc, holds[i], code, size.constant(i32, stage.firstConstraint + i + 1));
   LLVM::ReturnOp::create(b, loc, code);
+}
+
+LogicalResult HostBuilder::buildSizes() {
+  for (const SymExpr &expr : table.getValues())
+    for (const std::string &symbol : expr.symbols())
+      if (!llvm::is_contained(table.getNames(), symbol))
+        return function.emitError("the size '") << expr.str() << "' depends on data; it needs a dynamic region";
+  LLVM::LLVMFuncOp sizes = createFunction("ds_program_sizes", {b.getI32Type(), pointer, pointer});
+  sizes.setLinkage(LLVM::Linkage::Internal);
+  Block *entry = sizes.addEntryBlock(b);
+  forEachStage(sizes, [&](unsigned stage) {
+    unsigned first = stage ? table.getStages()[stage - 1].valueCount : 0;
+    buildStageSizes(table.getStages()[stage], first, entry->getArgument(1), entry->getArgument(2));
+  });
   return success();
 }
 
-void HostBuilder::buildRun() {
+LogicalResult HostBuilder::buildRun() {
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
   auto kernelType = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
   b.setInsertionPointToEnd(host.getBody());
   for (ModuleOp kernel : launchedKernels(function))
     LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName().value(), kernelType);
 
-  LLVM::LLVMFuncOp run = createFunction("ds_program_run", {pointer});
+  LLVM::LLVMFuncOp run = createFunction("ds_program_run", {i32, pointer});
   run.setLinkage(LLVM::Linkage::Internal);
-  Block *block = run.addEntryBlock(b);
-  Value self = block->getArgument(0);
-  b.setInsertionPointToStart(block);
+  Block *entry = run.addEntryBlock(b);
+  Value self = entry->getArgument(1);
+  b.setInsertionPointToStart(entry);
   int64_t mostBindings = 1, mostSizes = 1;
-  for (auto dispatch : function.getOps<rt::DispatchOp>()) {
+  SmallVector<rt::DispatchOp> dispatches(function.getOps<rt::DispatchOp>());
+  for (rt::DispatchOp dispatch : dispatches) {
     mostBindings = std::max<int64_t>(mostBindings, dispatch.getBuffers().size());
     mostSizes = std::max<int64_t>(mostSizes, kernelModule(dispatch)->getAttrOfType<ShapeAttr>(rt::kSizes).size());
   }
@@ -222,39 +256,49 @@ void HostBuilder::buildRun() {
   Value buffers = LLVM::LoadOp::create(b, loc, pointer, self);
   Value values = LLVM::LoadOp::create(b, loc, pointer, element(self, pointer, 1));
   Value launch = LLVM::LoadOp::create(b, loc, pointer, element(self, pointer, 2));
-  auto valueOf = [&](const SymExpr &expr) -> Value {
-    if (expr.isConst())
-      return constant(i64, expr.getConst());
-    return LLVM::LoadOp::create(b, loc, i64, element(values, i64, table.indexOf(expr)));
-  };
 
   DenseMap<Value, int64_t> numbers;
   for (auto buffer : function.getOps<rt::BufferOp>())
     numbers.try_emplace(buffer, numbers.size());
   auto launchType = LLVM::LLVMFunctionType::get(i32, {pointer, i32, pointer, pointer, i64, i64});
-  for (auto [node, dispatch] : llvm::enumerate(function.getOps<rt::DispatchOp>())) {
-    ModuleOp kernel = kernelModule(dispatch);
-    for (auto [i, buffer] : llvm::enumerate(dispatch.getBuffers())) {
-      Value address = LLVM::LoadOp::create(b, loc, pointer, element(buffers, pointer, numbers.lookup(buffer)));
-      LLVM::StoreOp::create(b, loc, address, element(bindings, pointer, i));
+  LogicalResult built = success();
+  forEachStage(run, [&](unsigned number) {
+    const ValueTable::Stage &stage = table.getStages()[number];
+    rt::DispatchOp current;
+    auto valueOf = [&](const SymExpr &expr) -> Value {
+      if (expr.isConst())
+        return constant(i64, expr.getConst());
+      unsigned index = table.indexOf(expr);
+      if (index >= stage.valueCount && succeeded(built))
+        built = current.emitError("the size '") << expr.str() << "' is used before it is bound";
+      return LLVM::LoadOp::create(b, loc, i64, element(values, i64, index));
+    };
+    for (unsigned node = stage.firstLaunch; node < stage.firstLaunch + stage.launchCount; ++node) {
+      rt::DispatchOp dispatch = current = dispatches[node];
+      ModuleOp kernel = kernelModule(dispatch);
+      for (auto [i, buffer] : llvm::enumerate(dispatch.getBuffers())) {
+        Value address = LLVM::LoadOp::create(b, loc, pointer, element(buffers, pointer, numbers.lookup(buffer)));
+        LLVM::StoreOp::create(b, loc, address, element(bindings, pointer, i));
+      }
+      for (auto [i, size] : llvm::enumerate(kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims()))
+        LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
+      Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
+      auto call = LLVM::CallOp::create(b, loc, launchType,
+                                       ValueRange{launch, self, constant(i32, node), code, state,
+                                                  valueOf(kernelExpr(kernel, rt::kRange)),
+                                                  valueOf(kernelExpr(kernel, rt::kGrain))});
+      Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
+      Block *block = b.getInsertionBlock();
+      Block *stop = b.createBlock(&run.getBody(), run.getBody().end());
+      LLVM::ReturnOp::create(b, loc, call.getResult());
+      Block *next = b.createBlock(&run.getBody(), run.getBody().end());
+      b.setInsertionPointToEnd(block);
+      LLVM::CondBrOp::create(b, loc, failed, stop, next);
+      b.setInsertionPointToEnd(next);
     }
-    for (auto [i, size] : llvm::enumerate(kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims()))
-      LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
-    Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
-    auto call = LLVM::CallOp::create(b, loc, launchType,
-                                     ValueRange{launch, self, constant(i32, node), code, state,
-                                                valueOf(kernelExpr(kernel, rt::kRange)),
-                                                valueOf(kernelExpr(kernel, rt::kGrain))});
-    Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
-    Block *stop = b.createBlock(&run.getBody());
-    LLVM::ReturnOp::create(b, loc, call.getResult());
-    Block *next = b.createBlock(&run.getBody());
-    b.setInsertionPointToEnd(block);
-    LLVM::CondBrOp::create(b, loc, failed, stop, next);
-    block = next;
-    b.setInsertionPointToEnd(block);
-  }
-  LLVM::ReturnOp::create(b, loc, constant(i32, 0));
+    LLVM::ReturnOp::create(b, loc, constant(i32, 0));
+  });
+  return built;
 }
 
 void HostBuilder::buildTable() {

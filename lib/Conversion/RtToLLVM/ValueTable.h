@@ -2,7 +2,8 @@
 // Assumes: buffers assigned, kernels are code.
 // Guarantees: the same numbering wherever it is asked for: each different expression that launches, buffers and results
 // need
-//   is one value; a symbol is an entry dimension, numbered in the order of inputs and dimensions.
+//   is one value; symbols are the entry dimensions, in the order of inputs and dimensions, then the bound ones in order.
+//   Values, and constraints, are sorted by the stage in which their symbols are known.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H
 #define DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H
@@ -21,22 +22,45 @@ public:
     unsigned input, dimension;
   };
 
+  /// A symbol that is element `element` of the buffer of `bind`.
+  struct BoundSymbol {
+    std::string name;
+    rt::BindOp bind;
+    unsigned element;
+  };
+  struct Stage {
+    unsigned symbolCount = 0, valueCount = 0; // known to it
+    unsigned firstLaunch = 0, launchCount = 0;
+    unsigned firstConstraint = 0, constraintCount = 0;
+    SymExpr scratch; // the largest that one of its kernels wants
+  };
+
   /// `function` is the module's host function.
   explicit ValueTable(mlir::func::FuncOp function);
+
+  llvm::ArrayRef<BoundSymbol> getBound() const { return bound; }
+  /// At least one.
+  llvm::ArrayRef<Stage> getStages() const { return stages; }
 
   llvm::ArrayRef<Symbol> getSymbols() const { return symbols; }
   llvm::ArrayRef<SymExpr> getValues() const { return values; }
   /// The number of an expression that is no constant.
   unsigned indexOf(const SymExpr &expr) const { return indices.at(expr.str()); }
   unsigned symbolIndex(const std::string &name) const { return symbolIndices.at(name); }
-  /// The largest scratch that a kernel of the program wants.
-  SymExpr scratch;
+  /// Names of symbols by their numbers.
+  llvm::ArrayRef<std::string> getNames() const { return names; }
   llvm::SmallVector<ShapeConstraint> constraints;
 
 private:
-  void add(const SymExpr &expr);
+  void addSymbol(const std::string &name);
+  /// The first stage that knows all symbols of `expr`; an unknown symbol is nobody's.
+  unsigned stageOf(const SymExpr &expr) const;
+  void numberValues(const std::vector<SymExpr> &wanted);
 
   llvm::SmallVector<Symbol> symbols;
+  llvm::SmallVector<BoundSymbol> bound;
+  llvm::SmallVector<Stage> stages;
+  llvm::SmallVector<std::string> names;
   llvm::SmallVector<SymExpr> values;
   std::map<std::string, unsigned> indices, symbolIndices;
 };

@@ -93,3 +93,27 @@ func.func @top_k(%a: tensor<2x3xf32>) {
   %0:2 = ds.top_k %a {axis = 1, count = #ds.shape<["4"]>} : (tensor<2x3xf32>) -> (tensor<2x4xf32>, tensor<2x4xi64>)
   return
 }
+
+// -----
+
+func.func @bind_count(%s: tensor<2xi64>) {
+  // expected-error@+1 {{expected an operand of 1 elements, as many as there are symbols, got 'tensor<2xi64>'}}
+  %0 = ds.bind %s as <["m"]> : tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @bind_expression(%s: tensor<1xi64>) {
+  // expected-error@+1 {{expected symbols, got '2*m'}}
+  %0 = ds.bind %s as <["2*m"]> : tensor<1xi64>
+  return
+}
+
+// -----
+
+func.func @bind_type(%s: tensor<1xf32>) {
+  // expected-error@+1 {{expected an operand of i32 or i64}}
+  %0 = ds.bind %s as <["m"]> : tensor<1xf32>
+  return
+}

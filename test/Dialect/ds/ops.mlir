@@ -70,3 +70,11 @@ func.func @region(%x: tensor<?xf32> {ds.shape = #ds.shape<["'past + S'"]>}) -> t
   }
   return %0 : tensor<?xf32>
 }
+
+// CHECK-LABEL: @bind
+func.func @bind(%s: tensor<2xi32>) -> tensor<?x?xf32> {
+  // CHECK: ds.bind %{{.*}} as <["m", "n"]> : tensor<2xi32>
+  %0 = ds.bind %s as <["m", "n"]> : tensor<2xi32>
+  %1 = ds.fill {target = #ds.shape<["m", "n"]>, value = 0.0 : f32} : () -> tensor<?x?xf32>
+  return %1 : tensor<?x?xf32>
+}

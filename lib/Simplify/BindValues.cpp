@@ -1,0 +1,57 @@
+//===- BindValues.cpp - Read sizes that depend on data --------------------===//
+// Assumes: ds-infer-shapes ran; a function of one block.
+// Guarantees: no op in operand form has a shape operand of unknown contents: what it says is bound (ds.bind) before.
+// Declines: ops whose rank depends on data; they are errors later.
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ShapeBinder.h"
+#include "ds/Simplify/Passes.h"
+
+using namespace mlir;
+
+namespace ds {
+#define GEN_PASS_DEF_BINDVALUESPASS
+#include "ds/Simplify/Passes.h.inc"
+
+namespace {
+class BindValuesPass : public impl::BindValuesPassBase<BindValuesPass> {
+public:
+  using BindValuesPassBase::BindValuesPassBase;
+  void runOnOperation() override;
+};
+} // namespace
+
+void BindValuesPass::runOnOperation() {
+  func::FuncOp function = getOperation();
+  if (function.isExternal() || !function.getBody().hasOneBlock())
+    return;
+  ShapeState state;
+  if (failed(seedArguments(function.getBody(), state)))
+    return signalPassFailure();
+  OpBuilder builder(&getContext());
+  ShapeBinder binder(builder, state);
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front().without_terminator())) {
+    if (failed(inferOp(&op, state)))
+      return signalPassFailure();
+    auto bindable = dyn_cast<BindShapesOpInterface>(op);
+    if (!bindable || !bindable.dependsOnData(state)) {
+      refineResultTypes(&op, state);
+      continue;
+    }
+    builder.setInsertionPoint(&op);
+    binder.setLoc(op.getLoc());
+    Value old = op.getResult(0), replacement = bindable.bindShapes(binder);
+    if (!replacement)
+      return signalPassFailure();
+    if (replacement == old)
+      continue;
+    // A slice after the op, say, reads the op itself.
+    old.replaceUsesWithIf(replacement, [&](OpOperand &use) { return use.getOwner() != replacement.getDefiningOp(); });
+    if (old.use_empty())
+      op.erase();
+  }
+  function.setType(FunctionType::get(&getContext(), function.getBody().getArgumentTypes(),
+                                     function.getBody().front().getTerminator()->getOperandTypes()));
+}
+
+} // namespace ds
