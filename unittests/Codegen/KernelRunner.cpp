@@ -5,7 +5,13 @@
 #include "dialects/ds/DsOps.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
+#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -40,7 +46,43 @@ Buffer<float> randomFloats(size_t count, unsigned seed, float scale, float mean)
   return Buffer<float>(count, [&](size_t) { return normal(generator); });
 }
 
-std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text) {
+/// Replaces composite ops by their definitions until none is left.
+static LogicalResult expandComposites(rt::KernelOp kernel, ShapeState &shapes) {
+  for (;;) {
+    CompositeOpInterface composite;
+    for (Operation &op : kernel.getBody().front())
+      if ((composite = dyn_cast<CompositeOpInterface>(op)))
+        break;
+    if (!composite)
+      return success();
+    OpBuilder builder(composite);
+    FailureOr<SmallVector<Value>> values = composite.expand(builder, shapes);
+    if (failed(values))
+      return failure();
+    composite->replaceAllUsesWith(*values);
+    composite->erase();
+  }
+}
+
+/// The kernel as one loop over the elements of its results.
+static LogicalResult generateElements(ModuleOp module, const CpuTarget &target, bool expand) {
+  rt::KernelOp kernel = *module.getOps<rt::KernelOp>().begin();
+  ShapeState shapes;
+  if (failed(inferFunction(kernel, shapes)) || (expand && failed(expandComposites(kernel, shapes))))
+    return failure();
+  OpBuilder builder(module.getContext());
+  OwningOpRef<ModuleOp> code = ModuleOp::create(kernel.getLoc(), kernel.getSymName());
+  KernelEmitter emitter(kernel, *code, builder, shapes, target, /*inPlace=*/false);
+  if (failed(emitLoops(emitter)))
+    return failure();
+  emitter.finish();
+  kernel.erase();
+  builder.setInsertionPointToEnd(module.getBody());
+  builder.insert(code.release());
+  return success();
+}
+
+std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Form form) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   auto fail = [](const llvm::Twine &message) -> std::unique_ptr<CompiledKernel> {
@@ -50,7 +92,8 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text) {
   MLIRContext context;
   registerBuiltinDialectTranslation(context);
   registerLLVMDialectTranslation(context);
-  context.loadDialect<DsDialect, rt::RtDialect, func::FuncDialect>();
+  context.loadDialect<DsDialect, rt::RtDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
+                      math::MathDialect, scf::SCFDialect, vector::VectorDialect>();
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
   const char *cpu = std::getenv("DS_TEST_CPU");
   std::string error;
@@ -58,7 +101,10 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text) {
   if (!module || failed(target))
     return fail("no module or no target " + error);
   PassManager passes(&context);
-  passes.addPass(createGenerateKernelsPass(*target));
+  if (form == Form::Program)
+    passes.addPass(createGenerateKernelsPass(*target));
+  else if (failed(generateElements(*module, *target, form == Form::Expanded)))
+    return fail("code generation failed");
   buildLowerToLLVMPipeline(passes.nest<ModuleOp>());
   if (failed(passes.run(*module)))
     return fail("code generation failed");

@@ -55,9 +55,14 @@ Buffer<float> randomFloats(size_t count, unsigned seed, float scale = 1.0f, floa
 
 class CompiledKernel {
 public:
+  enum class Form {
+    Program,  ///< as in a program: the loops of the kernel's root
+    Elements, ///< each op by its element form, computed where it is used
+    Expanded  ///< the same, after composite ops were replaced by their definitions
+  };
   /// For this machine, or the processor that the environment variable DS_TEST_CPU names (x86-64-v3, ...: other
   /// vectors). Null (with a diagnostic on stderr) if the kernel cannot be compiled.
-  static std::unique_ptr<CompiledKernel> compile(llvm::StringRef text);
+  static std::unique_ptr<CompiledKernel> compile(llvm::StringRef text, Form form = Form::Program);
 
   using Symbols = std::map<std::string, int64_t>;
   /// Runs the whole range in `pieces` calls; returns the first code that is not 0.

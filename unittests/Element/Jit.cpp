@@ -38,9 +38,10 @@ static void buildPipeline(OpPassManager &passes) {
   passes.addPass(createCSEPass());
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(arith::createArithExpandOpsPass());
-  passes.addPass(createConvertVectorToLLVMPass());
+  // As in ObjectEmitter: calls of libm take vectors apart with vector ops.
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createConvertMathToLibmPass());
+  passes.addPass(createConvertVectorToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createConvertFuncToLLVMPass());
