@@ -16,8 +16,7 @@ namespace ds {
 static Value listOperand(Operation *op, Value list, ShapeBinder &binder) {
   if (cast<RankedTensorType>(list.getType()).hasStaticShape())
     return binder.asList(list);
-  emitNodeError(op) << "expected a list of known length, which decides the rank of the result, got "
-                    << list.getType();
+  emitNodeError(op) << "expected a list of known length, which decides the rank of the result, got " << list.getType();
   return {};
 }
 

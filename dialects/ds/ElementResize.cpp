@@ -153,7 +153,9 @@ Value Resampler::coordinate(unsigned d) {
     // The output's width before it was rounded down decides where the middle is.
     Value adjustment = f.div(size(out[d]), f.mul(scale(d), size(in[d])));
     Value centre = f.div(size(in[d]), constant(2));
-    return f.add(f.mul(centre, f.sub(constant(1), adjustment)), halfPixel());
+    // In the order of ONNX's definition, which decides where a rounding error puts a coordinate between two pixels.
+    Value offset = f.mul(centre, f.sub(constant(1), adjustment));
+    return f.sub(f.add(offset, f.div(f.add(o, constant(0.5)), scale(d))), constant(0.5));
   }
   case ResizeCoordinates::pytorch_half_pixel:
     return unlessOne(halfPixel(), constant(0));

@@ -59,9 +59,9 @@ private:
   ShapeState shapes;
   SmallVector<rt::LaunchOp> launches;
   SmallVector<std::pair<BindOp, int64_t>> binds; // with the number of launches before
-  DenseMap<Value, int64_t> lastUse;           // of roots
-  DenseMap<Value, int64_t> output;            // roots that are results of the program
-  llvm::MapVector<Value, unsigned> temporary; // roots -> slot
+  DenseMap<Value, int64_t> lastUse;              // of roots
+  DenseMap<Value, int64_t> output;               // roots that are results of the program
+  llvm::MapVector<Value, unsigned> temporary;    // roots -> slot
   SmallVector<Lifetime> slots;
   SmallVector<SymExpr> slotBytes;
 };

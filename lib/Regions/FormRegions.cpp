@@ -1,6 +1,7 @@
 //===- FormRegions.cpp - Wrap a function's ops into static regions --------===//
 // Assumes: shapes inferred (ds-infer-shapes).
-// Guarantees: every op of ds lies in one ds.static, but for ds.bind, which parts them; every dim inside is an expression
+// Guarantees: every op of ds lies in one ds.static, but for ds.bind, which parts them; every dim inside is an
+// expression
 //   over symbols known on entry to the region.
 // Declines: dims that depend on data and are not bound.
 //===----------------------------------------------------------------------===//
@@ -28,10 +29,11 @@ static LogicalResult checkKnownOnEntry(Operation *op, const ShapeState &state) {
     std::optional<SymDims> dims = state.getDims(result);
     for (auto [axis, dim] : llvm::enumerate(dims ? *dims : SymDims()))
       if (!state.isKnownOnEntry(dim)) {
-        InFlightDiagnostic diagnostic = emitNodeError(op) << "dimension " << axis << " of result " << index
-                                                          << " depends on data, which needs a dynamic region";
-        diagnostic.attachNote() << "dynamic regions are not supported; every dimension must follow from those of the "
-                                   "inputs";
+        InFlightDiagnostic diagnostic = emitNodeError(op)
+                                        << "dimension " << axis << " of result " << index
+                                        << " depends on data; this needs a dynamic region, which this "
+                                           "version does not support";
+        diagnostic.attachNote() << "every dimension must follow from those of the inputs";
         return diagnostic;
       }
   }

@@ -106,10 +106,10 @@ typedef struct ds_artifact_program {
   ds_artifact_text compiler; /* version of the compiler, for display */
   uint32_t kernel_abi;       /* DS_KERNEL_ABI_VERSION of the code */
   uint32_t reserved;
-  uint64_t value_count;       /* elements that `sizes` writes */
-  uint64_t code_id;           /* see DS_ARTIFACT_ID_SYMBOL */
-  uint64_t weights_length;    /* of the weights section in bytes */
-  uint64_t weights_hash;      /* XXH64 of it; checked on demand */
+  uint64_t value_count;    /* elements that `sizes` writes */
+  uint64_t code_id;        /* see DS_ARTIFACT_ID_SYMBOL */
+  uint64_t weights_length; /* of the weights section in bytes */
+  uint64_t weights_hash;   /* XXH64 of it; checked on demand */
 } ds_artifact_program;
 
 /* An entry dimension that runs may choose. It is read from one dimension of one input; that entry of the dimension
@@ -133,9 +133,9 @@ typedef struct ds_artifact_bound {
 
 /* A part of the program whose sizes are all known when it begins. A stage ends where bound symbols are read. */
 typedef struct ds_artifact_stage {
-  uint64_t symbol_count; /* symbols known to it: a prefix of all, that of the first stage without bound ones */
-  uint64_t value_count;  /* values known to it: a prefix of all */
-  uint64_t first_launch; /* 0 in the first stage; its last launch is the one before the next stage's first */
+  uint64_t symbol_count;      /* symbols known to it: a prefix of all, that of the first stage without bound ones */
+  uint64_t value_count;       /* values known to it: a prefix of all */
+  uint64_t first_launch;      /* 0 in the first stage; its last launch is the one before the next stage's first */
   ds_artifact_number scratch; /* bytes of scratch memory a worker thread needs; none = 0 */
 } ds_artifact_stage;
 

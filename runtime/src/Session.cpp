@@ -62,9 +62,10 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
   const uint32_t Threads = Options.threads ? Options.threads : availableCpus();
   if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) ||
       !Outputs.resize(Meta.Outputs.size()) || !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) ||
-      !Symbols.resize(Meta.symbolCount()) || !OutputBytes.resize(Meta.Outputs.size()) || !InputData.resize(Meta.Inputs.size()) ||
-      !OutputData.resize(Meta.Outputs.size()) || !LastOutputs.resize(Meta.Outputs.size()) ||
-      !Feeds.resize(Meta.Inputs.size()) || !FedInputs.resize(Meta.Inputs.size()) || !Workers.resize(Threads))
+      !Symbols.resize(Meta.symbolCount()) || !OutputBytes.resize(Meta.Outputs.size()) ||
+      !InputData.resize(Meta.Inputs.size()) || !OutputData.resize(Meta.Outputs.size()) ||
+      !LastOutputs.resize(Meta.Outputs.size()) || !Feeds.resize(Meta.Inputs.size()) ||
+      !FedInputs.resize(Meta.Inputs.size()) || !Workers.resize(Threads))
     return outOfMemory(Error);
   Stages = static_cast<StageState *>(calloc(Meta.Stages.size(), sizeof(StageState)));
   if (!Stages)

@@ -28,8 +28,8 @@ struct Plan {
 struct StageState {
   static constexpr size_t PlanCount = 4;
   Plan Plans[PlanCount];
-  const Plan *Bound = nullptr; // whose temporaries the session's Buffers hold
-  Region Arena;                // of the temporaries that it writes first
+  const Plan *Bound = nullptr;      // whose temporaries the session's Buffers hold
+  Region Arena;                     // of the temporaries that it writes first
   Array<uint32_t> TemporaryBuffers; // numbers of these
   Array<uint32_t> Outputs;          // numbers of those whose sizes become known with it
 };

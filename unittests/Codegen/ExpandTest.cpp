@@ -1,6 +1,6 @@
 //===- ExpandTest.cpp - Composite ops equal their definitions -------------===//
-// Goes over the registered ops, so that a new composite op cannot be forgotten: for each there are cases, and in each the
-// kernel that a program gets, the op's element form where it has one, and its definition in other ops agree.
+// Goes over the registered ops, so that a new composite op cannot be forgotten: for each there are cases, and in each
+// the kernel that a program gets, the op's element form where it has one, and its definition in other ops agree.
 //===----------------------------------------------------------------------===//
 #include "KernelRunner.h"
 #include "dialects/ds/DsOps.h"
@@ -32,9 +32,10 @@ const std::vector<CompiledKernel::Symbols> kRows = {
     {{"N", 2}, {"S", 37}}, {{"N", 3}, {"S", 1}}, {{"N", 1}, {"S", 16}}, {{"N", 0}, {"S", 5}}, {{"N", 2}, {"S", 0}}};
 const std::vector<CompiledKernel::Symbols> kImages = {
     {{"N", 2}, {"C", 5}, {"H", 3}}, {{"N", 1}, {"C", 19}, {"H", 4}}, {{"N", 1}, {"C", 1}, {"H", 1}}};
-const std::vector<CompiledKernel::Symbols> kSequences = {
-    {{"B", 2}, {"T", 3}, {"S", 5}, {"D", 4}}, {{"B", 1}, {"T", 1}, {"S", 9}, {"D", 3}},
-    {{"B", 1}, {"T", 6}, {"S", 6}, {"D", 17}}, {{"B", 2}, {"T", 4}, {"S", 2}, {"D", 1}}};
+const std::vector<CompiledKernel::Symbols> kSequences = {{{"B", 2}, {"T", 3}, {"S", 5}, {"D", 4}},
+                                                         {{"B", 1}, {"T", 1}, {"S", 9}, {"D", 3}},
+                                                         {{"B", 1}, {"T", 6}, {"S", 6}, {"D", 17}},
+                                                         {{"B", 2}, {"T", 4}, {"S", 2}, {"D", 1}}};
 
 const std::vector<Case> kCases = {
     {"softmax", "axis = 1 : i64", {{"f32", "N, S"}}, "N, S", kRows},
@@ -42,25 +43,54 @@ const std::vector<Case> kCases = {
     {"softmax", "axis = 1 : i64", {{"f64", "N, S"}}, "N, S", kRows},
     {"log_softmax", "axis = 1 : i64", {{"f32", "N, S"}}, "N, S", kRows},
     {"log_softmax", "axis = 0 : i64", {{"f32", "N, S"}}, "N, S", kRows},
-    {"layer_norm", "axis = 1 : i64, epsilon = 1.0e-5 : f64", {{"f32", "N, S"}, {"f32", "S"}, {"f32", "S"}}, "N, S", kRows},
+    {"layer_norm",
+     "axis = 1 : i64, epsilon = 1.0e-5 : f64",
+     {{"f32", "N, S"}, {"f32", "S"}, {"f32", "S"}},
+     "N, S",
+     kRows},
     {"layer_norm", "axis = 1 : i64, epsilon = 1.0e-2 : f64", {{"f32", "N, S"}, {"f32", "S"}}, "N, S", kRows},
     {"layer_norm", "axis = 0 : i64, epsilon = 1.0e-5 : f64", {{"f32", "N, S"}, {"f32", "N, S"}}, "N, S", kRows},
     {"layer_norm", "axis = 1 : i64, epsilon = 1.0e-5 : f64", {{"f64", "N, S"}, {"f64", "S"}}, "N, S", kRows},
-    {"batch_norm", "epsilon = 1.0e-3 : f64",
-     {{"f32", "N, C, H"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}}, "N, C, H", kImages},
-    {"batch_norm", "epsilon = 1.0e-3 : f64, layout = #ds.layout<nhwc>",
-     {{"f32", "N, H, C"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}}, "N, H, C", kImages},
-    {"attention", "scale = 0.5 : f64", {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 7"}}, "B, T, 7", kSequences},
-    {"attention", "scale = 0.5 : f64, causal", {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 7"}}, "B, T, 7",
+    {"batch_norm",
+     "epsilon = 1.0e-3 : f64",
+     {{"f32", "N, C, H"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}},
+     "N, C, H",
+     kImages},
+    {"batch_norm",
+     "epsilon = 1.0e-3 : f64, layout = #ds.layout<nhwc>",
+     {{"f32", "N, H, C"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}, {"f32", "C"}},
+     "N, H, C",
+     kImages},
+    {"attention",
+     "scale = 0.5 : f64",
+     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 7"}},
+     "B, T, 7",
      kSequences},
-    {"attention", "scale = 0.5 : f64, causal, zero_masked_rows",
-     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 7"}}, "B, T, 7", kSequences},
-    {"attention", "scale = 1.0 : f64", {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 3"}, {"f32", "T, S"}},
-     "B, T, 3", kSequences},
-    {"attention", "scale = 1.0 : f64", {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 3"}, {"i1", "B, T, S"}},
-     "B, T, 3", kSequences},
-    {"attention", "scale = 1.0 : f64, zero_masked_rows",
-     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 3"}, {"i1", "B, 1, S"}}, "B, T, 3", kSequences},
+    {"attention",
+     "scale = 0.5 : f64, causal",
+     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 7"}},
+     "B, T, 7",
+     kSequences},
+    {"attention",
+     "scale = 0.5 : f64, causal, zero_masked_rows",
+     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 7"}},
+     "B, T, 7",
+     kSequences},
+    {"attention",
+     "scale = 1.0 : f64",
+     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 3"}, {"f32", "T, S"}},
+     "B, T, 3",
+     kSequences},
+    {"attention",
+     "scale = 1.0 : f64",
+     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 3"}, {"i1", "B, T, S"}},
+     "B, T, 3",
+     kSequences},
+    {"attention",
+     "scale = 1.0 : f64, zero_masked_rows",
+     {{"f32", "B, T, D"}, {"f32", "B, S, D"}, {"f32", "B, S, 3"}, {"i1", "B, 1, S"}},
+     "B, T, 3",
+     kSequences},
 };
 
 std::vector<std::string> split(StringRef dims) {
@@ -87,8 +117,8 @@ std::string kernelText(const Case &c) {
     operands += comma + name;
     types += comma + type;
   }
-  return "rt.kernel @k(" + arguments + ") -> " + result + " {\n  %r = ds." + c.op + " " + operands + " {" + c.attributes +
-         "} : (" + types + ") -> " + result + "\n  rt.yield %r : " + result + "\n}";
+  return "rt.kernel @k(" + arguments + ") -> " + result + " {\n  %r = ds." + c.op + " " + operands + " {" +
+         c.attributes + "} : (" + types + ") -> " + result + "\n  rt.yield %r : " + result + "\n}";
 }
 
 int64_t count(StringRef dims, const CompiledKernel::Symbols &symbols) {

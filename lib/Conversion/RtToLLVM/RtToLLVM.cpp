@@ -218,7 +218,7 @@ LogicalResult HostBuilder::buildSizes() {
   for (const SymExpr &expr : table.getValues())
     for (const std::string &symbol : expr.symbols())
       if (!llvm::is_contained(table.getNames(), symbol))
-        return function.emitError("the size '") << expr.str() << "' depends on data; it needs a dynamic region";
+        return function.emitError("the size '") << expr.str() << "' depends on data that nothing binds";
   LLVM::LLVMFuncOp sizes = createFunction("ds_program_sizes", {b.getI32Type(), pointer, pointer});
   sizes.setLinkage(LLVM::Linkage::Internal);
   Block *entry = sizes.addEntryBlock(b);

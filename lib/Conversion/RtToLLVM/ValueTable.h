@@ -2,8 +2,8 @@
 // Assumes: buffers assigned, kernels are code.
 // Guarantees: the same numbering wherever it is asked for: each different expression that launches, buffers and results
 // need
-//   is one value; symbols are the entry dimensions, in the order of inputs and dimensions, then the bound ones in order.
-//   Values, and constraints, are sorted by the stage in which their symbols are known.
+//   is one value; symbols are the entry dimensions, in the order of inputs and dimensions, then the bound ones in
+//   order. Values, and constraints, are sorted by the stage in which their symbols are known.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H
 #define DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H

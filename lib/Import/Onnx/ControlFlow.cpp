@@ -46,7 +46,7 @@ bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> in
 bool GraphImporter::importIf(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
   std::optional<Ints> condition = node.constantInts(node.in(0));
   if (!condition || condition->size() != 1)
-    return node.needsDynamic("the condition is computed while the model runs"), false;
+    return node.needsDynamic("the condition is known only when the model runs"), false;
   StringRef name = (*condition)[0] ? "then_branch" : "else_branch";
   GraphProto *branch = graphAttribute(proto, name);
   if (!branch || branch->output_size() != int(node.wanted.size()))
@@ -89,8 +89,8 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
     if (node.failed)
       return false;
     if (!known || known->size() != 1)
-      return node.needsDynamic(i == 0 ? "the trip count is computed while the model runs"
-                                      : "the condition is computed while the model runs"),
+      return node.needsDynamic(i == 0 ? "the trip count is known only when the model runs"
+                                      : "the condition is known only when the model runs"),
              false;
     if (i == 0)
       trips = (*known)[0];
@@ -117,7 +117,7 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
       return false;
     condition = node.constantInts(results[0].tensor);
     if (!condition || condition->size() != 1)
-      return node.needsDynamic("the condition is computed while the model runs"), false;
+      return node.needsDynamic("the condition is known only when the model runs"), false;
     state.assign(results.begin() + 1, results.begin() + 1 + carried);
     for (auto [scan, item] : zip(scans, drop_begin(results, 1 + carried)))
       scan.push_back(item.tensor);
@@ -134,7 +134,9 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
 
 bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
   if (node.opset < 9)
-    return node.fail("before operator set 9 it is not supported"), false;
+    return node.fail("before operator set 9 it had other inputs, which are not supported; convert the model to a newer "
+                     "operator set"),
+           false;
   GraphProto *body = graphAttribute(proto, "body");
   NodeProto attributes;
   for (const AttributeProto &attribute : proto.attribute())

@@ -163,8 +163,8 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer
 
 /// Names every unsupported operator at once, with the number of its nodes.
 bool GraphImporter::checkOperators(const Nodes &nodes) {
-  std::map<std::string, unsigned> unknown;
-  std::vector<std::string> undeclared;
+  // By operator set: its version means nothing without its domain.
+  std::map<std::string, std::map<std::string, unsigned>> unknown;
   for (const NodeProto &node : nodes) {
     StringRef domain = normalDomain(node.domain());
     if (functions.count(functionKey(domain, node.op_type(), node.overload())))
@@ -175,17 +175,23 @@ bool GraphImporter::checkOperators(const Nodes &nodes) {
     bool supported =
         schema && ((domain.empty() && (findHandler(node.op_type()) || needsDynamicRegion(node.op_type()))) ||
                    hasFunctionBody(*schema, version->second));
-    if (!supported)
-      ++unknown[fullName(node)];
+    if (supported)
+      continue;
+    std::string set = version == modelOpsets.end() ? "not imported" : "operator set " + std::to_string(version->second);
+    ++unknown[set + (domain.empty() ? "" : " of " + domain.str())][fullName(node)];
   }
   if (unknown.empty())
     return true;
   std::string list;
-  for (const auto &[name, count] : unknown)
-    list += (list.empty() ? "" : ", ") + name + " (" + std::to_string(count) + (count == 1 ? " node)" : " nodes)");
-  int64_t opset = modelOpsets.lookup("");
-  return error("the model has operators that are unknown or not supported (operator set " + Twine(opset) +
-               "): " + list);
+  for (const auto &[set, operators] : unknown) {
+    list += (list.empty() ? "(" : "; (") + set + "): ";
+    bool first = true;
+    for (const auto &[name, count] : operators) {
+      list += (first ? "" : ", ") + name + " (" + std::to_string(count) + (count == 1 ? " node)" : " nodes)");
+      first = false;
+    }
+  }
+  return error("the model has operators that are unknown or not supported " + list);
 }
 
 //===----------------------------------------------------------------------===//
@@ -484,7 +490,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
     return importBody(node, *body, scope, proto, depth, own) && setOutputs();
   }
   if (needsDynamicRegion(node.op))
-    return node.fail("needs a dynamic region, which this version does not support"), false;
+    return node.needsDynamic("the number of its results depends on data"), false;
   return node.fail("operator " + fullName(proto) + " is not supported"), false;
 }
 

@@ -53,8 +53,15 @@ int64_t Node::staticDim(Value value, unsigned i, StringRef what) {
   SymExpr size = dim(value, i);
   if (size.isConst())
     return size.getConst();
-  needsDynamic("dimension " + Twine(i) + " of " + what + " must be known when the model is compiled, but it is '" +
-               size.str() + "'");
+  std::string place = ("dimension " + Twine(i) + " of " + what).str();
+  if (auto name = size.symbolName(); name && shapes.isKnownOnEntry(size))
+    fail(place + " must be known when the model is compiled, but it is '" + *name + "'; give it a size with --shape " +
+         *name + "=SIZE");
+  else if (shapes.isKnownOnEntry(size))
+    fail(place + " must be known when the model is compiled, but it is " + size.str() +
+         "; give its symbols sizes with --shape");
+  else
+    needsDynamic(place + " depends on data");
   return 0;
 }
 
@@ -91,7 +98,8 @@ Ints Node::requireInts(Value value, StringRef what) {
     return {};
   if (std::optional<Ints> known = constantInts(value))
     return *known;
-  needsDynamic("'" + what + "' is computed while the model runs");
+  fail("'" + what +
+       "' must be a constant or follow from the sizes of inputs, but it is known only when the model runs");
   return {};
 }
 

@@ -52,7 +52,7 @@ static void oneHot(Node &n) {
     if (std::optional<SmallVector<double>> known = n.constantDoubles(depth); known && known->size() == 1)
       size = SymExpr(int64_t((*known)[0]));
   if (!size)
-    return (void)n.needsDynamic("'depth' is computed while the model runs");
+    return (void)n.needsDynamic("'depth' is known only when the model runs");
   n.set(0, n.make<OneHotOp>({n.in(0), n.in(2)}, {n.i64("axis", axis), n.shape("size", {*size}), n.segments({1, 0, 1})},
                             n.elem(n.in(2))));
 }
@@ -72,7 +72,7 @@ static void topK(Node &n) {
   else
     count = n.shapes.getScalar(n.in(1));
   if (!count)
-    return (void)n.needsDynamic("'k' is computed while the model runs");
+    return (void)n.needsDynamic("'k' is known only when the model runs");
   attrs.push_back(n.shape("count", {*count}));
   if (!n.getInt("largest", 1))
     attrs.push_back(n.unit("smallest"));

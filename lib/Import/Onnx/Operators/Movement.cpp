@@ -48,8 +48,9 @@ static void squeeze(Node &n) {
       if (dim.isConst(1))
         axes.push_back(index);
       else if (!dim.isConst())
-        return (void)n.needsDynamic("without axes, whether dimension " + Twine(index) + " ('" + dim.str() +
-                                    "') is 1 decides the rank");
+        return (void)n.fail("without 'axes', whether dimension " + Twine(index) + " (" +
+                            (n.shapes.isKnownOnEntry(dim) ? dim.str() : "it depends on data") +
+                            ") is 1 decides the rank, which must be known when the model is compiled; say the axes");
     }
   }
   n.set(0, n.failed ? Value() : n.squeeze(x, axes));
@@ -114,7 +115,7 @@ static void split(Node &n) {
   } else if (n.has(1)) {
     std::optional<SmallVector<SymExpr>> known = n.contents(n.in(1));
     if (!known)
-      return (void)n.needsDynamic("'split' is computed while the model runs");
+      return (void)n.needsDynamic("'split' is known only when the model runs");
     parts = *known;
   } else {
     count = n.getInt("num_outputs", count);
@@ -163,7 +164,7 @@ static void pad(Node &n) {
   } else if (std::optional<SmallVector<SymExpr>> known = n.contents(n.in(1))) {
     pads = *known;
   } else {
-    return (void)n.needsDynamic("'pads' is computed while the model runs");
+    return (void)n.needsDynamic("'pads' is known only when the model runs");
   }
   Ints axes;
   if (n.has(3)) {

@@ -79,7 +79,7 @@ static std::optional<SmallVector<double>> knownNumbers(Node &n, unsigned i, Stri
     return std::nullopt;
   std::optional<SmallVector<double>> known = n.constantDoubles(n.in(i));
   if (!known)
-    n.needsDynamic("'" + what + "' is computed while the model runs");
+    n.needsDynamic("'" + what + "' is known only when the model runs");
   return known;
 }
 
@@ -130,7 +130,7 @@ static void resize(Node &n) {
   } else if (n.has(3)) {
     std::optional<SmallVector<SymExpr>> sizes = n.contents(n.in(3));
     if (!sizes)
-      return (void)n.needsDynamic("'sizes' is computed while the model runs");
+      return (void)n.needsDynamic("'sizes' is known only when the model runs");
     if (!fits(sizes->size(), "sizes"))
       return;
     request.sizes = dims;
