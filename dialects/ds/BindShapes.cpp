@@ -41,6 +41,11 @@ static Value bindOperand(Operation *op, Value list, MutableOperandRange operand,
     return {};
   binder.bind(known, &bound);
   operand.assign(bound);
+  // What reads the same list later knows it too.
+  if (known == list)
+    list.replaceUsesWithIf(bound, [&](OpOperand &use) {
+      return use.getOwner()->getBlock() == op->getBlock() && op->isBeforeInBlock(use.getOwner());
+    });
   return reinfer(op, binder);
 }
 

@@ -13,8 +13,8 @@
 // Sizes and launches of two stages.
 // LLVM:       llvm.func internal @ds_program_sizes(%[[STAGE:.*]]: i32, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr) -> i32
 // LLVM-NEXT:    llvm.switch %[[STAGE]] : i32
-// LLVM:       llvm.func internal @ds_program_run(%[[RUN:.*]]: i32, %{{.*}}: !llvm.ptr) -> i32
-// LLVM:         llvm.switch %[[RUN]] : i32
+// LLVM:       llvm.func internal @ds_program_run(%[[NUMBER:.*]]: i32, %{{.*}}: !llvm.ptr) -> i32
+// LLVM:         llvm.switch %[[NUMBER]] : i32
 func.func @main(%s: tensor<1xi64> {ds.name = "s"}) -> (tensor<?xi64> {ds.name = "y"}) {
   %c = ds.constant dense<2> : tensor<1xi64>
   %0 = ds.mul %s, %c : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>

@@ -21,9 +21,12 @@ func.func @names(%x: tensor<?xf32> {ds.shape = #ds.shape<["b0"]>}, %s: tensor<1x
 
 // 0 and -1 are resolved first.
 // CHECK-LABEL: @reshape(
-// CHECK:         %[[R:.*]] = ds.select
+// CHECK:         ds.compare eq, %{{.*}} : (tensor<2xi64>, tensor<1xi64>) -> tensor<2xi1>
+// CHECK:         ds.reduce_prod
+// CHECK:         ds.div
+// CHECK-NEXT:    %[[R:.*]] = ds.select
 // CHECK-NEXT:    ds.bind %[[R]] as <["b0", "b1"]> : tensor<2xi64>
-// CHECK-NEXT:    ds.reshape %{{.*}} {allow_zero, target = #ds.shape<["b0", "b1"]>}
+// CHECK-NEXT:    ds.reshape %{{.*}} {target = #ds.shape<["b0", "b1"]>}
 func.func @reshape(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>}, %s: tensor<2xi64>) -> tensor<?x?xf32> {
   %0 = ds.reshape %x, %s : (tensor<?x8xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %0 : tensor<?x?xf32>
@@ -56,7 +59,7 @@ func.func @known(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>}) -> tens
 // -----
 
 func.func @rank(%x: tensor<?xf32>, %s: tensor<?xi64>) -> tensor<?x?xf32> {
-  // expected-error@unknown {{node 'view' (ConstantOfShape): expected a list of known length, which decides the rank of the result}}
+  // expected-error@unknown {{node 'view' (ConstantOfShape): the rank of result 0 depends on data; ranks must be known when compiling}}
   %0 = ds.fill %s {value = 0.0 : f32} : (tensor<?xi64>) -> tensor<?x?xf32> loc(fused<"ConstantOfShape">["view"])
   return %0 : tensor<?x?xf32>
 }

@@ -128,6 +128,122 @@ CONTRACTION = [
     ),
 ]
 
+
+def lists(*values):
+    """Draws the given lists one after another, whatever the generator says."""
+    left = [np.array(value) for value in values]
+    return lambda rng, shape: left.pop(0) if len(left) > 1 else left[0]
+
+
+# Sizes that inputs of the model say: read while it runs.
+DATA_DEPENDENT = [
+    Case(
+        "reshape_by_input",
+        "float[N,12] x, int64[3] s => float[a,b,c] y",
+        "e = Exp(x); r = Reshape(e, s); y = Add(r, r)",
+        {"N": (1, 5, 2, 0)},
+        draw={"s": lists([3, -1, 2], [-1, 5, 4], [0, 3, 4], [0, 6, 2])},
+    ),
+    Case(
+        "expand_then_reduce",
+        "float[N,1] x, int64[2] s => float[a] y",
+        "e = Expand(x, s); y = ReduceSum(e, axes)",
+        {"N": (3, 1, 4)},
+        draw={"s": lists([3, 7], [6, 5], [1, 0])},
+        weights={"axes": np.array([1])},
+    ),
+    Case(
+        "slice_by_input",
+        "float[N,9] x, int64[2] b, int64[2] e, int64[2] a, int64[2] s => float[p,q] y",
+        "t = Slice(x, b, e, a, s); y = Neg(t)",
+        {"N": (8, 8, 8, 5, 0)},
+        draw={
+            "b": lists([1, 2], [-1, -2], [0, 100], [3, 0], [0, 0]),
+            "e": lists([6, 9], [-100, 0], [100, -100], [2, 9], [5, 5]),
+            "a": lists([0, 1], [0, 1], [1, 0], [0, -1], [0, 1]),
+            "s": lists([1, 3], [-2, -1], [2, -1], [1, 4], [1, 1]),
+        },
+    ),
+    Case(
+        "pad_by_input",
+        "float[N,4] x, int64[4] p => float[a,b] y",
+        "y = Pad(x, p)",
+        {"N": (3, 5, 2)},
+        draw={"p": lists([1, 2, 0, 3], [-1, 0, 2, -2], [0, 0, 0, 0])},
+    ),
+    Case(
+        "tile_by_input",
+        "float[N,3] x, int64[2] r => float[a,b] y",
+        "y = Tile(x, r)",
+        {"N": (2, 5, 1)},
+        draw={"r": lists([2, 3], [1, 1], [0, 4])},
+    ),
+    Case(
+        "range_by_inputs",
+        "int64 b, int64 e, int64 d => int64[n] y",
+        "r = Range(b, e, d); y = Add(r, r)",
+        {"Q": (1, 1, 1, 1, 1)},
+        draw={"b": lists(0, 5, 10, 3, 3), "e": lists(10, -6, 0, 3, 9), "d": lists(3, -4, -5, 2, -1)},
+    ),
+    Case(
+        "range_of_floats",
+        "float b, float e, float d => float[n] y",
+        "y = Range(b, e, d)",
+        {"Q": (1, 1, 1)},
+        draw={
+            "b": lists(np.float32(0), np.float32(2.5), np.float32(1)),
+            "e": lists(np.float32(1), np.float32(-1), np.float32(0)),
+            "d": lists(np.float32(0.3), np.float32(-0.5), np.float32(1)),
+        },
+    ),
+    Case(
+        "reduce_axes_by_input",
+        "float[N,3,M] x, int64[2] a => float[p,q,r] y, float[t] z",
+        "y = ReduceSum(x, a); z = ReduceL2<keepdims=0>(x, a)",
+        {"N": (2, 4, 0), "M": (5, 1, 3)},
+        draw={"a": lists([0, 2], [-1, 1], [1, 0])},
+        opset=18,
+        tolerance=1e-5,
+    ),
+    Case(
+        "squeeze_unsqueeze_by_input",
+        "float[N,1,3,1] x, int64[2] a, int64[2] b => float[p,q] y, float[c,d,e,f,g,h] z",
+        "s = Squeeze(x, a); y = Neg(s); z = Unsqueeze(x, b)",
+        {"N": (2, 5, 0)},
+        draw={"a": lists([1, 3], [-1, 1], [3, 1]), "b": lists([0, 5], [2, 1], [-1, 0])},
+    ),
+    Case(
+        "cumsum_axis_by_input",
+        "float[N,4,M] x, int64 a => float[N,4,M] y",
+        "y = CumSum<reverse=1>(x, a)",
+        {"N": (2, 3, 4), "M": (5, 1, 3)},
+        draw={"a": lists(0, -2, 2)},
+    ),
+    Case(
+        "topk_split_onehot_by_input",
+        "float[N,8] x, int64[1] k, int64[2] s, int64 d => float[N,b] y, int64[N,b] i, float[N,p] u, float[N,q] v, float[N,b,e] o",
+        "y, i = TopK(x, k); u, v = Split<axis=1>(x, s); o = OneHot(i, d, values)",
+        {"N": (2, 3, 1)},
+        draw={"k": lists([3], [8], [1]), "s": lists([3, 5], [0, 8], [7, 1]), "d": lists(8, 9, 10)},
+        weights={"values": np.array([0, 1], np.float32)},
+    ),
+    Case(
+        "resize_sizes_by_input",
+        "float[1,2,H,W] x, int64[4] s => float[a,b,c,d] y",
+        'y = Resize<mode="linear">(x, , , s)',
+        {"H": (4, 5), "W": (6, 3)},
+        draw={"s": lists([1, 2, 8, 9], [1, 2, 3, 3])},
+    ),
+    Case(
+        "shape_from_data",
+        "int64[N] x => float[n] y",
+        "m = ReduceMax<keepdims=0>(x); s = Unsqueeze(m, axes); z = ConstantOfShape<value=float[1]{2.5}>(s); y = Exp(z)",
+        {"N": (1, 3, 6)},
+        draw={"x": lists([4], [1, 0, 2], [0, 0, 0, 0, 0, 0])},
+        weights={"axes": np.array([0])},
+    ),
+]
+
 IMAGE = {"N": (1, 2), "H": (8, 13), "W": (9, 20)}
 
 
@@ -461,7 +577,7 @@ MOVEMENT = [
     ),
 ]
 
-CASES = ELEMENTWISE + CONTRACTION + CONVOLUTION + REDUCTION + MOVEMENT
+CASES = ELEMENTWISE + CONTRACTION + CONVOLUTION + REDUCTION + MOVEMENT + DATA_DEPENDENT
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

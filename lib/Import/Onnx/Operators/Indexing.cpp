@@ -3,7 +3,7 @@
 // Guarantees: axes normalized; depths and counts that are known become attributes.
 // Declines: results whose size depends on data.
 
-#include "../Node.h"
+#include "../DataShapes.h"
 
 using namespace llvm;
 using namespace ds;
@@ -51,8 +51,12 @@ static void oneHot(Node &n) {
   if (!size)
     if (std::optional<SmallVector<double>> known = n.constantDoubles(depth); known && known->size() == 1)
       size = SymExpr(int64_t((*known)[0]));
-  if (!size)
-    return (void)n.needsDynamic("'depth' is known only when the model runs");
+  if (!size) {
+    SmallVector<SymExpr> bound = sizesOf(n, depth, "depth");
+    if (n.failed || bound.size() != 1)
+      return (void)n.fail("needs one 'depth'");
+    size = bound[0];
+  }
   n.set(0, n.make<OneHotOp>({n.in(0), n.in(2)}, {n.i64("axis", axis), n.shape("size", {*size}), n.segments({1, 0, 1})},
                             n.elem(n.in(2))));
 }
@@ -71,8 +75,12 @@ static void topK(Node &n) {
     count = SymExpr(n.getInt("k", 0));
   else
     count = n.shapes.getScalar(n.in(1));
-  if (!count)
-    return (void)n.needsDynamic("'k' is known only when the model runs");
+  if (!count) {
+    SmallVector<SymExpr> bound = sizesOf(n, n.in(1), "k");
+    if (n.failed || bound.size() != 1)
+      return (void)n.fail("needs one 'k'");
+    count = bound[0];
+  }
   attrs.push_back(n.shape("count", {*count}));
   if (!n.getInt("largest", 1))
     attrs.push_back(n.unit("smallest"));
@@ -94,13 +102,18 @@ template <typename OpT> static void argSelect(Node &n) {
 }
 
 static void cumSum(Node &n) {
+  Value x = n.in(0);
+  bool known = n.constantInts(n.in(1)).has_value();
   SmallVector<mlir::NamedAttribute> attrs;
-  attrs.push_back(n.i64("axis", n.axis(n.requireInt(n.in(1), "axis"), n.rank(n.in(0)))));
+  attrs.push_back(n.i64("axis", known ? n.axis(n.requireInt(n.in(1), "axis"), n.rank(x)) : 1));
   if (n.getInt("exclusive", 0))
     attrs.push_back(n.unit("exclusive"));
   if (n.getInt("reverse", 0))
     attrs.push_back(n.unit("reverse"));
-  n.set(0, n.make<CumSumOp>({n.in(0)}, attrs));
+  if (known)
+    return n.set(0, n.make<CumSumOp>({x}, attrs));
+  Value result = n.make<CumSumOp>({aroundAxis(n, x, n.in(1))}, attrs);
+  n.set(0, n.failed ? Value() : n.reshape(result, n.dims(x)));
 }
 
 /// One along `axis` where the (first) maximum is, zero elsewhere.

@@ -3,7 +3,7 @@
 // Guarantees: axes, splits and pads that are known become attributes.
 // Declines: axes and splits that are computed while the model runs.
 
-#include "../Node.h"
+#include "../DataShapes.h"
 
 using namespace llvm;
 using namespace ds;
@@ -37,8 +37,15 @@ static std::optional<Ints> givenAxes(Node &n) {
   return std::nullopt;
 }
 
+/// Axes that only the model's run tells.
+static bool hasUnknownAxes(Node &n) { return n.opset >= 13 && n.has(1) && !n.constantInts(n.in(1)); }
+
 static void squeeze(Node &n) {
   Value x = n.in(0);
+  if (hasUnknownAxes(n)) {
+    SymDims kept = splitByAxes(n, x, n.in(1)).kept;
+    return n.set(0, n.failed ? Value() : n.reshape(x, kept));
+  }
   std::optional<Ints> given = givenAxes(n);
   Ints axes;
   if (given) {
@@ -57,6 +64,10 @@ static void squeeze(Node &n) {
 }
 
 static void unsqueeze(Node &n) {
+  if (hasUnknownAxes(n)) {
+    SymDims dims = insertedOnes(n, n.in(0), n.in(1));
+    return n.set(0, n.failed ? Value() : n.reshape(n.in(0), dims));
+  }
   std::optional<Ints> given = givenAxes(n);
   if (!given)
     return (void)n.fail("needs axes");
@@ -113,10 +124,9 @@ static void split(Node &n) {
     for (int64_t part : n.getInts("split"))
       parts.push_back(SymExpr(part));
   } else if (n.has(1)) {
-    std::optional<SmallVector<SymExpr>> known = n.contents(n.in(1));
-    if (!known)
-      return (void)n.needsDynamic("'split' is known only when the model runs");
-    parts = *known;
+    parts = sizesOf(n, n.in(1), "split");
+    if (n.failed)
+      return;
   } else {
     count = n.getInt("num_outputs", count);
     if (count < int64_t(n.wanted.size()) || count < 1)
@@ -163,8 +173,15 @@ static void pad(Node &n) {
     value = given != 0 ? n.scalar(given, n.elem(x)) : Value();
   } else if (std::optional<SmallVector<SymExpr>> known = n.contents(n.in(1))) {
     pads = *known;
+  } else if (!n.has(3)) {
+    SmallVector<Value> operands{x, n.in(1)};
+    bool hasValue = value && *kind == PadMode::constant;
+    if (hasValue)
+      operands.push_back(value);
+    return n.set(0, n.make<PadOp>(operands, {n.segments({1, 1, hasValue}),
+                                             n.attr("mode", PadModeAttr::get(n.b.getContext(), *kind))}));
   } else {
-    return (void)n.needsDynamic("'pads' is known only when the model runs");
+    return (void)n.needsDynamic("'pads' of some axes are known only when the model runs");
   }
   Ints axes;
   if (n.has(3)) {

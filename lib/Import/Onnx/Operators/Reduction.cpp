@@ -1,9 +1,10 @@
 //===- Reduction.cpp - Reductions -----------------------------------------===//
 // Assumes: see Node.h.
-// Guarantees: axes are attributes; norms and logarithms of sums become sums with elementwise ends.
-// Declines: axes that are computed while the model runs.
+// Guarantees: axes are attributes; norms and logarithms of sums become sums with elementwise ends. Axes that are
+// computed
+//   while the model runs become static ones of the operand's dims taken apart.
 
-#include "../Node.h"
+#include "../DataShapes.h"
 
 using namespace llvm;
 using namespace ds;
@@ -15,12 +16,28 @@ struct ReduceAxes {
   bool keepdims = true;
   /// No axes and noop_with_empty_axes: nothing is reduced.
   bool none = false;
+  /// What the result is reshaped to.
+  std::optional<SymDims> shape;
+
+  Value finish(Node &n, Value result) const { return shape && !n.failed ? n.reshape(result, *shape) : result; }
 };
 } // namespace
 
+/// May replace operand 0.
 static ReduceAxes reduceAxes(Node &n) {
   ReduceAxes result;
   int64_t rank = n.rank(n.in(0));
+  if (n.has(1) && !n.constantInts(n.in(1))) {
+    SplitDims split = splitByAxes(n, n.in(0), n.in(1));
+    if (n.failed)
+      return result;
+    n.inputs[0] = split.x;
+    for (int64_t d = 0; d < rank; ++d)
+      result.axes.push_back(2 * d + 1);
+    result.shape = n.getInt("keepdims", 1) ? split.outer : split.kept;
+    result.keepdims = false;
+    return result;
+  }
   Ints given = n.has(1) ? n.requireInts(n.in(1), "axes") : n.getInts("axes");
   result.keepdims = n.getInt("keepdims", 1) != 0;
   result.none = given.empty() && n.getInt("noop_with_empty_axes", 0);
@@ -34,7 +51,7 @@ template <typename OpT> static Value reduced(Node &n, Value x, const ReduceAxes 
 
 template <typename OpT> static void plain(Node &n) {
   ReduceAxes how = reduceAxes(n);
-  n.set(0, n.failed ? Value() : reduced<OpT>(n, n.in(0), how));
+  n.set(0, n.failed ? Value() : how.finish(n, reduced<OpT>(n, n.in(0), how)));
 }
 
 static Value square(Node &n, Value x) { return n.mul(x, x); }
@@ -44,24 +61,24 @@ static Value asFloat(Node &n, Value x) { return n.isFloat(x) ? x : n.cast(x, n.b
 
 static void l1(Node &n) {
   ReduceAxes how = reduceAxes(n);
-  n.set(0, reduced<ReduceSumOp>(n, n.make<AbsOp>({n.in(0)}), how));
+  n.set(0, how.finish(n, reduced<ReduceSumOp>(n, n.make<AbsOp>({n.in(0)}), how)));
 }
 
 static void sumSquare(Node &n) {
   ReduceAxes how = reduceAxes(n);
-  n.set(0, reduced<ReduceSumOp>(n, square(n, n.in(0)), how));
+  n.set(0, how.finish(n, reduced<ReduceSumOp>(n, square(n, n.in(0)), how)));
 }
 
 static void l2(Node &n) {
   ReduceAxes how = reduceAxes(n);
   Value x = asFloat(n, n.in(0));
-  n.set(0, n.cast(n.make<SqrtOp>({reduced<ReduceSumOp>(n, square(n, x), how)}), n.elem(n.in(0))));
+  n.set(0, how.finish(n, n.cast(n.make<SqrtOp>({reduced<ReduceSumOp>(n, square(n, x), how)}), n.elem(n.in(0)))));
 }
 
 static void logSum(Node &n) {
   ReduceAxes how = reduceAxes(n);
   Value x = asFloat(n, n.in(0));
-  n.set(0, n.cast(n.make<LogOp>({reduced<ReduceSumOp>(n, x, how)}), n.elem(n.in(0))));
+  n.set(0, how.finish(n, n.cast(n.make<LogOp>({reduced<ReduceSumOp>(n, x, how)}), n.elem(n.in(0)))));
 }
 
 /// max + log(sum(exp(x - max))); an infinite maximum (an empty or all -inf reduction) counts as 0.
@@ -77,7 +94,7 @@ static void logSumExp(Node &n) {
   Value result = n.add(n.make<LogOp>({sum}), peak);
   if (!how.keepdims)
     result = n.squeeze(result, how.axes);
-  n.set(0, n.cast(result, n.elem(n.in(0))));
+  n.set(0, how.finish(n, n.cast(result, n.elem(n.in(0)))));
 }
 
 void ds::importer::registerReduction(Registry &r) {

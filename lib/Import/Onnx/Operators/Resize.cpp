@@ -4,7 +4,7 @@
 // Declines: scales, sizes and regions that are computed while the model runs; fractional scales of symbolic sizes that
 // are no small fraction.
 
-#include "../Node.h"
+#include "../DataShapes.h"
 
 using namespace llvm;
 using namespace ds;
@@ -128,15 +128,13 @@ static void resize(Node &n) {
     for (auto [axis, scale] : zip(axes, *scales))
       request.scales[axis] = scale;
   } else if (n.has(3)) {
-    std::optional<SmallVector<SymExpr>> sizes = n.contents(n.in(3));
-    if (!sizes)
-      return (void)n.needsDynamic("'sizes' is known only when the model runs");
-    if (!fits(sizes->size(), "sizes"))
+    SmallVector<SymExpr> sizes = sizesOf(n, n.in(3), "sizes");
+    if (n.failed || !fits(sizes.size(), "sizes"))
       return;
     request.sizes = dims;
     std::string policy = n.getString("keep_aspect_ratio_policy", "stretch");
     double ratio = policy == "not_larger" ? std::numeric_limits<double>::infinity() : 0;
-    for (auto [axis, size] : zip(axes, *sizes)) {
+    for (auto [axis, size] : zip(axes, sizes)) {
       request.sizes[axis] = size;
       if (policy == "stretch")
         continue;
