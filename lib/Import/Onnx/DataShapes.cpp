@@ -14,7 +14,8 @@ static int64_t lengthOf(Node &n, Value list, StringRef what) {
     return 0;
   SymExpr count = product(n.dims(list));
   if (!count.isConst())
-    n.fail("'" + what + "' has a length that is not known when compiling ('" + count.str() + "'), and so has the result's rank");
+    n.fail("'" + what + "' has a length that is not known when compiling ('" + count.str() +
+           "'), and so has the result's rank");
   return count.isConst() ? count.getConst() : 0;
 }
 
@@ -94,8 +95,8 @@ Value ds::importer::aroundAxis(Node &n, Value x, Value axis) {
   AxesArithmetic math(n, axis, rank);
   Value dims = math.sizes(n.dims(x)), index = math.ints(span(0, rank));
   auto along = [&](Value condition) { return math.product(math.select(condition, dims, math.one)); };
-  SymDims bound = math.bound(math.concat({along(math.less(index, math.axes)), along(math.equal(index, math.axes)),
-                                          along(math.less(math.axes, index))}));
+  SymDims bound = math.bound(math.concat(
+      {along(math.less(index, math.axes)), along(math.equal(index, math.axes)), along(math.less(math.axes, index))}));
   n.failed |= math.hasFailed();
   return n.failed ? Value() : n.reshape(x, bound);
 }

@@ -1,6 +1,7 @@
 //===- DataShapes.h - Operands that decide shapes while the model runs ----===//
 // Assumes: see Node.h.
-// Guarantees: what is not known when compiling is computed by integer ops and read on the host (ds.bind); axes that data
+// Guarantees: what is not known when compiling is computed by integer ops and read on the host (ds.bind); axes that
+// data
 //   decide become static ones of a reshaped operand.
 // Declines: lists of unknown length.
 //===----------------------------------------------------------------------===//
