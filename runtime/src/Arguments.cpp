@@ -195,7 +195,7 @@ ds_status InputSet::assignFiles(const Arguments &A, ds_error *Error) {
         Equals = C;
       }
     if (Index == Count)
-      return unknownInput(DS_BAD_ARGUMENT, Argument, strcspn(Argument, "="), Error);
+      return unknownInput(DS_BAD_INPUT, Argument, strcspn(Argument, "="), Error);
     const int Length = int(Equals - Argument);
     if (!Equals[1])
       return fail(Error, DS_BAD_ARGUMENT, "--input %.*s= needs the name of a .npy file", Length, Argument);
@@ -316,14 +316,15 @@ ds_status InputSet::gather(const Arguments &A, ds_session *Session, ds_error *Er
     return outOfMemory(Error);
   for (size_t I = 0; I < Count; ++I)
     new (&Arrays[I]) NpyArray();
-  // What the command line alone shows to be wrong is told before any file is read.
+  // What the command line alone shows to be wrong is told before any file is read. Only where it gives no input at all
+  // is that bad usage; too few, or one of another name, are bad input.
   Array<int64_t> Symbols;
   if (ds_status Status = assignFiles(A, Error))
     return Status;
   if (ds_status Status = readSizes(A.RandomSizes, Symbols, Error))
     return Status;
   if (!A.Random && !A.InputsFile)
-    if (ds_status Status = requireAll(DS_BAD_ARGUMENT,
+    if (ds_status Status = requireAll(A.Inputs.empty() ? DS_BAD_ARGUMENT : DS_BAD_INPUT,
                                       ": give --input name=file.npy for each, --inputs file.npz, or --random to make "
                                       "them up",
                                       Error))

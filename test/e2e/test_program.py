@@ -123,12 +123,12 @@ def test_threads_do_not_change_the_result(program, tmp_path, threads):
 def test_missing_input(program, tmp_path):
     arrays = good_arrays()
     del arrays["y"]
-    refuse(program, tmp_path, r"\by\b", code=2, arguments=files(tmp_path, arrays))
+    refuse(program, tmp_path, r"\by\b", arguments=files(tmp_path, arrays))
 
 
 def test_unknown_input(program, tmp_path):
     arguments = files(tmp_path, {**good_arrays(), "z": np.ones(1, np.float32)})
-    refuse(program, tmp_path, r"\bz\b", code=2, arguments=arguments)
+    refuse(program, tmp_path, r"\bz\b", arguments=arguments)
 
 
 def test_input_given_twice(program, tmp_path):
@@ -144,9 +144,9 @@ def test_archive_with_other_arrays(program, tmp_path, change, name):
     refuse(program, tmp_path, rf"\b{name}\b", arguments=["--inputs", str(tmp_path / "in.npz")])
 
 
-def test_usage_is_told_before_files_are_read(program, tmp_path):
+def test_names_are_checked_before_files_are_read(program, tmp_path):
     absent = str(tmp_path / "absent.npy")
-    refuse(program, tmp_path, r"\bz\b", code=2, arguments=["--input", f"x={absent}", "--input", f"z={absent}"])
+    refuse(program, tmp_path, r"\bz\b", arguments=["--input", f"x={absent}", "--input", f"z={absent}"])
 
 
 def test_wrong_type(program, tmp_path):

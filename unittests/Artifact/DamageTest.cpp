@@ -164,6 +164,57 @@ TEST(Damage, InconsistenciesAreNamed) {
   expect([](Program &p) { p.stages[0].scratch = Number::constant(-1); }, "scratch");
 }
 
+/// The tiny program in two stages: its last launch runs over a size that is element 0 of input `pick`.
+static Program stagedProgram() {
+  Program p = tinyProgram();
+  p.bound = {{"rows", "node 'row' (Gather)", 2, DS_INT64, 0}};
+  p.stages = {{1, 2, 0, Number::constant(4)}, {2, 3, 2, Number::constant(4)}};
+  p.launches[0].flops = p.launches[1].flops = Number::none();
+  p.outputs[1].dimensions[0] = {Number::ofSymbol(1), "rows"};
+  return p;
+}
+
+TEST(Damage, StagesKnowTheirSizes) {
+  std::string error;
+  EXPECT_FALSE(serializeMetadata(stagedProgram(), 0, 0, error).empty()) << error;
+  auto expect = [](auto change, const char *part) {
+    Program program = stagedProgram();
+    change(program);
+    std::string error;
+    EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  };
+  expect([](Program &p) { p.stages.clear(); }, "without stages");
+  expect([](Program &p) { p.stages[0].firstLaunch = 1; }, "order of the stages");
+  expect([](Program &p) { p.stages[0].symbolCount = 2; }, "order of the stages");
+  expect([](Program &p) { p.stages[1].valueCount = 1; }, "order of the stages");
+  expect([](Program &p) { p.stages[1].firstLaunch = 4; }, "extent of a stage");
+  expect([](Program &p) { p.stages[1].valueCount = 4; }, "extent of a stage");
+  expect([](Program &p) { p.stages.pop_back(); }, "no stage knows");
+  expect([](Program &p) { p.stages[0].scratch = Number::ofSymbol(1); }, "scratch");
+  expect([](Program &p) { p.launches[0].flops = Number::ofValue(2); }, "launch before its sizes");
+  expect([](Program &p) { p.buffers[6].size = Number::ofSymbol(1); }, "temporary before its size");
+  expect([](Program &p) { p.buffers[4] = Buffer::output(1, 0); }, "output before its size");
+  expect([](Program &p) { p.inputs[1].dimensions[0].size = Number::ofSymbol(1); }, "not known on entry");
+}
+
+TEST(Damage, BoundSymbolsLieInBuffersThatAreWritten) {
+  auto expect = [](auto change, const char *part) {
+    Program program = stagedProgram();
+    change(program);
+    std::string error;
+    EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  };
+  expect([](Program &p) { p.bound[0].element = 1; }, "outside its buffer");
+  expect([](Program &p) { p.bound[0].dtype = DS_INT32; }, "outside its buffer");
+  expect([](Program &p) { p.bound[0].dtype = DS_FLOAT32; }, "buffer of a bound symbol");
+  expect([](Program &p) { p.bound[0].buffer = 7; }, "buffer of a bound symbol");
+  expect([](Program &p) { p.bound[0].buffer = 0; }, "outside its buffer"); // of float32, and of unknown size
+  expect([](Program &p) { p.bound[0].buffer = 4; }, "outside its buffer"); // written in the second stage
+  expect([](Program &p) { p.bound[0].name = std::string("a\0b", 3); }, "name of a bound symbol");
+}
+
 //===----------------------------------------------------------------------===//
 // Whole files
 //===----------------------------------------------------------------------===//
