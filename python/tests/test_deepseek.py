@@ -177,6 +177,40 @@ def test_scalars_and_empty_arrays():
     assert ds.compile_onnx(LINEAR)(np.empty((0, 4), np.float32)).shape == (0, 3)
 
 
+def test_sizes_that_depend_on_data():
+    """Their memory is taken as the run finds out how much it is: small ones are copied, large ones handed over."""
+    top = ds.compile_onnx(
+        model("float[N] x, int64[1] k => float[K] v, int64[K] i", "v, i = TopK <axis = 0> (x, k)"), threads=1
+    )
+    x = RNG.standard_normal(200_000).astype(np.float32)
+    order = np.argsort(-x, kind="stable")
+    for k in (1, 0, 150_000, 7, 150_000):
+        values, indices = top(x, [k])
+        np.testing.assert_array_equal(indices, order[:k])
+        np.testing.assert_array_equal(values, x[order[:k]])
+    with pytest.raises(ds.Error, match="k to be at most"):
+        top(x, [300_000])
+    assert top(x, [2])[1].tolist() == order[:2].tolist()
+
+
+def test_state_of_a_size_that_depends_on_data_is_carried():
+    """Each run keeps the k largest of what the last one kept and one more."""
+    keep = ds.compile_onnx(
+        model(
+            "float[S] s, float[1] x, int64[1] k => float[K] t, float[M] all",
+            "all = Concat <axis = 0> (s, x) t, i = TopK <axis = 0> (all, k)",
+        )
+    )
+    session = keep.session(threads=1)
+    session.feed("t", "s")
+    values, kept = [3.0, 9.0, 1.0, 7.0, 8.0], []
+    for step, value in enumerate(values):
+        k = min(3, step + 1)
+        t, _ = session(np.empty(0, np.float32), [value], [k]) if step == 0 else session(x=[value], k=[k])
+        kept = sorted([*kept, value], reverse=True)[:k]
+        assert t.tolist() == kept
+
+
 def test_state_is_carried():
     total = ds.compile_onnx(model("float[1] x, float[1] s => float[1] y, float[1] t", "t = Add(x, s) y = Mul(t, t)"))
     session = total.session(threads=1)
