@@ -235,6 +235,25 @@ DATA_DEPENDENT = [
         draw={"s": lists([1, 2, 8, 9], [1, 2, 3, 3])},
     ),
     Case(
+        "nonzero",
+        "float[N,M] x => int64[2,a] y, float[a] z",
+        "c = Constant<value_float=0.5>(); g = Greater(x, c); y = NonZero(g); t = Transpose(y); z = GatherND(x, t)",
+        {"N": (3, 1, 40, 0), "M": (5, 7, 30)},
+    ),
+    Case("nonzero_of_numbers", "int64[A,B,C] x => int64[3,a] y", "y = NonZero(x)", {"A": (2, 3), "B": (4, 1), "C": (3, 5)}),
+    Case(
+        "compress",
+        "float[N,M] x, bool[M] c, bool[K] d => float[N,a] y, float[b] z",
+        "y = Compress<axis=1>(x, c); z = Compress(x, d)",
+        {"N": (3, 2), "M": (6, 9), "K": (18, 7)},
+    ),
+    Case(
+        "unique",
+        "int64[N,M] x => int64[a] y, int64[a] i, int64[b] v, int64[a] c, int64[d] z, int64[d] j, int64[e] w, int64[d] k",
+        "y, i, v, c = Unique(x); z, j, w, k = Unique<sorted=0>(x)",
+        {"N": (3, 1, 20), "M": (5, 1, 7)},
+    ),
+    Case(
         "shape_from_data",
         "int64[N] x => float[n] y",
         "m = ReduceMax<keepdims=0>(x); s = Unsqueeze(m, axes); z = ConstantOfShape<value=float[1]{2.5}>(s); y = Exp(z)",

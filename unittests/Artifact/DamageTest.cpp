@@ -143,14 +143,16 @@ TEST(Damage, LaterVersionsMayAddTablesAndFields) {
   EXPECT_EQ(parse(newer, &message), DS_OK) << message;
 }
 
+/// `change` makes the program one that is refused with a message that has `part`.
+template <typename Change> static void expectRefusal(Program program, Change change, const char *part) {
+  change(program);
+  std::string error;
+  EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
+  EXPECT_NE(error.find(part), std::string::npos) << error;
+}
+
 TEST(Damage, InconsistenciesAreNamed) {
-  auto expect = [](auto change, const char *part) {
-    Program program = tinyProgram();
-    change(program);
-    std::string error;
-    EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
-    EXPECT_NE(error.find(part), std::string::npos) << error;
-  };
+  auto expect = [](auto change, const char *part) { expectRefusal(tinyProgram(), change, part); };
   expect([](Program &p) { p.symbols[0].input = 7; }, "symbol");
   expect([](Program &p) { p.symbols[0].dimension = 1; }, "symbol");
   expect([](Program &p) { p.valueCount = 2; }, "launch");
@@ -177,13 +179,7 @@ static Program stagedProgram() {
 TEST(Damage, StagesKnowTheirSizes) {
   std::string error;
   EXPECT_FALSE(serializeMetadata(stagedProgram(), 0, 0, error).empty()) << error;
-  auto expect = [](auto change, const char *part) {
-    Program program = stagedProgram();
-    change(program);
-    std::string error;
-    EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
-    EXPECT_NE(error.find(part), std::string::npos) << error;
-  };
+  auto expect = [](auto change, const char *part) { expectRefusal(stagedProgram(), change, part); };
   expect([](Program &p) { p.stages.clear(); }, "without stages");
   expect([](Program &p) { p.stages[0].firstLaunch = 1; }, "order of the stages");
   expect([](Program &p) { p.stages[0].symbolCount = 2; }, "order of the stages");
@@ -199,13 +195,7 @@ TEST(Damage, StagesKnowTheirSizes) {
 }
 
 TEST(Damage, BoundSymbolsLieInBuffersThatAreWritten) {
-  auto expect = [](auto change, const char *part) {
-    Program program = stagedProgram();
-    change(program);
-    std::string error;
-    EXPECT_TRUE(serializeMetadata(program, 0, 0, error).empty());
-    EXPECT_NE(error.find(part), std::string::npos) << error;
-  };
+  auto expect = [](auto change, const char *part) { expectRefusal(stagedProgram(), change, part); };
   expect([](Program &p) { p.bound[0].element = 1; }, "outside its buffer");
   expect([](Program &p) { p.bound[0].dtype = DS_INT32; }, "outside its buffer");
   expect([](Program &p) { p.bound[0].dtype = DS_FLOAT32; }, "buffer of a bound symbol");

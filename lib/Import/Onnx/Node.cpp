@@ -312,6 +312,7 @@ Handler ds::importer::findHandler(StringRef op) {
     registerNormalization(result);
     registerQuantization(result);
     registerResize(result);
+    registerSelection(result);
     registerSource(result);
     return result;
   }();
@@ -334,9 +335,6 @@ bool ds::importer::needsDynamicRegion(StringRef op) {
                                "Optional",
                                "OptionalGetElement",
                                "OptionalHasElement",
-                               "NonZero",
-                               "Unique",
-                               "Compress",
                                "NonMaxSuppression"};
   return ops.contains(op);
 }

@@ -227,6 +227,7 @@ void registerPooling(Registry &registry);
 void registerNormalization(Registry &registry);
 void registerQuantization(Registry &registry);
 void registerResize(Registry &registry);
+void registerSelection(Registry &registry);
 void registerSource(Registry &registry);
 
 } // namespace ds::importer
