@@ -140,17 +140,24 @@ rt::LaunchOp GroupPass::buildKernel(Operation *tail, ArrayRef<Operation *> membe
   return launch;
 }
 
-/// A result that is an input, a constant or another result needs a buffer of its own: a copy.
+/// A result that is an input, a constant or another result needs a buffer of its own: a copy. So does one that is written
+/// in a stage that does not know its dims yet: a view, by later sizes, of what came before they were bound.
 static void copyAliasedResults(func::FuncOp function) {
-  Operation *terminator = function.getBody().front().getTerminator();
+  Block &block = function.getBody().front();
+  Operation *terminator = block.getTerminator();
+  SmallVector<BindOp> binds(block.getOps<BindOp>());
   llvm::SmallPtrSet<Value, 8> taken;
   for (OpOperand &operand : terminator->getOpOperands()) {
     Value root = operand.get();
-    while (auto view = root.getDefiningOp<ReshapeOp>())
-      root = view.getX();
-    while (auto bind = root.getDefiningOp<BindOp>())
-      root = bind.getX();
-    bool owned = root.getDefiningOp() && !root.getDefiningOp<ConstantOp>() && taken.insert(root).second;
+    Operation *lastView = nullptr;
+    for (Operation *op = root.getDefiningOp(); isa_and_nonnull<ReshapeOp, BindOp>(op); op = root.getDefiningOp()) {
+      lastView = lastView ? lastView : op;
+      root = op->getOperand(0);
+    }
+    bool late = lastView && root.getDefiningOp() && llvm::any_of(binds, [&](BindOp bind) {
+                  return root.getDefiningOp()->isBeforeInBlock(bind) && bind->isBeforeInBlock(lastView);
+                });
+    bool owned = root.getDefiningOp() && !root.getDefiningOp<ConstantOp>() && !late && taken.insert(root).second;
     if (owned)
       continue;
     OpBuilder builder(terminator);

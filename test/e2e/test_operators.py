@@ -145,6 +145,20 @@ DATA_DEPENDENT = [
         draw={"s": lists([3, -1, 2], [-1, 5, 4], [0, 3, 4], [0, 6, 2])},
     ),
     Case(
+        "view_by_input",
+        "float[N,12] x, int64[2] s => float[a,b] y, float[N,12] z",
+        "z = Relu(x); y = Reshape(z, s)",
+        {"N": (1, 5, 0)},
+        draw={"s": lists([3, -1], [-1, 5], [0, 6])},
+    ),
+    Case(
+        "view_alone_by_input",
+        "float[N,12] x, int64[2] s => float[a,b] y",
+        "z = Relu(x); y = Reshape(z, s)",
+        {"N": (1, 5, 0)},
+        draw={"s": lists([3, -1], [-1, 5], [0, 6])},
+    ),
+    Case(
         "expand_then_reduce",
         "float[N,1] x, int64[2] s => float[a] y",
         "e = Expand(x, s); y = ReduceSum(e, axes)",
