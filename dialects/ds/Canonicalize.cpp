@@ -72,6 +72,14 @@ static std::optional<std::pair<unsigned, bool>> exactBits(Type type) {
   switch (*kind) {
   case ElementKind::I1:
     return std::pair(1u, false);
+  case ElementKind::I2:
+    return std::pair(1u, true);
+  case ElementKind::I4:
+    return std::pair(3u, true);
+  case ElementKind::U2:
+    return std::pair(2u, false);
+  case ElementKind::U4:
+    return std::pair(4u, false);
   case ElementKind::I8:
     return std::pair(7u, true);
   case ElementKind::I16:
@@ -96,6 +104,12 @@ static std::optional<std::pair<unsigned, bool>> exactBits(Type type) {
     return std::pair(24u, true);
   case ElementKind::F64:
     return std::pair(53u, true);
+  case ElementKind::F8E4M3FN:
+  case ElementKind::F8E4M3FNUZ:
+  case ElementKind::F8E5M2:
+  case ElementKind::F8E5M2FNUZ:
+  case ElementKind::F4E2M1FN:
+    return std::nullopt;
   }
   return std::nullopt;
 }

@@ -19,7 +19,8 @@ def Ds_Dialect : Dialect {
   let summary = "deep-learning models: value-semantic ops on ranked tensors with symbolic dimensions";
   let description = [{
     Ops of moderate size on ranked tensors. Element types: i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32,
-    f64. Dimensions are expressions over symbols (`SymExpr`); they are never stored in types but derived by
+    f64, and types of a byte or less that are stored, moved and converted only: i2, i4, ui2, ui4, f8E4M3FN, f8E4M3FNUZ,
+    f8E5M2, f8E5M2FNUZ, f4E2M1FN. Dimensions are expressions over symbols (`SymExpr`); they are never stored in types but derived by
     `ShapeOpInterface`. A function argument says its own by the argument attribute
     `ds.shape = #ds.shape<["N", "3", "H", "W"]>`.
 
@@ -119,16 +120,20 @@ defvar DS_Floats = [F16, BF16, F32, F64];
 defvar DS_SignedInts = [I8, I16, I32, I64];
 defvar DS_UnsignedInts = [UI8, UI16, UI32, UI64];
 defvar DS_Numbers = DS_Floats # DS_SignedInts # DS_UnsignedInts;
+// One a byte; they are stored, moved and converted, but not calculated with.
+defvar DS_SmallFloats = [F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ, F4E2M1FN];
+defvar DS_SmallInts = [I<2>, I<4>, UI<2>, UI<4>];
+defvar DS_SmallTypes = DS_SmallFloats # DS_SmallInts;
 
 class DS_TensorOf<list<Type> elements, string what> : RankedTensorOf<elements, [], "tensor of " # what>;
 
-def DS_Tensor : DS_TensorOf<[I1] # DS_Numbers, "i1, integers or floats">;
+def DS_Tensor : DS_TensorOf<[I1] # DS_Numbers # DS_SmallTypes, "i1, integers or floats">;
 def DS_NumberTensor : DS_TensorOf<DS_Numbers, "integers or floats">;
 def DS_FloatTensor : DS_TensorOf<DS_Floats, "floats">;
 def DS_IntTensor : DS_TensorOf<DS_SignedInts # DS_UnsignedInts, "integers">;
 def DS_BoolTensor : DS_TensorOf<[I1], "i1">;
 def DS_IndexTensor : DS_TensorOf<[I32, I64], "i32 or i64">;
-def DS_SmallIntTensor : DS_TensorOf<DS_SignedInts # DS_UnsignedInts, "quantized integers">;
+def DS_QuantizedTensor : DS_TensorOf<DS_SignedInts # DS_UnsignedInts # DS_SmallTypes, "quantized numbers">;
 
 //===----------------------------------------------------------------------===//
 // Base classes

@@ -354,6 +354,19 @@ def DS_SelectOp : DS_ElementwiseOp<"select"> {
   let elementDeclaration = DS_InferElement;
 }
 
+def DS_BitcastOp : DS_ElementwiseOp<"bitcast"> {
+  let summary = "the same bits as another element type";
+  let description = [{
+    Bits as in memory: an i1 is a byte, 0 or 1, and a byte other than 0 is true.
+
+    Constraints:
+    1. Both element types have as many bytes.
+    2. The result's dims are the operand's.
+  }];
+  let arguments = (ins DS_Tensor:$x);
+  let hasVerifier = 1;
+}
+
 def DS_CastOp : DS_ElementwiseOp<"cast"> {
   let cost = 2;
   let floatRule = "x[0]";
@@ -361,7 +374,8 @@ def DS_CastOp : DS_ElementwiseOp<"cast"> {
   let summary = "elementwise conversion to the result's element type";
   let description = [{
     Float to integer truncates toward zero (out of range: saturated with `saturate`, otherwise the low bits of the i64
-    value); to i1: `x != 0`; integer to integer keeps the low bits; to a narrower float rounds to nearest even.
+    value); to i1: `x != 0`; integer to integer keeps the low bits; to a narrower float rounds to nearest even. Small
+    floats out of range: the largest number with `saturate`, otherwise infinity, or NaN where there is none.
 
     Constraints:
     1. The result's dims are the operand's.

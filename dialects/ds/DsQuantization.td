@@ -17,22 +17,23 @@ defvar DS_QuantizationDoc = [{
 }];
 
 def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
-  let summary = "floats to integers";
+  let summary = "floats to integers or small floats";
   let description = [{
-    `result[i] = saturate(round_half_even(x[i] / scale) + zero_point)`.
+    `result[i] = saturate(round_half_even(x[i] / scale) + zero_point)`; small floats as results are rounded to their own
+    numbers, and have no zero point but 0.
   }] # DS_QuantizationDoc;
-  let arguments = (ins DS_NumberTensor:$x, DS_FloatTensor:$scale, Optional<DS_SmallIntTensor>:$zero_point,
+  let arguments = (ins DS_NumberTensor:$x, DS_FloatTensor:$scale, Optional<DS_QuantizedTensor>:$zero_point,
                        DefaultValuedAttr<I64Attr, "0">:$axis, DefaultValuedAttr<I64Attr, "0">:$block_size);
-  let results = (outs DS_SmallIntTensor:$result);
+  let results = (outs DS_QuantizedTensor:$result);
   let hasVerifier = 1;
 }
 
 def DS_DequantizeLinearOp : DS_TensorOp<"dequantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
-  let summary = "integers to floats";
+  let summary = "integers or small floats to floats";
   let description = [{
     `result[i] = (x[i] - zero_point) * scale`.
   }] # DS_QuantizationDoc;
-  let arguments = (ins DS_SmallIntTensor:$x, DS_FloatTensor:$scale, Optional<DS_SmallIntTensor>:$zero_point,
+  let arguments = (ins DS_QuantizedTensor:$x, DS_FloatTensor:$scale, Optional<DS_QuantizedTensor>:$zero_point,
                        DefaultValuedAttr<I64Attr, "0">:$axis, DefaultValuedAttr<I64Attr, "0">:$block_size);
   let results = (outs DS_FloatTensor:$result);
   let hasVerifier = 1;

@@ -41,10 +41,9 @@ class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Element
 def DS_ArgMaxOp : DS_ArgOp<"arg_max", "maximum">;
 def DS_ArgMinOp : DS_ArgOp<"arg_min", "minimum">;
 
-def DS_CumSumOp : DS_TensorOp<"cum_sum", [DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
-  let summary = "running sums along an axis";
-  let description = [{
-    `result[j] = sum of x[0 .. j]` along `axis`; without element j if `exclusive`; from the end if `reverse`.
+class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+  let summary = "running " # what # "s along an axis";
+  let description = "`result[j] = " # what # [{ of x[0 .. j]` along `axis`; without element j if `exclusive`; from the end if `reverse`.
 
     Constraints:
     1. `axis` is in 0 .. rank-1.
@@ -53,6 +52,8 @@ def DS_CumSumOp : DS_TensorOp<"cum_sum", [DS_Element<["elementCost"]>, SameOpera
   let arguments = (ins DS_NumberTensor:$x, I64Attr:$axis, UnitAttr:$exclusive, UnitAttr:$reverse);
   let results = (outs DS_NumberTensor:$result);
 }
+def DS_CumSumOp : DS_CumOp<"cum_sum", "sum">;
+def DS_CumProdOp : DS_CumOp<"cum_prod", "product">;
 
 def DS_TopKOp : DS_TensorOp<"top_k", [], ["useKnownShapes"]> {
   let summary = "the k largest or smallest elements along an axis";

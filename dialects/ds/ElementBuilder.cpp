@@ -4,6 +4,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ElementBuilder.h"
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/SmallFloats.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -235,8 +236,10 @@ LaneIndex ElementBuilder::linearize(ArrayRef<LaneIndex> indices, ArrayRef<SymExp
 
 Type ElementBuilder::computeType(Type elementType) {
   MLIRContext *context = elementType.getContext();
-  if (elementType.isF16() || elementType.isBF16())
+  if (elementType.isF16() || elementType.isBF16() || SmallFloat::get(elementType))
     return Float32Type::get(context);
+  if (isSmallInteger(elementType))
+    return IntegerType::get(context, 8);
   if (auto integer = dyn_cast<IntegerType>(elementType))
     return IntegerType::get(context, integer.getWidth());
   return elementType;
@@ -303,6 +306,40 @@ static Value roundThrough(OpBuilder &b, Location loc, Value value, Type storage)
   return arith::ExtFOp::create(b, loc, value.getType(), truncated);
 }
 
+/// The low bits of an i8, extended by the small integer type's signedness.
+static Value extendLowBits(ElementBuilder &eb, Value value, IntegerType type) {
+  OpBuilder &b = eb.builder();
+  Location loc = eb.getLoc();
+  auto constant = [&](int64_t number) {
+    Value scalar = eb.constantInt(b.getI8Type(), number);
+    return eb.isVector(value) ? eb.broadcast(scalar) : scalar;
+  };
+  int64_t width = type.getWidth();
+  if (type.isUnsigned())
+    return arith::AndIOp::create(b, loc, value, constant((1 << width) - 1));
+  Value raised = arith::ShLIOp::create(b, loc, value, constant(8 - width));
+  return arith::ShRSIOp::create(b, loc, raised, constant(8 - width));
+}
+
+Value ElementBuilder::fromByte(Value byte, Type elementType) {
+  if (std::optional<SmallFloat> small = SmallFloat::get(elementType))
+    return small->buildDecode(b, loc, byte);
+  return extendLowBits(*this, byte, cast<IntegerType>(elementType));
+}
+
+Value ElementBuilder::toByte(Value value, Type elementType) {
+  // The value is one of the type's own: nothing saturates.
+  if (std::optional<SmallFloat> small = SmallFloat::get(elementType))
+    return small->buildEncode(b, loc, value, /*saturate=*/false);
+  return extendLowBits(*this, value,
+                       IntegerType::get(b.getContext(), elementType.getIntOrFloatBitWidth(), IntegerType::Unsigned));
+}
+
+/// An f32 that becomes a small float: the nearest of its numbers.
+static Value roundToSmall(OpBuilder &b, Location loc, Value value, const SmallFloat &small, bool saturate) {
+  return small.buildDecode(b, loc, small.buildEncode(b, loc, value, saturate));
+}
+
 /// Float to integer: towards zero; out of range values are clamped to the range of i64 at least (never poison), NaN to
 /// 0; narrower integers then wrap as NumPy and ONNX Runtime do.
 static Value floatToInt(ElementBuilder &eb, Value value, unsigned width, bool isUnsigned) {
@@ -360,6 +397,8 @@ Value ElementBuilder::convert(Value value, Type from, Type to, bool saturate) {
       result = arith::TruncFOp::create(b, loc, typed(target), value);
     if ((to.isF16() || to.isBF16()) && from != to)
       result = roundThrough(b, loc, result, to);
+    if (std::optional<SmallFloat> small = SmallFloat::get(to); small && from != to)
+      result = roundToSmall(b, loc, result, *small, saturate);
     return result;
   }
   if (isa<FloatType>(target)) {
@@ -367,7 +406,23 @@ Value ElementBuilder::convert(Value value, Type from, Type to, bool saturate) {
                                 : Value(arith::SIToFPOp::create(b, loc, typed(target), value));
     if (to.isF16() || to.isBF16())
       result = roundThrough(b, loc, result, to);
+    if (std::optional<SmallFloat> small = SmallFloat::get(to))
+      result = roundToSmall(b, loc, result, *small, saturate);
     return result;
+  }
+  if (isSmallInteger(to) && from != to) {
+    auto small = cast<IntegerType>(to);
+    // In a byte first, within the range if that is asked for.
+    if (saturate && isa<FloatType>(source)) {
+      unsigned width = small.getWidth();
+      double low = toUnsigned ? 0.0 : -std::ldexp(1.0, int(width) - 1);
+      double high = std::ldexp(1.0, int(toUnsigned ? width : width - 1)) - 1.0;
+      Value lowValue = constantFloat(source, low), highValue = constantFloat(source, high);
+      unify(value, lowValue);
+      unify(value, highValue);
+      value = arith::MinNumFOp::create(b, loc, arith::MaxNumFOp::create(b, loc, value, lowValue), highValue);
+    }
+    return extendLowBits(*this, convert(value, from, b.getI8Type()), small);
   }
   unsigned targetWidth = target.getIntOrFloatBitWidth();
   if (isa<FloatType>(source)) {

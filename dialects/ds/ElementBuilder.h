@@ -23,7 +23,8 @@ enum class KernelError : int32_t { IndexOutOfRange = 1, DivisionByZero = 2, BadV
 /// Builds the value of tensor elements at a position given by one LaneIndex a dimension.
 ///
 /// A value is either a scalar (all lanes agree) or a vector of `getWidth()` lanes. Values are of *compute types*:
-///   f16, bf16 → f32;  f32, f64 → themselves;  i1 → i1;  signless, signed and unsigned iN → signless iN.
+///   f16, bf16 and smaller floats → f32;  f32, f64 → themselves;  i1 → i1;  signless, signed and unsigned iN → signless
+///   iN, integers of 2 and 4 bits → i8, extended by their signedness.
 /// Whether an integer is unsigned is known from the tensor's element type only.
 class ElementBuilder {
 public:
@@ -101,6 +102,9 @@ public:
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value logicalAnd(mlir::Value a, mlir::Value b);
   mlir::Value logicalNot(mlir::Value a);
+  /// What a byte in memory holds as a value of a small type's compute type, and back.
+  mlir::Value fromByte(mlir::Value byte, mlir::Type elementType);
+  mlir::Value toByte(mlir::Value value, mlir::Type elementType);
   /// Converts between compute types as ds.cast does; unsignedness from the element types.
   mlir::Value convert(mlir::Value value, mlir::Type fromElement, mlir::Type toElement, bool saturate = false);
 

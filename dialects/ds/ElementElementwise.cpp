@@ -328,4 +328,27 @@ Value CastOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   return eb.convert(x[0], elementType(getX()), elementType(getResult()), getSaturate());
 }
 
+Value BitcastOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
+  OpBuilder &b = eb.builder();
+  Location loc = eb.getLoc();
+  Type from = elementType(getX()), to = elementType(getResult());
+  Value bits = x[0];
+  auto typed = [&](Type type) { return eb.isVector(bits) ? eb.laneType(type) : type; };
+  auto narrow = [](Type type) { return type.isF16() || type.isBF16(); };
+  if (from.isInteger(1))
+    bits = arith::ExtUIOp::create(b, loc, typed(b.getI8Type()), bits);
+  if (narrow(from))
+    bits = arith::TruncFOp::create(b, loc, typed(from), bits);
+  if (isa<FloatType>(from))
+    bits = arith::BitcastOp::create(b, loc, typed(b.getIntegerType(from.getIntOrFloatBitWidth())), bits);
+  if (to.isInteger(1)) {
+    Value zero = eb.constantInt(b.getI8Type(), 0);
+    eb.unify(bits, zero);
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, bits, zero);
+  }
+  if (isa<FloatType>(to))
+    bits = arith::BitcastOp::create(b, loc, typed(to), bits);
+  return narrow(to) ? Value(arith::ExtFOp::create(b, loc, typed(b.getF32Type()), bits)) : bits;
+}
+
 } // namespace ds

@@ -7,6 +7,7 @@
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/ElementBuilder.h"
 #include "dialects/ds/LaneMath.h"
+#include "dialects/ds/SmallFloats.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
@@ -54,6 +55,8 @@ FailureOr<Value> QuantizeLinearOp::buildElement(ElementBuilder &eb, unsigned, Ar
   if (failed(x) || failed(scale))
     return failure();
   Value quotient = math.div(eb.convert(*x, elementType(getX()), work), *scale);
+  if (SmallFloat::get(resultElement))
+    return eb.convert(quotient, work, resultElement, /*saturate=*/true);
   Value rounded = math::RoundEvenOp::create(eb.builder(), eb.getLoc(), quotient);
   if (getZeroPoint()) {
     FailureOr<Value> zeroPoint = eb.element(getZeroPoint(), own);
@@ -73,7 +76,9 @@ FailureOr<Value> DequantizeLinearOp::buildElement(ElementBuilder &eb, unsigned, 
   if (failed(x) || failed(scale))
     return failure();
   // The difference needs one bit more than its terms.
-  Type wide = eb.builder().getIntegerType(element.getIntOrFloatBitWidth() <= 16 ? 32 : 64);
+  Type wide = isa<FloatType>(element)
+                  ? Type(eb.builder().getF32Type())
+                  : Type(eb.builder().getIntegerType(element.getIntOrFloatBitWidth() <= 16 ? 32 : 64));
   Value difference = eb.convert(*x, element, wide);
   if (getZeroPoint()) {
     FailureOr<Value> zeroPoint = eb.element(getZeroPoint(), own);

@@ -152,42 +152,54 @@ FailureOr<Value> ArgMinOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<L
 }
 
 //===----------------------------------------------------------------------===//
-// cum_sum
+// cum_sum, cum_prod
 //===----------------------------------------------------------------------===//
 
 int64_t CumSumOp::elementCost() { return countAlong(getX(), getAxis()) / 2 + 1; }
+int64_t CumProdOp::elementCost() { return countAlong(getX(), getAxis()) / 2 + 1; }
 
-FailureOr<Value> CumSumOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
-  LaneMath math(eb, elementType(getX()));
-  int64_t axis = getAxis();
-  LaneIndex own = indices[axis], size = eb.dim(getX(), axis), zero = eb.constantIndex(0);
+/// Element by element: each is a loop of its own. Kernels with the op as their root do better.
+template <typename CumOp>
+static FailureOr<Value> accumulate(CumOp op, ElementBuilder &eb, ArrayRef<LaneIndex> indices, bool isProduct) {
+  Value x = op.getX();
+  LaneMath math(eb, elementType(x));
+  int64_t axis = op.getAxis();
+  LaneIndex own = indices[axis], size = eb.dim(x, axis), zero = eb.constantIndex(0);
   // Lanes that stand at different positions share a loop over the whole dimension, and each takes its part.
   bool shared = !own.isUniform();
   LaneIndex lower = zero, upper = size;
-  if (!shared && getReverse())
-    lower = getExclusive() ? eb.add(own, 1) : own;
+  if (!shared && op.getReverse())
+    lower = op.getExclusive() ? eb.add(own, 1) : own;
   else if (!shared)
-    upper = getExclusive() ? own : eb.add(own, 1);
+    upper = op.getExclusive() ? own : eb.add(own, 1);
   SmallVector<LaneIndex> position(indices);
   auto body = [&](LaneIndex index, ValueRange state) -> FailureOr<SmallVector<Value>> {
     // From the end, sums start there too: the order of additions is that of the definition.
-    if (getReverse())
+    if (op.getReverse())
       index = eb.sub(eb.add(lower, eb.add(upper, -1)), index);
     position[axis] = index;
-    FailureOr<Value> value = eb.element(getX(), position);
+    FailureOr<Value> value = eb.element(x, position);
     if (failed(value))
       return failure();
-    Value sum = math.add(state[0], *value);
+    Value sum = isProduct ? math.mul(state[0], *value) : math.add(state[0], *value);
     if (!shared)
       return SmallVector<Value>{sum};
-    LaneIndex first = getReverse() ? own : index, second = getReverse() ? index : own;
-    Value counts = getExclusive() ? eb.less(first, second) : eb.lessEqual(first, second);
+    LaneIndex first = op.getReverse() ? own : index, second = op.getReverse() ? index : own;
+    Value counts = op.getExclusive() ? eb.less(first, second) : eb.lessEqual(first, second);
     return SmallVector<Value>{eb.select(counts, sum, state[0])};
   };
-  FailureOr<SmallVector<Value>> result = eb.loop(lower, upper, eb.initial(math.zero(), indices), body);
+  FailureOr<SmallVector<Value>> result =
+      eb.loop(lower, upper, eb.initial(isProduct ? math.one() : math.zero(), indices), body);
   if (failed(result))
     return failure();
   return (*result)[0];
+}
+
+FailureOr<Value> CumSumOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
+  return accumulate(*this, eb, indices, /*isProduct=*/false);
+}
+FailureOr<Value> CumProdOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
+  return accumulate(*this, eb, indices, /*isProduct=*/true);
 }
 
 } // namespace ds

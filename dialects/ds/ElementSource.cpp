@@ -42,7 +42,10 @@ FailureOr<Value> FillOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<Lan
   Type type = ElementBuilder::computeType(elementType(getResult()));
   if (auto number = dyn_cast<FloatAttr>(getValue()))
     return eb.constantFloat(type, number.getValueAsDouble());
-  return eb.constantInt(type, cast<IntegerAttr>(getValue()).getValue().getSExtValue());
+  auto number = cast<IntegerAttr>(getValue());
+  bool isUnsigned = number.getType().isUnsignedInteger();
+  return eb.constantInt(type,
+                        isUnsigned ? int64_t(number.getValue().getZExtValue()) : number.getValue().getSExtValue());
 }
 
 FailureOr<Value> RangeOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {

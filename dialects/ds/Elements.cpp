@@ -2,6 +2,7 @@
 // Guarantees: see Elements.h.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/Elements.h"
+#include "dialects/ds/SmallFloats.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/APFloat.h"
@@ -21,6 +22,16 @@ std::optional<ElementKind> getElementKind(Type type) {
     return ElementKind::F32;
   if (type.isF64())
     return ElementKind::F64;
+  if (isa<Float8E4M3FNType>(type))
+    return ElementKind::F8E4M3FN;
+  if (isa<Float8E4M3FNUZType>(type))
+    return ElementKind::F8E4M3FNUZ;
+  if (isa<Float8E5M2Type>(type))
+    return ElementKind::F8E5M2;
+  if (isa<Float8E5M2FNUZType>(type))
+    return ElementKind::F8E5M2FNUZ;
+  if (isa<Float4E2M1FNType>(type))
+    return ElementKind::F4E2M1FN;
   auto integer = dyn_cast<IntegerType>(type);
   if (!integer || integer.isSigned())
     return std::nullopt;
@@ -28,6 +39,10 @@ std::optional<ElementKind> getElementKind(Type type) {
   switch (integer.getWidth()) {
   case 1:
     return isUnsigned ? std::nullopt : std::optional(ElementKind::I1);
+  case 2:
+    return isUnsigned ? ElementKind::U2 : ElementKind::I2;
+  case 4:
+    return isUnsigned ? ElementKind::U4 : ElementKind::I4;
   case 8:
     return isUnsigned ? ElementKind::U8 : ElementKind::I8;
   case 16:
@@ -43,8 +58,17 @@ std::optional<ElementKind> getElementKind(Type type) {
 int64_t getElementBytes(ElementKind kind) {
   switch (kind) {
   case ElementKind::I1:
+  case ElementKind::I2:
+  case ElementKind::I4:
   case ElementKind::I8:
+  case ElementKind::U2:
+  case ElementKind::U4:
   case ElementKind::U8:
+  case ElementKind::F8E4M3FN:
+  case ElementKind::F8E4M3FNUZ:
+  case ElementKind::F8E5M2:
+  case ElementKind::F8E5M2FNUZ:
+  case ElementKind::F4E2M1FN:
     return 1;
   case ElementKind::I16:
   case ElementKind::U16:
@@ -145,6 +169,14 @@ int64_t ElementsView::getInt(int64_t i) const {
   switch (kind) {
   case ElementKind::I1:
     return data[at] != 0;
+  case ElementKind::I2:
+    return int8_t(data[at] << 6) >> 6;
+  case ElementKind::I4:
+    return int8_t(data[at] << 4) >> 4;
+  case ElementKind::U2:
+    return data[at] & 3;
+  case ElementKind::U4:
+    return data[at] & 15;
   case ElementKind::I8:
     return readAs<int8_t>(data, at);
   case ElementKind::I16:
@@ -179,6 +211,12 @@ double ElementsView::getDouble(int64_t i) const {
     return readAs<double>(data, at);
   case ElementKind::U64:
     return double(readAs<uint64_t>(data, at));
+  case ElementKind::F8E4M3FN:
+  case ElementKind::F8E4M3FNUZ:
+  case ElementKind::F8E5M2:
+  case ElementKind::F8E5M2FNUZ:
+  case ElementKind::F4E2M1FN:
+    return SmallFloat::get(type.getElementType())->decode(uint8_t(data[at]));
   default:
     return double(getInt(i));
   }
@@ -251,6 +289,12 @@ ElementsAttr makeIntElements(RankedTensorType type, ArrayRef<int64_t> values) {
 }
 
 ElementsAttr makeFloatElements(RankedTensorType type, ArrayRef<double> values) {
+  if (std::optional<SmallFloat> small = SmallFloat::get(type.getElementType())) {
+    std::vector<char> bytes;
+    for (double value : values)
+      bytes.push_back(char(small->encode(value)));
+    return makeElements(type, std::move(bytes));
+  }
   return makeElements(type, packFloats(*getElementKind(type.getElementType()), values));
 }
 

@@ -13,13 +13,39 @@
 
 namespace ds {
 
-enum class ElementKind { I1, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64 };
+enum class ElementKind {
+  I1,
+  I2,
+  I4,
+  I8,
+  I16,
+  I32,
+  I64,
+  U2,
+  U4,
+  U8,
+  U16,
+  U32,
+  U64,
+  F16,
+  BF16,
+  F32,
+  F64,
+  F8E4M3FN,
+  F8E4M3FNUZ,
+  F8E5M2,
+  F8E5M2FNUZ,
+  F4E2M1FN
+};
 
 /// nullopt for a type that is no element type of ds.
 std::optional<ElementKind> getElementKind(mlir::Type type);
-/// Bytes an element; 1 for i1.
+/// Bytes an element; 1 for types of fewer bits, whose bits are the byte's lowest.
 int64_t getElementBytes(ElementKind kind);
 inline bool isFloat(ElementKind kind) { return kind >= ElementKind::F16; }
+inline bool isUnsigned(ElementKind kind) {
+  return kind == ElementKind::I1 || (kind >= ElementKind::U2 && kind <= ElementKind::U64);
+}
 
 float halfToFloat(uint16_t bits);
 float bfloatToFloat(uint16_t bits);

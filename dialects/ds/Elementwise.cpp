@@ -208,6 +208,14 @@ LogicalResult ModOp::verify() {
   return success();
 }
 
+LogicalResult BitcastOp::verify() {
+  auto bytes = [](Value value) { return getElementBytes(*getElementKind(getElementTypeOrSelf(value.getType()))); };
+  if (bytes(getX()) != bytes(getResult()))
+    return emitOpError() << "expected element types of the same size, got " << getElementTypeOrSelf(getX().getType())
+                         << " and " << getElementTypeOrSelf(getResult().getType());
+  return success();
+}
+
 LogicalResult PowOp::verify() { return verifySameElementType(*this, getA(), getResult(), "'a'", "the result"); }
 LogicalResult CompareOp::verify() { return verifySameElementType(*this, getA(), getB(), "'a'", "'b'"); }
 LogicalResult SelectOp::verify() {

@@ -2,6 +2,7 @@
 // Guarantees: results are rounded once, from double; integers wrap at their width.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/SmallFloats.h"
 #include <cstring>
 #include <numbers>
 
@@ -70,18 +71,14 @@ int64_t shiftRight(int64_t a, int64_t b, bool isUnsigned) {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
-static bool isUnsignedKind(ElementKind kind) {
-  return kind == ElementKind::I1 || (kind >= ElementKind::U8 && kind <= ElementKind::U64);
-}
-
 static int64_t doubleToInt(double value, ElementKind kind, bool saturate) {
   if (std::isnan(value))
     return 0;
   double low = -0x1p63, high = 0x1p63;
   if (saturate) {
     int64_t bits = getElementBytes(kind) * 8;
-    low = isUnsignedKind(kind) ? 0 : -std::ldexp(1.0, int(bits - 1));
-    high = std::ldexp(1.0, int(isUnsignedKind(kind) ? bits : bits - 1));
+    low = isUnsigned(kind) ? 0 : -std::ldexp(1.0, int(bits - 1));
+    high = std::ldexp(1.0, int(isUnsigned(kind) ? bits : bits - 1));
   }
   value = std::trunc(value);
   if (value <= low)
@@ -112,14 +109,14 @@ FailureOr<std::vector<char>> detail::evaluateElementwise(Operation *op, ArrayRef
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   std::optional<ElementKind> kind = getElementKind(type.getElementType());
   auto rule = cast<ElementRuleOpInterface>(op);
-  if (!type.hasStaticShape() || !kind)
+  if (!type.hasStaticShape() || !kind || isSmallType(type.getElementType()))
     return failure();
   int64_t bytes = getElementBytes(*kind), count = type.getNumElements(), rank = type.getRank();
   bool floats = false, isUnsigned = false, saturate = op->hasAttr("saturate");
   // The signedness of the last operand counts: a select's condition is i1.
   for (const ElementsView &operand : operands) {
     floats |= isFloat(operand.getKind());
-    isUnsigned = isUnsignedKind(operand.getKind());
+    isUnsigned = ds::isUnsigned(operand.getKind());
   }
 
   // Strides of each operand over the result's dims; 0 where it broadcasts.

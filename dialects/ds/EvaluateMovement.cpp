@@ -205,8 +205,7 @@ static Bytes evaluateReduce(OpTy op, const ElementsView &x, function_ref<double(
   }
   if (x.size() == 0)
     return failure();
-  bool isUnsigned =
-      x.getKind() == ElementKind::I1 || (x.getKind() >= ElementKind::U8 && x.getKind() <= ElementKind::U64);
+  bool isUnsigned = ds::isUnsigned(x.getKind());
   SmallVector<bool> seen(count, false);
   if (isFloat(x.getKind())) {
     SmallVector<double> sums(count, 0);

@@ -117,7 +117,7 @@ LogicalResult ArgMinOp::inferShapes(ShapeState &state) {
 }
 
 //===----------------------------------------------------------------------===//
-// CumSumOp, TopKOp
+// CumSumOp, CumProdOp, TopKOp
 //===----------------------------------------------------------------------===//
 
 LogicalResult CumSumOp::inferShapes(ShapeState &state) {
@@ -136,6 +136,14 @@ LogicalResult CumSumOp::inferShapes(ShapeState &state) {
       sum = addFractions(sum, x->elements[i]);
     return sum;
   });
+  return success();
+}
+
+LogicalResult CumProdOp::inferShapes(ShapeState &state) {
+  SymDims dims = dimsOf(getX(), state);
+  if (failed(checkAxis(*this, getAxis(), dims.size())))
+    return failure();
+  state.setDims(getResult(), dims);
   return success();
 }
 

@@ -20,15 +20,15 @@ bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, BindOp>
 
 bool Fusion::isRoot(Operation *op) {
   return isa<GemmOp, ConvGemmOp, ConvWinogradOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp,
-             ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, TopKOp,
-             SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp, ScatterNdOp, ConcatOp, ResizeOp>(
-             op) ||
+             ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, CumProdOp,
+             TopKOp, SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp, ScatterNdOp, ConcatOp,
+             ResizeOp>(op) ||
          !isa<ElementOpInterface>(op);
 }
 
 /// Roots whose result an epilogue cannot continue from.
 static bool standsAlone(Operation *op) {
-  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp>(op);
+  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp>(op);
 }
 
 static bool isPointwise(Operation *op) {

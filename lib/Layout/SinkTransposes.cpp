@@ -300,7 +300,7 @@ bool UnarySinker::reshape(ReshapeOp op) {
 
 bool UnarySinker::sink() {
   return llvm::TypeSwitch<Operation *, bool>(op)
-      .Case<SoftmaxOp, LogSoftmaxOp, CumSumOp>([&](auto op) { return alongAxis(op); })
+      .Case<SoftmaxOp, LogSoftmaxOp, CumSumOp, CumProdOp>([&](auto op) { return alongAxis(op); })
       .Case<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>([&](auto op) { return reduce(op); })
       .Case<ArgMaxOp, ArgMinOp>([&](auto op) { return argReduce(op); })
       .Case<QuantizeLinearOp, DequantizeLinearOp>([&](auto op) { return quantize(op); })

@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 BAD_INPUT = 4  # DS_BAD_INPUT
 
 
-def _bfloat16() -> np.dtype | None:
-    """ml_dtypes' bfloat16, if that package is there; otherwise such tensors are their bits, as uint16."""
+# Types that NumPy lacks come and go as their bits.
+_BITS = {"bfloat16": np.dtype(np.uint16)}
+for _name in ("int2", "uint2", "int4", "uint4", "float4_e2m1fn"):
+    _BITS[_name] = np.dtype(np.uint8)
+for _name in ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"):
+    _BITS[_name] = np.dtype(np.uint8)
+
+
+def _type_of(name: str) -> np.dtype | None:
+    """ml_dtypes' type of that name, if that package is there; otherwise such tensors are their bits."""
     try:
         import ml_dtypes
     except ImportError:
         return None
-    return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(getattr(ml_dtypes, name))
 
 
 class _Caller:
@@ -35,7 +43,7 @@ class _Caller:
         self.inputs: list[TensorInfo] = model.inputs
         self.outputs: list[TensorInfo] = model.outputs
         self._index = {info.name: number for number, info in enumerate(self.inputs)}
-        self._bfloat16 = _bfloat16() if any(i.dtype == "bfloat16" for i in self.inputs + self.outputs) else None
+        self._types = {i.dtype: _type_of(i.dtype) for i in self.inputs + self.outputs if i.dtype in _BITS}
 
     def number(self, name: str) -> int:
         if name not in self._index:
@@ -59,25 +67,26 @@ class _Caller:
 
     def _convert(self, info: TensorInfo, value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            if self._bfloat16 is not None and value.dtype == self._bfloat16:
-                return value.view(np.uint16)
+            if info.dtype in _BITS and value.dtype == self._types[info.dtype]:
+                return value.view(_BITS[info.dtype])
             if value.dtype.isnative:
                 return value
             return value.astype(value.dtype.newbyteorder("="))
         if hasattr(value, "__dlpack__"):
             return value
-        if info.dtype == "bfloat16":
-            if self._bfloat16 is None:
+        if info.dtype in _BITS:
+            bits, dtype = _BITS[info.dtype], self._types[info.dtype]
+            if dtype is None:
                 raise Error(
-                    f"input '{info.name}' is bfloat16: give its bits as uint16, or install ml_dtypes", BAD_INPUT
+                    f"input '{info.name}' is {info.dtype}: give its bits as {bits}, or install ml_dtypes", BAD_INPUT
                 )
-            return np.asarray(value, self._bfloat16).view(np.uint16)
+            return np.asarray(value, dtype).view(bits)
         return np.asarray(value, info.dtype)  # numbers and lists
 
     def results(self, arrays: list) -> Any:
         for number, info in enumerate(self.outputs):
-            if info.dtype == "bfloat16" and self._bfloat16 is not None:
-                arrays[number] = arrays[number].view(self._bfloat16)
+            if self._types.get(info.dtype) is not None:
+                arrays[number] = arrays[number].view(self._types[info.dtype])
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 

@@ -105,6 +105,9 @@ ds_tensor view(const Input &array, int32_t dtype, std::vector<int64_t> &shape, s
   // NumPy has no bfloat16: its bits come as uint16.
   if (dtype == DS_BFLOAT16 && result.dtype == DS_UINT16)
     result.dtype = DS_BFLOAT16;
+  // Nor types of a byte or less: their bytes come.
+  if (dtype >= DS_INT2 && result.dtype == DS_UINT8)
+    result.dtype = dtype;
   return result;
 }
 
@@ -112,6 +115,8 @@ nb::dlpack::dtype dlpackType(int32_t dtype) {
   const auto bits = uint8_t(8 * ds_dtype_size(dtype));
   if (dtype == DS_BOOL)
     return nb::dtype<bool>();
+  if (dtype >= DS_INT2)
+    return nb::dtype<uint8_t>();
   const nb::dlpack::dtype_code code = dtype >= DS_FLOAT16 && dtype != DS_BFLOAT16 ? nb::dlpack::dtype_code::Float
                                       : dtype >= DS_UINT8                         ? nb::dlpack::dtype_code::UInt
                                                                                   : nb::dlpack::dtype_code::Int;
@@ -204,7 +209,8 @@ NB_MODULE(_runtime, m) {
 
   nb::class_<TensorInfo>(m, "TensorInfo", "The name, element type and dimensions of an input or output.")
       .def_ro("name", &TensorInfo::name)
-      .def_ro("dtype", &TensorInfo::dtype, "NumPy's name of the type; also \"bfloat16\"")
+      .def_ro("dtype", &TensorInfo::dtype,
+              "NumPy's name of the type; also \"bfloat16\" and ml_dtypes' names of smaller ones")
       .def_prop_ro(
           "shape",
           [](const TensorInfo &self) {

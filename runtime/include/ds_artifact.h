@@ -78,7 +78,17 @@ enum {
   DS_FLOAT16 = 10,
   DS_BFLOAT16 = 11,
   DS_FLOAT32 = 12,
-  DS_FLOAT64 = 13
+  DS_FLOAT64 = 13,
+  /* One a byte, in its low bits; the others are written as 0 and not read. */
+  DS_INT2 = 14,
+  DS_UINT2 = 15,
+  DS_INT4 = 16,
+  DS_UINT4 = 17,
+  DS_FLOAT4E2M1FN = 18,
+  DS_FLOAT8E4M3FN = 19,
+  DS_FLOAT8E4M3FNUZ = 20,
+  DS_FLOAT8E5M2 = 21,
+  DS_FLOAT8E5M2FNUZ = 22
 };
 
 /* length bytes at offset of the string table, free of NUL and followed by one. */

@@ -349,8 +349,14 @@ ds_status InputSet::gather(const Arguments &A, ds_session *Session, ds_error *Er
     if (ds_status Status = requireAll(DS_BAD_INPUT, Where.str(), Error))
       return Status;
   }
-  for (size_t I = 0; I < Count; ++I)
+  for (size_t I = 0; I < Count; ++I) {
     Tensors[I] = Arrays[I].tensor();
+    // A file says of types of a byte or less only that they are such.
+    ds_tensor_info Info;
+    ds_model_input(Model, I, &Info);
+    if (Tensors[I].dtype == DS_INT2 && Info.dtype > DS_INT2)
+      Tensors[I].dtype = Info.dtype;
+  }
   return DS_OK;
 }
 

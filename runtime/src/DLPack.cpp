@@ -89,7 +89,8 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
   D->Allocator = Session->Memory.allocator();
   if (!IsEmpty)
     D->Memory = Session->Memory.handOver(Place);
-  const DlpackType Type = DlpackTypes[Last.dtype];
+  // Types of a byte or less go as their bytes.
+  const DlpackType Type = Last.dtype < DS_INT2 ? DlpackTypes[Last.dtype] : DlpackType{kDLUInt, 8};
   D->Tensor = {
       {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
       D,

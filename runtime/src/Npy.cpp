@@ -145,6 +145,9 @@ const char *typeProblem(const char *Type, int32_t &Dtype) {
   case '<':
   case '|':
   case '=':
+    // What np.save makes of ml_dtypes' small types: which one it is, the model's input says.
+    if (!strcmp(Name, "V1"))
+      Dtype = DS_INT2;
     return Dtype ? nullptr : "has a type that models do not have";
   case '>':
     return dtypeSize(uint32_t(Dtype)) == 1 ? nullptr : "is big-endian; save it with .astype(a.dtype.newbyteorder('<'))";
@@ -225,6 +228,8 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
   for (const Descriptor &D : Descriptors)
     if (D.Dtype == Tensor.dtype)
       Type = D.Name;
+  if (Tensor.dtype >= DS_INT2)
+    Type = "V1";
   int64_t Bytes;
   if (!Type || !denseBytes(Tensor.shape, size_t(Tensor.rank), dtypeSize(uint32_t(Tensor.dtype)), Bytes))
     return fail(Error, DS_BAD_ARGUMENT, "cannot write a tensor of such a type or shape to '%s'", Path);

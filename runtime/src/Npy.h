@@ -4,7 +4,8 @@
 // Declines: big-endian, Fortran-ordered, structured, complex, text and object arrays.
 //
 // bfloat16 has no type of NumPy's own; it is written, and read, as '<V2', which is what np.save makes of
-// ml_dtypes.bfloat16 (np.load(f).view(ml_dtypes.bfloat16) gives it back).
+// ml_dtypes.bfloat16 (np.load(f).view(ml_dtypes.bfloat16) gives it back). So are the types of a byte or less, as '|V1'
+// (DS_INT2 when read: the model knows which of them it is).
 //===----------------------------------------------------------------------===//
 #ifndef DS_RUNTIME_NPY_H
 #define DS_RUNTIME_NPY_H

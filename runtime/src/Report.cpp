@@ -90,6 +90,27 @@ static double decodeHalf(uint16_t Bits, int MantissaBits) {
   return Bits >> 15 ? -Value : Value;
 }
 
+/// A float of 8 or 4 bits.
+static double decodeSmall(uint8_t Bits, int32_t Dtype) {
+  const bool Wide = Dtype == DS_FLOAT8E5M2 || Dtype == DS_FLOAT8E5M2FNUZ, Four = Dtype == DS_FLOAT4E2M1FN;
+  const bool OneZero = Dtype == DS_FLOAT8E4M3FNUZ || Dtype == DS_FLOAT8E5M2FNUZ;
+  const int MantissaBits = Four ? 1 : Wide ? 2 : 3, ExponentBits = Four ? 2 : 7 - MantissaBits;
+  const int Bias = (1 << (ExponentBits - 1)) - (OneZero ? 0 : 1), Width = MantissaBits + ExponentBits;
+  const int Magnitude = Bits & ((1 << Width) - 1), Exponent = Magnitude >> MantissaBits;
+  if (OneZero && Bits == 0x80)
+    return double(NAN);
+  double Value;
+  if (Dtype == DS_FLOAT8E5M2 && Magnitude >= 0x7c)
+    Value = Magnitude == 0x7c ? double(INFINITY) : double(NAN);
+  else if (Dtype == DS_FLOAT8E4M3FN && Magnitude == 0x7f)
+    Value = double(NAN);
+  else if (Exponent == 0)
+    Value = ldexp(Magnitude, 1 - Bias - MantissaBits);
+  else
+    Value = ldexp((Magnitude & ((1 << MantissaBits) - 1)) + (1 << MantissaBits), Exponent - Bias - MantissaBits);
+  return Bits >> Width & 1 ? -Value : Value;
+}
+
 template <typename T> static double load(const char *Data, int64_t I) {
   T Value;
   memcpy(&Value, Data + I * int64_t(sizeof Value), sizeof Value);
@@ -120,6 +141,20 @@ static double element(const ds_tensor &T, int64_t I) {
     return double(load<float>(Data, I));
   case DS_FLOAT64:
     return load<double>(Data, I);
+  case DS_INT2:
+    return int8_t(uint8_t(Data[I]) << 6) >> 6;
+  case DS_UINT2:
+    return Data[I] & 3;
+  case DS_INT4:
+    return int8_t(uint8_t(Data[I]) << 4) >> 4;
+  case DS_UINT4:
+    return Data[I] & 15;
+  case DS_FLOAT4E2M1FN:
+  case DS_FLOAT8E4M3FN:
+  case DS_FLOAT8E4M3FNUZ:
+  case DS_FLOAT8E5M2:
+  case DS_FLOAT8E5M2FNUZ:
+    return decodeSmall(uint8_t(Data[I]), T.dtype);
   default:
     break;
   }

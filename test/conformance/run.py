@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Runs ONNX's backend tests through ds-compile and its artifacts.
 
-usage: run.py [--part K/N] [--jobs N] [--no-cache] [--verbose] [PATTERN...]
+usage: run.py [--symbolic] [--part K/N] [--jobs N] [--no-cache] [--verbose] [PATTERN...]
   PATTERN     only tests whose name contains one of these
   --part K/N  the K-th of N equal shares
+  --symbolic  a second time too, with every dimension of every input made symbolic before the model is compiled
   --update    print the list of failures as it should read (new ones with the compiler's own message); writes nothing
+              (with --symbolic: that of the symbolic models)
 
 expected-failures.txt beside this file holds `test_name  reason` lines. A test that is not listed must pass; one that is
-listed must fail. Results are kept by the content of test, compiler and runtime (in the build folder), so that
+listed must fail. expected-failures-symbolic.txt lists what fails with symbolic dimensions only. Results are kept by the content of test, compiler and runtime (in the build folder), so that
 a second run is fast. Exit code 1 on any surprise."""
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from cases import Case, load_cases
 from dsutil import tools
 
 EXPECTED = os.path.join(FOLDER, "expected-failures.txt")
+EXPECTED_SYMBOLIC = os.path.join(FOLDER, "expected-failures-symbolic.txt")
 
 
 def read_expected(path: str) -> dict[str, str]:
@@ -57,7 +60,7 @@ class Worker:
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
 
-    def run(self, case: Case, timeout: float) -> str | None:
+    def run(self, case: Case, timeout: float, symbolic: bool) -> str | None:
         """None if the test passed, otherwise what went wrong."""
         if self.process is None:
             self.process = subprocess.Popen(
@@ -68,7 +71,8 @@ class Worker:
                 text=True,
             )
         try:
-            print(json.dumps({"key": case.key, "timeout": timeout}), file=self.process.stdin, flush=True)
+            request = {"key": case.key, "timeout": timeout, "symbolic": symbolic}
+            print(json.dumps(request), file=self.process.stdin, flush=True)
             ready, _, _ = select.select([self.process.stdout], [], [], timeout + 30)
             line = self.process.stdout.readline() if ready else None
         except BrokenPipeError:
@@ -111,8 +115,8 @@ class Cache:
                     entry = json.loads(line)
                     self._results[entry["key"]] = entry["failure"]
 
-    def key(self, case: Case) -> str:
-        return hashlib.sha256((self._base + case.digest()).encode()).hexdigest()
+    def key(self, case: Case, symbolic: bool) -> str:
+        return hashlib.sha256((self._base + case.digest() + "symbolic" * symbolic).encode()).hexdigest()
 
     def get(self, key: str) -> tuple[bool, str | None]:
         return key in self._results, self._results.get(key)
@@ -125,7 +129,10 @@ class Cache:
             print(json.dumps({"key": key, "failure": failure}), file=file)
 
 
-def run_all(cases: list[Case], options: argparse.Namespace) -> dict[str, str | None]:
+def run_all(
+    cases: list[Case], options: argparse.Namespace, symbolic: bool, listed: dict[str, str]
+) -> dict[str, str | None]:
+    """What went wrong in each case, or None. With symbolic dimensions, a case in `listed` (it fails as given) is not tried."""
     cache = Cache(os.path.join(tools.BUILD, "conformance-results.jsonl"), not options.no_cache)
     workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for _ in range(options.jobs):
@@ -134,12 +141,14 @@ def run_all(cases: list[Case], options: argparse.Namespace) -> dict[str, str | N
 
     def one(case: Case) -> str | None:
         nonlocal done
-        key = cache.key(case)
+        if symbolic and case.name in listed:
+            return "fails as given"
+        key = cache.key(case, symbolic)
         known, failure = cache.get(key)
         if not known:
             worker = workers.get()
             try:
-                failure = worker.run(case, options.timeout * (5 if case.kind == "real" else 1))
+                failure = worker.run(case, options.timeout * (5 if case.kind == "real" else 1), symbolic)
             finally:
                 workers.put(worker)
             cache.put(key, failure)
@@ -157,7 +166,10 @@ def run_all(cases: list[Case], options: argparse.Namespace) -> dict[str, str | N
     return results
 
 
-def report(cases: list[Case], results: dict[str, str | None], expected: dict[str, str]) -> int:
+def report(
+    title: str, cases: list[Case], results: dict[str, str | None], expected: dict[str, str], known: dict[str, str]
+) -> collections.Counter:
+    """Prints surprises and counts. A test in `expected` must fail; one in `known` may."""
     counts: dict[str, collections.Counter] = {}
     surprises = []
     for case in cases:
@@ -165,21 +177,18 @@ def report(cases: list[Case], results: dict[str, str | None], expected: dict[str
         count = counts.setdefault(case.kind, collections.Counter())
         count["all"] += 1
         count["pass"] += failure is None
-        if failure is not None and case.name not in expected:
-            surprises.append(f"FAILED {case.name}: {failure}")
+        if failure is not None and case.name not in expected and case.name not in known:
+            surprises.append(f"FAILED ({title}) {case.name}: {failure}")
         elif failure is None and case.name in expected:
-            surprises.append(f"PASSED although listed (take it off expected-failures.txt): {case.name}")
+            surprises.append(f"PASSED although listed (take it off the list), {title}: {case.name}")
     for line in surprises:
         print(line)
     for kind, count in counts.items():
         print(f"{kind:<18} {count['pass']:>5} of {count['all']:>5} pass")
     passing = sum(count["pass"] for count in counts.values())
-    print(f"{'all':<18} {passing:>5} of {len(cases):>5} pass ({100 * passing / max(1, len(cases)):.1f} %)")
-    listed = len([case for case in cases if case.name in expected]) - len(
-        [s for s in surprises if s.startswith("PASSED")]
-    )
-    print(f"conformance: {len(cases) - len(surprises) - listed} passed, {len(surprises)} failed, {listed} skipped")
-    return 1 if surprises else 0
+    print(f"{title:<18} {passing:>5} of {len(cases):>5} pass ({100 * passing / max(1, len(cases)):.1f} %)")
+    passed = passing - len([s for s in surprises if s.startswith("PASSED")])
+    return collections.Counter(passed=passed, failed=len(surprises), skipped=len(cases) - passed - len(surprises))
 
 
 def main() -> int:
@@ -191,29 +200,39 @@ def main() -> int:
     parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--verbose", action="store_true", help="every failure with its message")
     parser.add_argument("--update", action="store_true")
+    parser.add_argument("--symbolic", action="store_true")
     options = parser.parse_args()
     cases = load_cases()
-    expected = read_expected(EXPECTED)
-    unknown = expected.keys() - {case.name for case in cases}
-    if unknown:
-        raise SystemExit(f"expected-failures.txt names tests that do not exist: {', '.join(sorted(unknown))}")
+    expected = {False: read_expected(EXPECTED), True: read_expected(EXPECTED_SYMBOLIC)}
+    for symbolic, path in ((False, EXPECTED), (True, EXPECTED_SYMBOLIC)):
+        unknown = expected[symbolic].keys() - {case.name for case in cases}
+        if unknown:
+            raise SystemExit(f"{path} names tests that do not exist: {', '.join(sorted(unknown))}")
     part, parts = map(int, options.part.split("/"))
     cases = [case for index, case in enumerate(cases) if index % parts == part - 1]
     if options.patterns:
         cases = [case for case in cases if any(pattern in case.name for pattern in options.patterns)]
-    start = time.monotonic()
-    results = run_all(cases, options)
+    modes = [True] if options.update and options.symbolic else [False, True] if options.symbolic else [False]
+    total = collections.Counter()
+    for symbolic in modes:
+        start = time.monotonic()
+        results = run_all(cases, options, symbolic, expected[False])
+        known = expected[False] if symbolic else {}
+        failures = {case.name: results[case.key] for case in cases if results[case.key] is not None}
+        if options.update:
+            for name, failure in failures.items():
+                if name not in known:
+                    print(f"{name}  {expected[symbolic].get(name, failure)}")
+            continue
+        if options.verbose:
+            for name, failure in failures.items():
+                print(f"{name}  {failure}")
+        print(f"{len(cases)} tests in {time.monotonic() - start:.0f} s")
+        total += report("symbolic" if symbolic else "as given", cases, results, expected[symbolic], known)
     if options.update:
-        for case in cases:
-            if results[case.key] is not None:
-                print(f"{case.name}  {expected.get(case.name, results[case.key])}")
         return 0
-    if options.verbose:
-        for case in cases:
-            if results[case.key] is not None:
-                print(f"{case.name}  {results[case.key]}")
-    print(f"{len(cases)} tests in {time.monotonic() - start:.0f} s")
-    return report(cases, results, expected)
+    print(f"conformance: {total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 1 if total["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs backend tests one by one: a line of JSON in ({"name", "kind"}), a line of JSON out ({"name", "failure"}).
+"""Runs backend tests one by one: a line of JSON in ({"key", "timeout", "symbolic"}), a line of JSON out ({"key", "failure"}).
 
 Assumes: started by run.py, which survives this process: a crash of a compiled program ends this process alone.
 Guarantees: the same comparison as ONNX's own runner, with each test's own tolerance."""
@@ -60,17 +60,37 @@ def data_sets(case: Case, model: onnx.ModelProto):
         yield values["input"], values["output"]
 
 
-def run_case(case: Case, timeout: float) -> None:
+def make_symbolic(model: onnx.ModelProto) -> None:
+    """Gives every dimension of every input a symbol of its own, and forgets what shapes the model states elsewhere."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for index, value in enumerate(model.graph.input):
+        if value.name not in constants and value.type.WhichOneof("value") == "tensor_type":
+            for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+                dimension.dim_param = f"in{index}_{axis}"
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        if value.type.WhichOneof("value") == "tensor_type" and value.type.tensor_type.HasField("shape"):
+            for dimension in value.type.tensor_type.shape.dim:
+                dimension.Clear()
+
+
+def run_case(case: Case, timeout: float, symbolic: bool) -> None:
     model = onnx.load(case.model)
     with tempfile.TemporaryDirectory() as folder:
-        library = os.path.join(folder, "model.so")
-        compiled = tools.compile_model(case.model, library, "--emit=library", timeout=timeout)
+        library, path = os.path.join(folder, "model.so"), case.model
+        if symbolic:
+            path = os.path.join(folder, "symbolic.onnx")
+            symbolic_model = onnx.ModelProto()
+            symbolic_model.CopyFrom(model)
+            make_symbolic(symbolic_model)
+            onnx.save(symbolic_model, path)
+        compiled = tools.compile_model(path, library, "--emit=library", timeout=timeout)
         if compiled.code == 0 and not os.path.exists(library):
             raise Failure("ds-compile ended well without an output")
         if compiled.code != 0:
             prefix = "internal error: " if compiled.code not in (1, 2) else ""
             message = compiled.message().removeprefix("ds-compile: error: ")
-            raise Failure(prefix + message.replace(case.model, "model.onnx"))
+            raise Failure(prefix + message.replace(path, "model.onnx"))
         with runtime.Model(library) as program:
             for inputs, expected in data_sets(case, model):
                 if not all(isinstance(value, np.ndarray) for value in [*inputs, *expected]):
@@ -89,13 +109,13 @@ def main() -> int:
         failure = None
         try:
             with np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
-                run_case(cases[request["key"]], request["timeout"])
+                run_case(cases[request["key"]], request["timeout"], request["symbolic"])
         except (Failure, runtime.RuntimeFailure) as error:
             failure = str(error)
         except AssertionError as error:
             failure = "wrong result: " + " ".join(str(error).split())[:200]
         except Exception as error:  # a fault of the harness is a failed test with its name, not the end of the run
-            failure = f"{type(error).__name__}: {error}"
+            failure = f"{type(error).__name__}: " + " ".join(str(error).split())
         print(json.dumps({"key": request["key"], "failure": failure}), file=answers, flush=True)
     return 0
 

@@ -254,7 +254,12 @@ DATA_DEPENDENT = [
         "c = Constant<value_float=0.5>(); g = Greater(x, c); y = NonZero(g); t = Transpose(y); z = GatherND(x, t)",
         {"N": (3, 1, 40, 0), "M": (5, 7, 30)},
     ),
-    Case("nonzero_of_numbers", "int64[A,B,C] x => int64[3,a] y", "y = NonZero(x)", {"A": (2, 3), "B": (4, 1), "C": (3, 5)}),
+    Case(
+        "nonzero_of_numbers",
+        "int64[A,B,C] x => int64[3,a] y",
+        "y = NonZero(x)",
+        {"A": (2, 3), "B": (4, 1), "C": (3, 5)},
+    ),
     Case(
         "compress",
         "float[N,M] x, bool[M] c, bool[K] d => float[N,a] y, float[b] z",
@@ -439,6 +444,26 @@ REDUCTION = [
         {"N": (1, 5, 0, 100), "M": (7, 33, 4, 16)},
     ),
     Case("reduce_all", "float[N,M] x => float y", "y = ReduceMean<keepdims=0>(x)", {"N": (1, 5), "M": (7, 33)}),
+    *[
+        Case(
+            f"{op.lower()}_{kind}_{last}_{axis}",
+            f"{kind}[N,M,7] x => int64[a,b,c] y",
+            f"y = {op}<axis={axis}, select_last_index={last}>(x)",
+            {"N": (1, 5, 0), "M": (7, 33, 4)},
+            draw={} if kind == "float" else {"x": lambda rng, shape: rng.integers(-3, 3, shape)},
+        )
+        for op in ("ArgMax", "ArgMin")
+        for kind in ("float", "int32")
+        for last in (0, 1)
+        for axis in (1, 2)
+    ],
+    Case(
+        "arg_max_long",
+        "float[N,M] x => int64[N,1] y",
+        "y = ArgMax<axis=1>(x)",
+        {"N": (1, 5), "M": (1000, 64)},
+        draw={"x": lambda rng, shape: rng.integers(-9, 9, shape)},
+    ),
     Case(
         "arg_max", "float[N,M] x => int64[N] y", "y = ArgMax<axis=1, keepdims=0>(x)", {"N": (1, 5, 0), "M": (7, 33, 4)}
     ),
@@ -454,6 +479,47 @@ REDUCTION = [
         "a = Constant<value_int=1>(); y = CumSum(x, a)",
         {"N": (1, 5, 0), "M": (7, 33, 4)},
     ),
+    *[
+        Case(
+            f"cum_sum{name}_axis{axis}",
+            "float[N,M,5] x => float[N,M,5] y",
+            f"a = Constant<value_int={axis}>(); y = CumSum{attributes}(x, a)",
+            {"N": (1, 5, 0, 70), "M": (7, 33, 4, 3)},
+        )
+        for name, attributes in (("", ""), ("_reverse", "<reverse=1>"), ("_exclusive", "<exclusive=1, reverse=1>"))
+        for axis in (0, 1, 2)
+    ],
+    *[
+        Case(
+            f"cum_sum_rows_{kind}{reverse}",
+            f"{kind}[N,M] x => {kind}[N,M] y",
+            f"a = Constant<value_int=1>(); y = CumSum<exclusive=1, reverse={reverse}>(x, a)",
+            {"N": (1, 5, 0), "M": (7, 33, 16)},
+            tolerance=1e-6,
+        )
+        for kind in ("float", "double", "int32", "int64")
+        for reverse in (0, 1)
+    ],
+    Case(
+        "cum_sum_axis_computed",
+        "float[N,M] x, int32 a => float[N,M] y",
+        "y = CumSum(x, a)",
+        {"N": (1, 5), "M": (7, 33)},
+        draw={"a": lambda rng, shape: rng.integers(-2, 2, shape)},
+    ),
+    *[
+        Case(
+            f"cum_prod_{exclusive}{reverse}",
+            "float[N,M] x => float[N,M] y",
+            f"a = Constant<value_int=1>(); y = CumProd<exclusive={exclusive}, reverse={reverse}>(x, a)",
+            {"N": (1, 5, 0), "M": (7, 33, 16)},
+            opset=26,
+            reference="onnx",
+        )
+        for exclusive in (0, 1)
+        for reverse in (0, 1)
+    ],
+    *[Case(f"det_{size}", f"float[N,{size},{size}] x => float[N] y", "y = Det(x)", SOME) for size in (1, 2, 3, 4)],
     Case(
         "layer_norm",
         "float[N,M,48] x => float[N,M,48] y",
@@ -582,6 +648,45 @@ MOVEMENT = [
         draw={"i": indices(5)},
     ),
     Case("triangle", "float[N,M] x => float[N,M] y", "y = Trilu<upper=0>(x)", TWO),
+    *[
+        Case(
+            f"triangle_computed_{upper}",
+            "float[N,M] x, int64 k => float[N,M] y",
+            f"y = Trilu<upper={upper}>(x, k)",
+            TWO,
+            draw={"k": lambda rng, shape: rng.integers(-4, 5, shape)},
+        )
+        for upper in (0, 1)
+    ],
+    *[
+        Case(
+            f"tensor_scatter_{mode}",
+            "float[N,2,9,M] c, float[N,2,3,M] u, int64[N] i => float[N,2,9,M] y",
+            f'y = TensorScatter<mode="{mode}">(c, u, i)',
+            {"N": (1, 3), "M": (7, 16)},
+            draw={"i": lambda rng, shape, last=last: rng.integers(0, last + 1, shape)},
+            opset=24,
+            reference="onnx",
+        )
+        for mode, last in (("linear", 6), ("circular", 8))
+    ],
+    *[
+        Case(
+            f"bit_cast_{kind}_{to}",
+            f"{kind}[N] x => {target}[N] y",
+            f"y = BitCast<to={to}>(x)",
+            SOME,
+            opset=26,
+            reference="onnx",
+        )
+        for kind, target, to in (
+            ("float", "int32", 6),
+            ("float16", "uint16", 4),
+            ("int64", "double", 11),
+            ("uint8", "int8", 3),
+            ("bool", "uint8", 2),
+        )
+    ],
     Case(
         "squeeze_unsqueeze",
         "float[N,1,M] x => float[1,N,M] y",

@@ -1,5 +1,6 @@
 //===- ElementsTest.cpp - Reading and making constant tensors -------------===//
 #include "dialects/ds/Elements.h"
+#include "dialects/ds/SmallFloats.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/MLIRContext.h"
 #include <cmath>
@@ -70,6 +71,54 @@ TEST_F(ElementsTest, NarrowFloatsRoundToNearestEven) {
   EXPECT_TRUE(std::isnan(bfloatToFloat(floatToBfloat(NAN))));
   for (uint32_t bits = 0; bits < 0x7c00; ++bits)
     ASSERT_EQ(floatToHalf(halfToFloat(uint16_t(bits))), bits);
+}
+
+// LLVM's own conversions are the reference.
+TEST_F(ElementsTest, SmallFloatsAreThoseOfLLVM) {
+  for (Type element : {Type(Float8E4M3FNType::get(&context)), Type(Float8E4M3FNUZType::get(&context)),
+                       Type(Float8E5M2Type::get(&context)), Type(Float8E5M2FNUZType::get(&context)),
+                       Type(Float4E2M1FNType::get(&context))}) {
+    std::optional<SmallFloat> small = SmallFloat::get(element);
+    ASSERT_TRUE(small.has_value());
+    const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
+    unsigned width = element.getIntOrFloatBitWidth();
+    double largest = small->decode(small->largest);
+    for (unsigned code = 0; code < 1u << width; ++code) {
+      double expected = llvm::APFloat(semantics, APInt(width, code)).convertToDouble();
+      double found = small->decode(code);
+      if (std::isnan(expected)) {
+        EXPECT_TRUE(std::isnan(found)) << code;
+        continue;
+      }
+      EXPECT_EQ(found, expected) << code;
+      if (std::isinf(expected))
+        continue;
+      EXPECT_EQ(small->encode(found), code);
+      // Just beside it, and half way to its neighbours.
+      for (double near : {found * (1 + 0x1p-20), found * (1 + 0x1p-5), found * (1 + 0x1p-4), found * (1 + 0x1p-3)}) {
+        bool lossy;
+        llvm::APFloat rounded(near);
+        rounded.convert(semantics, llvm::APFloat::rmNearestTiesToEven, &lossy);
+        double wanted = std::fabs(near) >= largest ? std::copysign(largest, near) : rounded.convertToDouble();
+        EXPECT_EQ(small->decode(small->encode(near)), wanted) << code << " " << near;
+      }
+    }
+    EXPECT_EQ(small->decode(small->encode(1e30)), largest);
+  }
+}
+
+TEST_F(ElementsTest, SmallIntegersAreTheLowBitsOfAByte) {
+  auto elements = [&](unsigned width, bool isSigned, std::vector<char> bytes) {
+    Type element = builder.getIntegerType(width, isSigned);
+    if (isSigned)
+      element = builder.getIntegerType(width);
+    return ElementsView::get(makeElements(type({int64_t(bytes.size())}, element), bytes));
+  };
+  EXPECT_EQ(elements(4, true, {1, 15, 8})->getInt(1), -1);
+  EXPECT_EQ(elements(4, true, {1, 15, 8})->getInt(2), -8);
+  EXPECT_EQ(elements(4, false, {1, 15, 8})->getInt(1), 15);
+  EXPECT_EQ(elements(2, true, {1, 2, 3})->getInt(1), -2);
+  EXPECT_EQ(elements(2, false, {1, 2, 3})->getInt(2), 3);
 }
 
 } // namespace

@@ -28,6 +28,15 @@ DTYPES = {
     11: np.dtype(ml_dtypes.bfloat16),
     12: np.dtype(np.float32),
     13: np.dtype(np.float64),
+    14: np.dtype(ml_dtypes.int2),
+    15: np.dtype(ml_dtypes.uint2),
+    16: np.dtype(ml_dtypes.int4),
+    17: np.dtype(ml_dtypes.uint4),
+    18: np.dtype(ml_dtypes.float4_e2m1fn),
+    19: np.dtype(ml_dtypes.float8_e4m3fn),
+    20: np.dtype(ml_dtypes.float8_e4m3fnuz),
+    21: np.dtype(ml_dtypes.float8_e5m2),
+    22: np.dtype(ml_dtypes.float8_e5m2fnuz),
 }
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 

@@ -45,8 +45,14 @@ const RootEmitter kRootEmitters[] = {
      emitPool},
     {[](Operation *op) { return isa<ScatterElementsOp, ScatterNdOp>(op); }, emitScatter},
     {[](Operation *op) { return isa<TopKOp>(op); }, emitTopK},
+    {[](Operation *op) {
+       auto axis = op->getAttrOfType<IntegerAttr>("axis");
+       return isa<ArgMaxOp, ArgMinOp>(op) &&
+              axis.getInt() == cast<RankedTensorType>(op->getOperand(0).getType()).getRank() - 1;
+     },
+     emitArgExtremum},
     {[](Operation *op) { return isa<LstmOp, GruOp, RnnOp>(op); }, emitRecurrent},
-    {[](Operation *op) { return isa<CumSumOp>(op); }, emitScan},
+    {[](Operation *op) { return isa<CumSumOp, CumProdOp>(op); }, emitScan},
 };
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.

@@ -3,6 +3,7 @@
 //   body with them as arguments, so that LLVM knows that they do not alias.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/KernelEmitter.h"
+#include "dialects/ds/SmallFloats.h"
 #include "lib/Codegen/CPU/MemoryTraffic.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -96,12 +97,16 @@ MemoryRef KernelEmitter::result(unsigned index) {
 //===----------------------------------------------------------------------===//
 
 Type KernelEmitter::storageType(Type elementType) {
+  if (isSmallType(elementType))
+    return b.getI8Type();
   if (auto integer = dyn_cast<IntegerType>(elementType))
     return IntegerType::get(elementType.getContext(), integer.getWidth() == 1 ? 8 : integer.getWidth());
   return elementType;
 }
 
 Value KernelEmitter::fromStorage(Value value, Type elementType) {
+  if (isSmallType(elementType))
+    return fromByte(value, elementType);
   if (elementType.isInteger(1)) {
     Value zero = LLVM::ZeroOp::create(b, loc, value.getType());
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value, zero);
@@ -114,6 +119,8 @@ Value KernelEmitter::fromStorage(Value value, Type elementType) {
 }
 
 Value KernelEmitter::toStorage(Value value, Type elementType) {
+  if (isSmallType(elementType))
+    return toByte(value, elementType);
   Type storage = storageType(elementType);
   Type type = isVector(value) ? laneType(storage) : storage;
   if (elementType.isInteger(1))

@@ -41,6 +41,24 @@ static uint32_t dtypeOf(Type type) {
     return DS_FLOAT32;
   case ElementKind::F64:
     return DS_FLOAT64;
+  case ElementKind::I2:
+    return DS_INT2;
+  case ElementKind::U2:
+    return DS_UINT2;
+  case ElementKind::I4:
+    return DS_INT4;
+  case ElementKind::U4:
+    return DS_UINT4;
+  case ElementKind::F4E2M1FN:
+    return DS_FLOAT4E2M1FN;
+  case ElementKind::F8E4M3FN:
+    return DS_FLOAT8E4M3FN;
+  case ElementKind::F8E4M3FNUZ:
+    return DS_FLOAT8E4M3FNUZ;
+  case ElementKind::F8E5M2:
+    return DS_FLOAT8E5M2;
+  case ElementKind::F8E5M2FNUZ:
+    return DS_FLOAT8E5M2FNUZ;
   }
   llvm_unreachable("unknown element kind");
 }

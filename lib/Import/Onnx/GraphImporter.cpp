@@ -172,9 +172,8 @@ bool GraphImporter::checkOperators(const Nodes &nodes) {
     auto version = modelOpsets.find(domain);
     const onnx::OpSchema *schema =
         version == modelOpsets.end() ? nullptr : findSchema(node.op_type(), version->second, domain);
-    bool supported =
-        schema && ((domain.empty() && (findHandler(node.op_type()) || needsDynamicRegion(node.op_type()))) ||
-                   hasFunctionBody(*schema, version->second));
+    bool supported = schema && (findHandler(fullName(node)) || (domain.empty() && needsDynamicRegion(node.op_type())) ||
+                                hasFunctionBody(*schema, version->second));
     if (supported)
       continue;
     std::string set = version == modelOpsets.end() ? "not imported" : "operator set " + std::to_string(version->second);
@@ -467,7 +466,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   if (domain.empty() && node.op == "If")
     return importIf(node, proto, scope, opsets, depth);
 
-  if (Handler handler = domain.empty() ? findHandler(node.op) : nullptr) {
+  if (Handler handler = findHandler(fullName(proto))) {
     readAttributes(node, proto);
     if (!node.failed)
       handler(node);

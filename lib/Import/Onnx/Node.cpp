@@ -219,6 +219,26 @@ Value Node::fill(ArrayRef<SymExpr> dims, double value, Type element) {
   return make<FillOp>({}, {shape("target", dims), attr("value", numberAttr(element, value))}, element);
 }
 
+Value Node::iota(const SymExpr &size) {
+  Type i64 = b.getI64Type();
+  Value zero = intScalar(0, i64);
+  return make<RangeOp>({zero, zero, intScalar(1, i64)}, {shape("size", {size})});
+}
+
+Value Node::forAxis(Value axis, int64_t rank, function_ref<Value(int64_t)> build) {
+  // Looked up in 0 .. rank-1: negative ones count from the end, and one out of range is an error of the run.
+  Value index = cast(reshape(axis, {}), b.getI64Type()), result;
+  Value chosen = make<GatherOp>({ints(span(0, rank)), index}, {i64("axis", 0)});
+  for (int64_t candidate = 0; candidate < rank; ++candidate) {
+    Value built = build(candidate);
+    if (!built)
+      continue;
+    Value holds = compare(ComparePredicate::eq, chosen, intScalar(candidate, b.getI64Type()));
+    result = result ? select(holds, built, result) : built;
+  }
+  return result ? result : fail("no axis is allowed");
+}
+
 Value Node::cast(Value x, Type element) {
   if (!x || elem(x) == element)
     return x;
@@ -313,6 +333,10 @@ Handler ds::importer::findHandler(StringRef op) {
     registerQuantization(result);
     registerResize(result);
     registerSelection(result);
+    registerSampling(result);
+    registerSignal(result);
+    registerTraining(result);
+    registerMachineLearning(result);
     registerSource(result);
     return result;
   }();

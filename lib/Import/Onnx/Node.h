@@ -159,6 +159,11 @@ public:
   /// Expressions as an i64 tensor of rank 1, or of rank 0.
   Value shapeValue(llvm::ArrayRef<SymExpr> exprs, bool isScalar = false);
   Value fill(llvm::ArrayRef<SymExpr> dims, double value, Type element);
+  /// 0, 1, ..., size - 1 as i64.
+  Value iota(const SymExpr &size);
+  /// What `build` makes for the axis that `axis` (one integer, computed while the model runs) turns out to be: all are
+  /// built and one is taken. Results must agree in their dims; null ones stand for an axis that is not allowed.
+  Value forAxis(Value axis, int64_t rank, llvm::function_ref<Value(int64_t)> build);
 
   Value cast(Value x, Type element);
   Value reshape(Value x, llvm::ArrayRef<SymExpr> dims);
@@ -201,7 +206,7 @@ private:
 /// Translates one operator: sets all outputs, or fails through the node.
 using Handler = void (*)(Node &);
 
-/// The handler of an operator of the default domain, or null.
+/// The handler of an operator, or null. Operators of other domains than the default one have theirs before their name.
 Handler findHandler(llvm::StringRef op);
 
 /// True for operators that ONNX knows and that need sizes known only from data, sequences or control flow.
@@ -228,6 +233,10 @@ void registerNormalization(Registry &registry);
 void registerQuantization(Registry &registry);
 void registerResize(Registry &registry);
 void registerSelection(Registry &registry);
+void registerSampling(Registry &registry);
+void registerSignal(Registry &registry);
+void registerTraining(Registry &registry);
+void registerMachineLearning(Registry &registry);
 void registerSource(Registry &registry);
 
 } // namespace ds::importer

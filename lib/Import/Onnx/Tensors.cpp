@@ -1,7 +1,8 @@
 //===- Tensors.cpp - TensorProto to ElementsAttr --------------------------===//
 // Assumes: untrusted messages, whose large data may be moved out of them.
 // Guarantees: dims × element size equals the data; large tensors are resources that own (or map) their bytes, uncopied.
-// Declines: strings, complex numbers, and floats or integers of fewer than 8 bits, 8-bit floats.
+//   Types of 2 and 4 bits, which ONNX packs, have a byte an element from here on.
+// Declines: strings, complex numbers, and floats that are an exponent only.
 
 #include "Tensors.h"
 
@@ -108,11 +109,29 @@ static void normalizeBooleans(MutableArrayRef<char> bytes) {
     c = c != 0;
 }
 
+/// Elements an ONNX byte holds.
+static int64_t elementsPerByte(Type element) {
+  unsigned width = element.getIntOrFloatBitWidth();
+  return width > 1 && width < 8 ? 8 / width : 1;
+}
+
+/// Elements of 2 or 4 bits, the first in the lowest bits, as a byte each.
+static ds::importer::Bytes unpack(ArrayRef<char> packed, int64_t count, unsigned width) {
+  ds::importer::Bytes bytes{size_t(count)};
+  int64_t perByte = 8 / width;
+  for (int64_t i = 0; i < count; ++i)
+    bytes.data()[i] = char(uint8_t(packed[i / perByte]) >> (i % perByte * width) & ((1 << width) - 1));
+  return bytes;
+}
+
 ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTensorType type, uint64_t bytes,
                                                    StringRef name, std::string &error) {
   const std::string &raw = tensor.raw_data();
   bool isRaw = tensor.has_raw_data();
   std::optional<uint64_t> large = isRaw ? data.size(raw) : std::nullopt;
+  int64_t perByte = elementsPerByte(type.getElementType()), count = type.getNumElements();
+  if (perByte > 1)
+    bytes = (uint64_t(count) + perByte - 1) / perByte;
   if (uint64_t size = large ? *large : raw.size(); isRaw && size != bytes) {
     error = "holds " + std::to_string(size) + " bytes, but its type and dimensions need " + std::to_string(bytes);
     return {};
@@ -137,6 +156,8 @@ ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTe
   tensor.clear_raw_data();
   if (type.getElementType().isInteger(1))
     normalizeBooleans(owned.ref());
+  if (perByte > 1)
+    owned = unpack(owned.ref(), count, type.getElementTypeBitWidth());
   if (type.getNumElements() <= LiteralElements)
     return fromBytes(type, owned.ref());
   return makeResource(type, name, std::move(owned));
@@ -178,6 +199,9 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
       (entry.key() == "offset" ? offset : length) = number;
     }
   }
+  int64_t perByte = elementsPerByte(type.getElementType()), count = type.getNumElements();
+  if (perByte > 1)
+    bytes = (uint64_t(count) + perByte - 1) / perByte;
   Expected<ExternalRange> range = resolveExternalData(folder, location, offset, length, bytes);
   if (!range) {
     error = "cannot be read: " + toString(range.takeError());
@@ -200,6 +224,10 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
     return {};
   }
   ArrayRef<char> data = file->bytes().slice(range->offset, bytes);
+  if (perByte > 1) {
+    Bytes single = unpack(data, count, type.getElementTypeBitWidth());
+    return count <= LiteralElements ? fromBytes(type, single.ref()) : makeResource(type, name, std::move(single));
+  }
   if (type.getNumElements() <= LiteralElements)
     return fromBytes(type, data);
   unsigned align = std::max(1u, type.getElementTypeBitWidth() / 8);

@@ -26,11 +26,21 @@ Type ds::importer::elementType(MLIRContext *context, int onnxType) {
     return Float16Type::get(context);
   if (name == "BFLOAT16")
     return BFloat16Type::get(context);
+  if (name == "FLOAT8E4M3FN")
+    return Float8E4M3FNType::get(context);
+  if (name == "FLOAT8E4M3FNUZ")
+    return Float8E4M3FNUZType::get(context);
+  if (name == "FLOAT8E5M2")
+    return Float8E5M2Type::get(context);
+  if (name == "FLOAT8E5M2FNUZ")
+    return Float8E5M2FNUZType::get(context);
+  if (name == "FLOAT4E2M1")
+    return Float4E2M1FNType::get(context);
   if (name == "BOOL")
     return integer(1);
   bool isUnsigned = name.consume_front("U");
   unsigned width;
-  if (name.consume_front("INT") && !name.getAsInteger(10, width) && width >= 8)
+  if (name.consume_front("INT") && !name.getAsInteger(10, width) && width > 1)
     return integer(width, isUnsigned);
   return {};
 }

@@ -67,6 +67,8 @@ func.func @unary(%x: tensor<?x4xf32>, %i: tensor<4xui8>, %p: tensor<4xi1>) {
   %30 = ds.bitwise_not %i : (tensor<4xui8>) -> tensor<4xui8>
   // CHECK: ds.cast 
   %31 = ds.cast %x : (tensor<?x4xf32>) -> tensor<?x4xbf16>
+  // CHECK: ds.bitcast 
+  %32 = ds.bitcast %x : (tensor<?x4xf32>) -> tensor<?x4xui32>
   return
 }
 
@@ -176,6 +178,8 @@ func.func @reductions(%x: tensor<3x4xf32>) {
   %6 = ds.arg_min %x {axis = 1 : i64, keepdims} : (tensor<3x4xf32>) -> tensor<3x1xi64>
   // CHECK: ds.cum_sum 
   %7 = ds.cum_sum %x {axis = 1 : i64, reverse} : (tensor<3x4xf32>) -> tensor<3x4xf32>
+  // CHECK: ds.cum_prod 
+  %8 = ds.cum_prod %x {axis = 0 : i64, exclusive} : (tensor<3x4xf32>) -> tensor<3x4xf32>
   return
 }
 

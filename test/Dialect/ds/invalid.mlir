@@ -117,3 +117,11 @@ func.func @bind_type(%s: tensor<1xf32>) {
   %0 = ds.bind %s as <["m"]> : tensor<1xf32>
   return
 }
+
+// -----
+
+func.func @bitcast_sizes(%x: tensor<4xf32>) {
+  // expected-error @+1 {{expected element types of the same size, got 'f32' and 'i64'}}
+  %0 = ds.bitcast %x : (tensor<4xf32>) -> tensor<4xi64>
+  return
+}

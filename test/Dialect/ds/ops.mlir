@@ -78,3 +78,14 @@ func.func @bind(%s: tensor<2xi32>) -> tensor<?x?xf32> {
   %1 = ds.fill {target = #ds.shape<["m", "n"]>, value = 0.0 : f32} : () -> tensor<?x?xf32>
   return %1 : tensor<?x?xf32>
 }
+
+// CHECK-LABEL: @small_types
+func.func @small_types(%x: tensor<4xf32>, %i: tensor<4xi4>) {
+  // CHECK: ds.cast %{{.*}} {saturate} : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
+  %0 = ds.cast %x {saturate} : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
+  // CHECK: ds.cast %{{.*}} : (tensor<4xi4>) -> tensor<4xf4E2M1FN>
+  %1 = ds.cast %i : (tensor<4xi4>) -> tensor<4xf4E2M1FN>
+  // CHECK: ds.constant dense<[-2, 1, 0, -1]> : tensor<4xi2>
+  %2 = ds.constant dense<[-2, 1, 0, -1]> : tensor<4xi2>
+  return
+}

@@ -11,6 +11,42 @@ using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
 
+/// The determinant of the last two dims by Laplace's expansion along the first row, `rows` and `columns` being what is
+/// left of them: a handful of products for the matrices that models have.
+static Value minorOf(Node &n, function_ref<Value(int64_t, int64_t)> entry, int64_t row, ArrayRef<int64_t> columns) {
+  if (columns.size() == 1)
+    return entry(row, columns[0]);
+  Value sum;
+  for (auto [i, column] : enumerate(columns)) {
+    Ints rest(columns);
+    rest.erase(rest.begin() + i);
+    Value term = n.mul(entry(row, column), minorOf(n, entry, row + 1, rest));
+    sum = !sum ? term : i % 2 ? n.sub(sum, term) : n.add(sum, term);
+  }
+  return sum;
+}
+
+static void det(Node &n) {
+  constexpr int64_t kMost = 4;
+  Value x = n.in(0);
+  int64_t rank = n.rank(x);
+  if (rank < 2)
+    return (void)n.fail("needs a tensor of rank 2 or more");
+  int64_t size = n.staticDim(x, rank - 1, "the input");
+  if (n.failed || n.staticDim(x, rank - 2, "the input") != size)
+    return (void)n.fail("needs square matrices");
+  if (size < 1 || size > kMost)
+    return (void)n.fail("determinants of matrices of 1 to " + Twine(kMost) + " rows are supported, not of " +
+                        Twine(size));
+  SymDims leading = n.dims(x);
+  leading.resize(rank - 2);
+  auto entry = [&](int64_t row, int64_t column) {
+    Value at = n.sliceAxis(x, rank - 2, SymExpr(row), SymExpr(1));
+    return n.reshape(n.sliceAxis(at, rank - 1, SymExpr(column), SymExpr(1)), leading);
+  };
+  n.set(0, minorOf(n, entry, 0, span(0, size)));
+}
+
 static void matmul(Node &n) { n.set(0, n.matmul(n.in(0), n.in(1))); }
 
 static void gemm(Node &n) {
@@ -238,6 +274,7 @@ static void einsum(Node &n) { n.set(0, Einsum(n).run()); }
 
 void ds::importer::registerContraction(Registry &r) {
   r.add("MatMul", matmul);
+  r.add("Det", det);
   r.add("Gemm", gemm);
   r.add("Einsum", einsum);
 }

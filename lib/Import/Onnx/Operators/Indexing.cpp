@@ -101,7 +101,7 @@ template <typename OpT> static void argSelect(Node &n) {
   n.set(0, n.make<OpT>({x}, attrs, n.b.getI64Type()));
 }
 
-static void cumSum(Node &n) {
+template <typename OpT> static void cumulative(Node &n) {
   Value x = n.in(0);
   bool known = n.constantInts(n.in(1)).has_value();
   SmallVector<mlir::NamedAttribute> attrs;
@@ -111,9 +111,30 @@ static void cumSum(Node &n) {
   if (n.getInt("reverse", 0))
     attrs.push_back(n.unit("reverse"));
   if (known)
-    return n.set(0, n.make<CumSumOp>({x}, attrs));
-  Value result = n.make<CumSumOp>({aroundAxis(n, x, n.in(1))}, attrs);
+    return n.set(0, n.make<OpT>({x}, attrs));
+  Value result = n.make<OpT>({aroundAxis(n, x, n.in(1))}, attrs);
   n.set(0, n.failed ? Value() : n.reshape(result, n.dims(x)));
+}
+
+/// Rows of `update` go to `cache` from each batch's own index on, in a circle if asked for.
+static void tensorScatter(Node &n) {
+  Value cache = n.in(0), update = n.in(1), start = n.in(2);
+  int64_t rank = n.rank(cache), axis = n.axis(n.getInt("axis", -2), rank);
+  std::string mode = n.getString("mode", "linear");
+  if (rank < 2 || int64_t(n.rank(update)) != rank || axis == 0)
+    return (void)n.fail("needs a cache and an update of the same rank, at least 2, and an axis other than the batch's");
+  if (mode != "linear" && mode != "circular")
+    return (void)n.fail("mode '" + mode + "' is unknown");
+  SymDims along(rank, SymExpr(1)), batch(rank, SymExpr(1));
+  along[axis] = n.dim(update, axis);
+  batch[0] = n.dim(update, 0);
+  Value index = n.reshape(n.iota(along[axis]), along);
+  if (start)
+    index = n.add(index, n.reshape(start, batch));
+  if (mode == "circular")
+    index = n.make<ModOp>({index, n.shapeValue({n.dim(cache, axis)}, /*isScalar=*/true)});
+  auto none = n.attr("reduction", ScatterReductionAttr::get(n.b.getContext(), ScatterReduction::none));
+  n.set(0, n.make<ScatterElementsOp>({cache, n.expand(index, n.dims(update)), update}, {n.i64("axis", axis), none}));
 }
 
 /// One along `axis` where the (first) maximum is, zero elsewhere.
@@ -147,6 +168,8 @@ void ds::importer::registerIndexing(Registry &r) {
   r.add("TopK", topK);
   r.add("ArgMax", argSelect<ArgMaxOp>);
   r.add("ArgMin", argSelect<ArgMinOp>);
-  r.add("CumSum", cumSum);
+  r.add("CumSum", cumulative<CumSumOp>);
+  r.add("CumProd", cumulative<CumProdOp>);
+  r.add("TensorScatter", tensorScatter);
   r.add("Hardmax", hardmax);
 }

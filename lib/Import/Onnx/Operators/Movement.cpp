@@ -252,14 +252,25 @@ static void spaceToDepth(Node &n) {
   n.set(0, n.reshape(n.transpose(split, {0, 3, 5, 1, 2, 4}), {d[0], d[1] * s * s, h, w}));
 }
 
+/// A triangle whose diagonal is known only when the model runs: j - i decides.
+static Value triangle(Node &n, Value x, Value k, bool upper) {
+  SymExpr rows = n.dim(x, n.rank(x) - 2), columns = n.dim(x, n.rank(x) - 1);
+  Value diagonal = n.sub(n.iota(columns), n.reshape(n.iota(rows), {rows, SymExpr(1)}));
+  k = n.cast(n.reshape(k, {}), n.b.getI64Type());
+  Value kept = n.compare(upper ? ComparePredicate::ge : ComparePredicate::le, diagonal, k);
+  return n.select(kept, x, n.scalar(0, n.elem(x)));
+}
+
 static void trilu(Node &n) {
   SmallVector<mlir::NamedAttribute> attrs;
+  if (n.rank(n.in(0)) < 2)
+    return (void)n.fail("needs a tensor of rank 2 or more");
+  if (n.has(1) && !n.constantInts(n.in(1)))
+    return n.set(0, triangle(n, n.in(0), n.in(1), n.getInt("upper", 1) != 0));
   if (n.has(1))
     attrs.push_back(n.i64("k", n.requireInt(n.in(1), "k")));
   if (n.getInt("upper", 1))
     attrs.push_back(n.unit("upper"));
-  if (n.rank(n.in(0)) < 2)
-    return (void)n.fail("needs a tensor of rank 2 or more");
   n.set(0, n.make<TriluOp>({n.in(0)}, attrs));
 }
 

@@ -88,6 +88,36 @@ static void lpPool(Node &n) {
   n.set(0, power(n, n.mul(n.make<AvgPoolOp>({powers}, attrs), count), 1 / p));
 }
 
+/// Each value goes to where its maximum was, given as a flat index into the result; the rest is 0.
+static void maxUnpool(Node &n) {
+  Value x = n.in(0), index = n.in(1);
+  if (n.rank(x) < 3)
+    return (void)n.fail("needs a tensor of rank 3 or more");
+  Ints kernel = n.getInts("kernel_shape"), strides = n.getInts("strides"), pads = n.getInts("pads");
+  unsigned spatial = n.rank(x) - 2;
+  strides.resize(spatial, 1);
+  pads.resize(2 * spatial, 0);
+  if (kernel.size() != spatial)
+    return (void)n.fail("needs one kernel size a spatial dimension");
+  SymDims dims = n.dims(x), result = dims;
+  for (unsigned d = 0; d < spatial; ++d)
+    result[2 + d] = (dims[2 + d] - SymExpr(1)) * SymExpr(strides[d]) + SymExpr(kernel[d] - pads[d] - pads[spatial + d]);
+  if (n.has(2)) {
+    std::optional<SmallVector<SymExpr>> given = n.contents(n.in(2));
+    if (!given)
+      return (void)n.needsDynamic("'output_shape' is computed while the model runs");
+    if (given->size() != dims.size())
+      return (void)n.fail("'output_shape' has " + Twine(given->size()) + " entries for rank " + Twine(dims.size()));
+    result.assign(given->begin(), given->end());
+  }
+  Value zeros = n.fill({product(result)}, 0, n.elem(x));
+  auto none = n.attr("reduction", ScatterReductionAttr::get(n.b.getContext(), ScatterReduction::none));
+  SymDims flat{product(dims)};
+  Value filled =
+      n.make<ScatterElementsOp>({zeros, n.reshape(index, flat), n.reshape(x, flat)}, {n.i64("axis", 0), none});
+  n.set(0, n.reshape(filled, result));
+}
+
 static Ints spatialAxes(Node &n) {
   if (n.rank(n.in(0)) < 3)
     n.fail("needs a tensor of rank 3 or more");
@@ -108,6 +138,7 @@ void ds::importer::registerPooling(Registry &r) {
   r.add("MaxPool", maxPool);
   r.add("AveragePool", averagePool);
   r.add("LpPool", lpPool);
+  r.add("MaxUnpool", maxUnpool);
   r.add("GlobalAveragePool", globalPool<ReduceMeanOp>);
   r.add("GlobalMaxPool", globalPool<ReduceMaxOp>);
   r.add("GlobalLpPool", globalLpPool);

@@ -1,10 +1,12 @@
 //===- Quantization.cpp - Integers with a scale and a zero point ----------===//
 // Assumes: see Node.h.
 // Guarantees: integer products are computed in i32 after the zero points are subtracted.
-// Declines: element types below 8 bits and 8-bit floats.
+// Declines: small floats that do not saturate.
 
 #include "../Types.h"
 #include "Windows.h"
+
+#include "dialects/ds/SmallFloats.h"
 
 using namespace llvm;
 using namespace ds;
@@ -21,14 +23,24 @@ static SmallVector<mlir::NamedAttribute> blockAttrs(Node &n, Value x, Value scal
   return attrs;
 }
 
+/// The zero point with the scale's dims: one element may be of rank 0 or 1.
+static Value zeroPoint(Node &n, Value scale) {
+  if (!n.has(2))
+    return {};
+  bool single = n.rank(n.in(2)) != n.rank(scale) && product(n.dims(scale)).isConst(1);
+  return single ? n.reshape(n.in(2), n.dims(scale)) : n.in(2);
+}
+
 static void quantize(Node &n) {
-  Value x = n.in(0), scale = n.in(1), zero = n.in(2);
+  Value x = n.in(0), scale = n.in(1), zero = zeroPoint(n, scale);
   Type element = zero ? n.elem(zero) : n.b.getIntegerType(8, /*isSigned=*/false);
   if (int64_t code = zero ? 0 : n.getInt("output_dtype", 0)) {
     element = elementType(n.b.getContext(), int(code));
     if (!element)
       return (void)n.fail("element type " + onnxTypeName(int(code)) + " is not supported");
   }
+  if (SmallFloat::get(element) && !n.getInt("saturate", 1))
+    return (void)n.fail("saturate=0 is not supported");
   SmallVector<Value> operands{x, scale};
   if (zero)
     operands.push_back(zero);
@@ -58,7 +70,7 @@ static void dequantize(Node &n) {
   }
   SmallVector<Value> operands{x, scale};
   if (n.has(2))
-    operands.push_back(n.in(2));
+    operands.push_back(zeroPoint(n, scale));
   n.set(0, n.make<DequantizeLinearOp>(operands, blockAttrs(n, x, scale), element));
 }
 

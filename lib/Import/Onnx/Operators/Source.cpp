@@ -6,6 +6,8 @@
 #include "../Node.h"
 #include "../Types.h"
 
+#include "dialects/ds/SmallFloats.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
@@ -63,11 +65,33 @@ static Type typeAttr(Node &n, StringRef name, Type otherwise) {
   return element;
 }
 
+/// Small floats saturate unless the node says otherwise.
+static void castTo(Node &n, Type element) {
+  if (SmallFloat::get(element) && element != n.elem(n.in(0)) && n.getInt("saturate", 1))
+    return n.set(0, n.make<CastOp>({n.in(0)}, {n.unit("saturate")}, element));
+  n.set(0, n.cast(n.in(0), element));
+}
+
 static void cast_(Node &n) {
   if (Type element = typeAttr(n, "to", {}))
-    n.set(0, n.cast(n.in(0), element));
+    castTo(n, element);
   else
     n.fail("says no type");
+}
+
+static void castLike(Node &n) { castTo(n, n.elem(n.in(1))); }
+
+static void bitCast(Node &n) {
+  Type element = typeAttr(n, "to", {});
+  if (!element)
+    return (void)n.fail("says no type");
+  if (isSmallType(element) || isSmallType(n.elem(n.in(0))))
+    return (void)n.fail(
+        "the bits of element types of a byte or less other than int8, uint8 and bool are not supported");
+  auto bytes = [](Type type) { return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8); };
+  if (bytes(element) != bytes(n.elem(n.in(0))))
+    return (void)n.fail("the two element types differ in size");
+  n.set(0, n.make<BitcastOp>({n.in(0)}, {}, element));
 }
 
 /// Before operator set 6 the type was a name.
@@ -97,6 +121,8 @@ void ds::importer::registerSource(Registry &r) {
   r.add("Size", size);
   r.add("Range", range);
   r.add("Cast", castOperator);
+  r.add("CastLike", castLike);
+  r.add("BitCast", bitCast);
   r.add("EyeLike", eyeLike);
   for (StringRef name : {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial"})
     r.add(name, random);
