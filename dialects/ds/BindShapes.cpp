@@ -149,24 +149,27 @@ Value PadOp::bindShapes(ShapeBinder &binder) {
     emitNodeError(*this) << "expected " << 2 * rank << " entries in 'pads', got " << pads.getType();
     return {};
   }
-  Value zero = binder.ints({0});
-  Value parts[] = {binder.max(pads, zero), binder.max(binder.sub(zero, pads), zero)};
-  SmallVector<SymExpr> bound = binder.bind(binder.concat(parts));
+  // Sizes are bound too, each as one symbol: sums of bound pads would make the number of elements a long polynomial.
+  Value zero = binder.ints({0}), added = binder.max(pads, zero), taken = binder.max(binder.sub(zero, pads), zero);
+  auto half = [&](Value list, bool second) { return binder.part(list, second ? rank : 0, rank); };
+  Value padded = binder.add(binder.sizes(x), binder.add(half(added, false), half(added, true)));
+  Value size = binder.sub(padded, binder.add(half(taken, false), half(taken, true)));
+  SmallVector<SymExpr> bound = binder.bind(binder.concat({half(added, false), padded, half(taken, false), size}));
   ArrayRef<SymExpr> all(bound);
-  ArrayRef<SymExpr> low = all.take_front(rank), high = all.slice(rank, rank), before = all.slice(2 * rank, rank),
-                    after = all.take_back(rank);
+  ArrayRef<SymExpr> low = all.take_front(rank), whole = all.slice(rank, rank), before = all.slice(2 * rank, rank),
+                    left = all.take_back(rank);
+  SymDims high;
+  for (size_t d = 0; d < rank; ++d)
+    high.push_back(whole[d] - x[d] - low[d]);
   setLowAttr(shapeAttr(binder, low));
   setHighAttr(shapeAttr(binder, high));
   getPadsMutable().clear();
-  Value padded = reinfer(*this, binder);
-  if (!padded)
+  Value result = reinfer(*this, binder);
+  if (!result)
     return {};
-  SymDims size;
-  for (size_t d = 0; d < rank; ++d)
-    size.push_back(x[d] + low[d] + high[d] - before[d] - after[d]);
   binder.builder().setInsertionPointAfter(*this);
-  return binder.make<SliceOp>(getElementTypeOrSelf(padded.getType()), padded, Value(), Value(), Value(), Value(),
-                              shapeAttr(binder, before), shapeAttr(binder, size),
+  return binder.make<SliceOp>(getElementTypeOrSelf(result.getType()), result, Value(), Value(), Value(), Value(),
+                              shapeAttr(binder, before), shapeAttr(binder, left),
                               binder.builder().getDenseI64ArrayAttr(SmallVector<int64_t>(rank, 1)));
 }
 

@@ -140,11 +140,14 @@ SymExpr ShapeState::boundSymbol(StringRef prefix) {
   return SymExpr::symbol(name);
 }
 
+/// Names that only `freshSymbol` gives. In an attribute, such a symbol is one whose state is gone.
+static bool isFreshName(StringRef symbol) { return symbol.starts_with("?"); }
+
 bool ShapeState::isFresh(StringRef symbol) const { return fresh.count(symbol.str()) != 0; }
 
 bool ShapeState::isKnownOnEntry(const SymExpr &expr) const {
   for (const std::string &symbol : expr.symbols())
-    if (fresh.count(symbol))
+    if (fresh.count(symbol) || isFreshName(symbol))
       return false;
   return true;
 }

@@ -140,8 +140,8 @@ rt::LaunchOp GroupPass::buildKernel(Operation *tail, ArrayRef<Operation *> membe
   return launch;
 }
 
-/// A result that is an input, a constant or another result needs a buffer of its own: a copy. So does one that is written
-/// in a stage that does not know its dims yet: a view, by later sizes, of what came before they were bound.
+/// A result that is an input, a constant or another result needs a buffer of its own: a copy. So does one that is
+/// written in a stage that does not know its dims yet: a view, by later sizes, of what came before they were bound.
 static void copyAliasedResults(func::FuncOp function) {
   Block &block = function.getBody().front();
   Operation *terminator = block.getTerminator();

@@ -23,20 +23,32 @@ public:
 };
 } // namespace
 
-/// Fails at the first result dim that is not known on entry.
+/// Fails at the first size that is not known, or not expressible.
 static LogicalResult checkKnownOnEntry(Operation *op, const ShapeState &state) {
+  auto depends = [&](const Twine &what) {
+    InFlightDiagnostic diagnostic = emitNodeError(op)
+                                    << what.str()
+                                    << " depends on data; this needs a dynamic region, which this version does not "
+                                       "support";
+    diagnostic.attachNote() << "every dimension must follow from those of the inputs";
+    return diagnostic;
+  };
   for (auto [index, result] : llvm::enumerate(op->getResults())) {
     std::optional<SymDims> dims = state.getDims(result);
-    for (auto [axis, dim] : llvm::enumerate(dims ? *dims : SymDims()))
-      if (!state.isKnownOnEntry(dim)) {
-        InFlightDiagnostic diagnostic = emitNodeError(op)
-                                        << "dimension " << axis << " of result " << index
-                                        << " depends on data; this needs a dynamic region, which this "
-                                           "version does not support";
-        diagnostic.attachNote() << "every dimension must follow from those of the inputs";
-        return diagnostic;
-      }
+    if (!dims)
+      continue;
+    for (auto [axis, dim] : llvm::enumerate(*dims))
+      if (!state.isKnownOnEntry(dim))
+        return depends("dimension " + Twine(axis) + " of result " + Twine(index));
+    if (product(*dims).isOverflow())
+      return emitNodeError(op) << "the number of elements of result " << index
+                               << " is too long an expression of the sizes that it follows from; --shape can fix some";
   }
+  for (NamedAttribute attribute : op->getAttrs())
+    if (auto shape = dyn_cast<ShapeAttr>(attribute.getValue()))
+      for (const SymExpr &expr : shape.getDims())
+        if (!state.isKnownOnEntry(expr))
+          return depends("'" + attribute.getName().strref() + "'");
   return success();
 }
 

@@ -22,6 +22,9 @@ int64_t tileHeight(int64_t rows, int64_t tallest) {
   return llvm::divideCeil(rows, std::max<int64_t>(1, llvm::divideCeil(rows, tallest)));
 }
 
+/// Heights for numbers of rows that are not known: each costs code. Others are rounded to one of these.
+static bool isGeneralHeight(int64_t height) { return height <= 4 || height % 2 == 0; }
+
 int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest) {
   // A tile costs its rows and the loads of its panel.
   constexpr int64_t kTile = 1;
@@ -51,7 +54,10 @@ RegisterTile::RegisterTile(KernelEmitter &e, int64_t columns, const SymExpr &row
       if (part > 0)
         heights.push_back(tileHeight(part, tallest));
   } else {
-    heights.assign(llvm::seq_inclusive<int64_t>(1, tallest).begin(), llvm::seq_inclusive<int64_t>(1, tallest).end());
+    for (int64_t height = 1; height <= tallest; ++height)
+      if (isGeneralHeight(height))
+        heights.push_back(height);
+    general = true;
   }
   llvm::sort(heights);
   heights.erase(llvm::unique(heights), heights.end());
@@ -61,7 +67,16 @@ Value RegisterTile::height(Value count) {
   if (heights.size() <= 1)
     return e.i64(heights.empty() ? 1 : heights[0]);
   Value tiles = e.maxI(e.divI(e.addI(count, e.i64(tallest - 1)), e.i64(tallest)), e.i64(1));
-  return e.divI(e.addI(count, e.subI(tiles, e.i64(1))), tiles);
+  Value height = e.divI(e.addI(count, e.subI(tiles, e.i64(1))), tiles);
+  if (!general)
+    return height;
+  // 5 becomes 6 where there are as many rows, and 4 otherwise; so do 7, 9 and 11.
+  OpBuilder &b = e.builder();
+  Location loc = e.getLoc();
+  Value up = e.addI(height, e.remI(height, e.i64(2))), down = e.subI(height, e.remI(height, e.i64(2)));
+  Value fits = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::sle, up, count);
+  Value even = arith::SelectOp::create(b, loc, fits, up, down);
+  return arith::SelectOp::create(b, loc, e.lessI(e.i64(4), height), even, height);
 }
 
 LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Value row, Value target) {

@@ -48,6 +48,7 @@ private:
   KernelEmitter &e;
   int64_t columns, vectors, tallest;
   llvm::SmallVector<int64_t> heights; // those that may occur, ascending
+  bool general = false;               // the number of rows is not known
 };
 
 } // namespace ds

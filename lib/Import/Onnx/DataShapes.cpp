@@ -51,6 +51,8 @@ struct AxesArithmetic : ShapeBinder {
     Value kept = sub(one, mask);
     return n.make<CumSumOp>({kept}, {n.i64("axis", 0), n.unit("exclusive")});
   }
+  /// As data: the dims themselves may not be known yet.
+  Value dimsOf(Value x) { return n.make<ShapeOfOp>({x}, {}, n.b.getI64Type()); }
   Value masked(Value then, Value otherwise) { return select(less(zero, mask), then, otherwise); }
   SymDims bound(Value list) {
     SmallVector<SymExpr> symbols = bind(list);
@@ -70,7 +72,7 @@ SplitDims ds::importer::splitByAxes(Node &n, Value x, Value axes) {
   if (left < 0)
     return n.fail("has " + Twine(count) + " axes for rank " + Twine(rank)), result;
   AxesArithmetic math(n, axes, rank);
-  Value dims = math.sizes(n.dims(x));
+  Value dims = math.dimsOf(x);
   // The dims that stay, in order; those that do not go to one place more, which is dropped.
   Value place = math.masked(math.ints({left}), math.positions());
   Value kept = math.part(math.scatter(math.ints(left + 1, 0), place, dims), 0, left);
@@ -93,7 +95,7 @@ Value ds::importer::aroundAxis(Node &n, Value x, Value axis) {
   if (count != 1 || rank == 0)
     return n.fail("needs one axis of a tensor of rank 1 or more");
   AxesArithmetic math(n, axis, rank);
-  Value dims = math.sizes(n.dims(x)), index = math.ints(span(0, rank));
+  Value dims = math.dimsOf(x), index = math.ints(span(0, rank));
   auto along = [&](Value condition) { return math.product(math.select(condition, dims, math.one)); };
   SymDims bound = math.bound(math.concat(
       {along(math.less(index, math.axes)), along(math.equal(index, math.axes)), along(math.less(math.axes, index))}));
@@ -109,7 +111,7 @@ SymDims ds::importer::insertedOnes(Node &n, Value x, Value axes) {
     return SymDims(count, SymExpr(1));
   AxesArithmetic math(n, axes, rank + count);
   Value at = math.min(math.positions(), math.ints({rank - 1}));
-  Value own = math.make<GatherOp>(n.b.getI64Type(), math.sizes(n.dims(x)), at, 0);
+  Value own = math.make<GatherOp>(n.b.getI64Type(), math.dimsOf(x), at, 0);
   SymDims bound = math.bound(math.masked(math.one, own));
   n.failed |= math.hasFailed();
   return bound;
