@@ -111,8 +111,12 @@ static Interval boundsOf(const SymExpr &expr) {
 std::optional<int64_t> SymExpr::lowerBound() const { return boundsOf(*this).lo; }
 std::optional<int64_t> SymExpr::upperBound() const { return boundsOf(*this).hi; }
 
-/// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it.
-static bool proveNonNegative(const SymExpr &e, unsigned depth) {
+/// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it. `budget`
+/// is how many expressions may still be tried: of a sum of many such terms there are too many combinations.
+static bool proveNonNegative(const SymExpr &e, unsigned depth, unsigned &budget) {
+  if (budget == 0)
+    return false;
+  --budget;
   if (std::optional<int64_t> lo = e.lowerBound(); lo && *lo >= 0)
     return true;
   if (depth == 0 || e.isOverflow())
@@ -125,8 +129,8 @@ static bool proveNonNegative(const SymExpr &e, unsigned depth) {
     SymExpr self = applyFunction(atom.kind, atom.a, atom.b);
     SymExpr rest = e - c * self;
     bool positive = term.coefficient > 0;
-    auto withA = [&] { return proveNonNegative(rest + c * atom.a, depth - 1); };
-    auto withB = [&] { return proveNonNegative(rest + c * atom.b, depth - 1); };
+    auto withA = [&] { return proveNonNegative(rest + c * atom.a, depth - 1, budget); };
+    auto withB = [&] { return proveNonNegative(rest + c * atom.b, depth - 1, budget); };
     switch (atom.kind) {
     case AtomKind::Symbol:
       break;
@@ -145,12 +149,12 @@ static bool proveNonNegative(const SymExpr &e, unsigned depth) {
     case AtomKind::FloorDiv:
       if (std::optional<int64_t> d = atom.b.tryConst(); d && *d > 0) {
         SymExpr numerator = positive ? atom.a - SymExpr(*d - 1) : atom.a;
-        if (proveNonNegative(rest * SymExpr(*d) + c * numerator, depth - 1))
+        if (proveNonNegative(rest * SymExpr(*d) + c * numerator, depth - 1, budget))
           return true;
       }
       break;
     case AtomKind::Mod:
-      if (!positive && proveNonNegative(atom.a, depth - 1) && withA())
+      if (!positive && proveNonNegative(atom.a, depth - 1, budget) && withA())
         return true;
       break;
     case AtomKind::CeilDiv:
@@ -160,8 +164,13 @@ static bool proveNonNegative(const SymExpr &e, unsigned depth) {
   return false;
 }
 
-bool SymExpr::isNonNegative() const { return proveNonNegative(*this, 4); }
-bool SymExpr::isPositive() const { return proveNonNegative(*this - SymExpr(1), 4); }
-bool SymExpr::provablyLessEqual(const SymExpr &a, const SymExpr &b) { return proveNonNegative(b - a, 4); }
+static bool proveNonNegative(const SymExpr &e) {
+  unsigned budget = 500;
+  return proveNonNegative(e, /*depth=*/4, budget);
+}
+
+bool SymExpr::isNonNegative() const { return proveNonNegative(*this); }
+bool SymExpr::isPositive() const { return proveNonNegative(*this - SymExpr(1)); }
+bool SymExpr::provablyLessEqual(const SymExpr &a, const SymExpr &b) { return proveNonNegative(b - a); }
 
 } // namespace ds

@@ -213,4 +213,13 @@ TEST(SymExpr, PrintingAndParsingIsTheIdentityOnCanonicalForms) {
   }
 }
 
+TEST(SymExprBounds, ProofsOfLongSumsEnd) {
+  SymExpr sum;
+  auto symbol = [](char letter, int i) { return SymExpr::symbol(letter + std::to_string(i)); };
+  for (int i = 0; i < 30; ++i)
+    sum = sum + SymExpr::max(symbol('a', i) - symbol('b', i), symbol('c', i) - symbol('d', i));
+  EXPECT_FALSE(sum.isNonNegative());
+  EXPECT_FALSE(sum.isPositive());
+}
+
 } // namespace
