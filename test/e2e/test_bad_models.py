@@ -208,10 +208,19 @@ def test_control_flow_that_recurses_deeply(tmp_path):
     refuse(tmp_path, model)
 
 
-def test_data_dependent_shape_names_the_node(tmp_path):
-    model = text_model("float[N] x => int64[1,K] y", "y = NonZero(x)")
-    model.graph.node[0].name = "find"
-    refuse(tmp_path, model, "find", "NonZero")
+def test_data_dependent_rank_names_the_node(tmp_path):
+    model = text_model("float[N] x, int64[K] s => float[a,b] y", "y = Reshape(x, s)")
+    model.graph.node[0].name = "view"
+    refuse(tmp_path, model, "view", "Reshape", "rank")
+
+
+def test_data_dependent_branch_names_the_node(tmp_path):
+    model = text_model(
+        "float[N] x, bool c => float[N] y",
+        "y = If(c) <then_branch = g () => (float[N] t) {t = Neg(x)}, else_branch = h () => (float[N] e) {e = Abs(x)}>",
+    )
+    model.graph.node[0].name = "choose"
+    refuse(tmp_path, model, "choose", "If", "dynamic region")
 
 
 def test_future_opset(tmp_path):
