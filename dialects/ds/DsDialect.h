@@ -18,6 +18,9 @@
 namespace ds {
 /// The name of the function argument attribute (a ShapeAttr) that says an argument's dims.
 inline constexpr llvm::StringLiteral kShapeArgAttr = "ds.shape";
+/// On a function that an op runs (ds.if, ds.loop): a ShapeAttr of symbols that are dims of its arguments and nobody
+/// else's. All others are those of the function that holds the op.
+inline constexpr llvm::StringLiteral kOwnSymbolsAttr = "ds.own";
 } // namespace ds
 
 #endif

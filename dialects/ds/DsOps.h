@@ -11,6 +11,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -36,5 +37,12 @@
 #include "dialects/ds/DsRecurrent.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/ds/DsRegion.h.inc"
+
+namespace ds {
+/// True for ops that run functions of the module.
+inline bool runsBodies(mlir::Operation *op) { return llvm::isa<IfOp, LoopOp>(op); }
+/// True for ops between two stages of a program: after them more sizes are known than before.
+inline bool endsStage(mlir::Operation *op) { return llvm::isa<BindOp>(op) || runsBodies(op); }
+} // namespace ds
 
 #endif

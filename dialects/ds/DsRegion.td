@@ -5,6 +5,7 @@
 #define DS_REGION_TD
 
 include "dialects/ds/DsBase.td"
+include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
 def DS_StaticOp : DS_Op<"static", [IsolatedFromAbove, SingleBlockImplicitTerminator<"ReturnOp">, RecursiveMemoryEffects,
@@ -44,6 +45,85 @@ def DS_BindOp : DS_Op<"bind", [AllTypesMatch<["x", "result"]>, DeclareOpInterfac
   let results = (outs DS_Tensor:$result);
   let assemblyFormat = "$x `as` $symbols attr-dict `:` type($result)";
   let hasVerifier = 1;
+}
+
+def DS_RequireOp : DS_Op<"require", [DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+  let summary = "two sizes that must be equal";
+  let description = [{
+    A run where `a` and `b` differ ends with an error, "expected ..." with the words of `what`.
+
+    Constraints:
+    1. `a` and `b` are one expression each, and not provably different.
+
+    Created by import, where one branch of a model alone can be compiled; code generation sees its constraint.
+  }];
+  let arguments = (ins DS_ShapeAttr:$a, DS_ShapeAttr:$b, StrAttr:$what);
+  let assemblyFormat = "$a `=` $b `,` $what attr-dict";
+  let hasVerifier = 1;
+}
+
+def DS_ShapeArray : TypedArrayAttrBase<DS_ShapeAttr, "shapes">;
+
+/// Ops that run other functions of the module, their *bodies*. What is known of the results' dims when the op ends is in
+/// `shapes`; dims that only the run tells are symbols that the op defines.
+class DS_BodyOp<string mnemonic> : DS_Op<mnemonic, [AttrSizedOperandSegments,
+                                                    DeclareOpInterfaceMethods<ShapeOpInterface>,
+                                                    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let results = (outs Variadic<DS_Tensor>:$outputs);
+  let hasVerifier = 1;
+}
+
+def DS_IfOp : DS_BodyOp<"if"> {
+  let summary = "runs one of two functions";
+  let description = [{
+    The results are those of `then_body` on `then_inputs` where `condition` is true, otherwise of `else_body` on
+    `else_inputs`. Only the one that is chosen runs. Both functions know the symbols that are known before the op.
+
+    Constraints:
+    1. `condition` has one element.
+    2. Each function takes as many tensors as it gets, of the same element types and ranks, and returns tensors of the
+       results' element types and ranks.
+    3. There is a shape for each result, with as many dims as the result has.
+    4. Each entry of `symbols` is a symbol that nothing else in the function defines, and a dim of a result.
+
+    Created by import; it ends a stage of the program (`ds_artifact.h`), and is the boundary between two `ds.static`
+    regions.
+  }];
+  let arguments = (ins DS_BoolTensor:$condition, Variadic<DS_Tensor>:$then_inputs, Variadic<DS_Tensor>:$else_inputs,
+                       FlatSymbolRefAttr:$then_body, FlatSymbolRefAttr:$else_body, DS_ShapeArray:$shapes,
+                       DS_ShapeAttr:$symbols);
+  let assemblyFormat = [{
+    $condition `then` $then_body `(` $then_inputs `)` `else` $else_body `(` $else_inputs `)` attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def DS_LoopOp : DS_BodyOp<"loop"> {
+  let summary = "runs a function again and again";
+  let description = [{
+    `body` takes the number of the iteration (an i64 of rank 0, from 0), the state, and what it needs besides; it returns
+    whether to go on (an i1 of rank 0), the next state, and one value to keep for each further result. The loop ends after
+    `trips` iterations (without it: never), or once `condition`, or what the body returned for it, is false. The results
+    are the last state, and the values kept, stacked along a new first axis.
+
+    Constraints:
+    1. `trips` and `condition` have one element.
+    2. The function takes as many tensors as it gets, and returns as many as the op has results and one more, with the
+       element types and ranks of the state and, one rank lower, of the results that are kept.
+    3. There is a shape for each result, with as many dims as the result has.
+    4. Each entry of `symbols` is a symbol that nothing else in the function defines, and a dim of a result.
+
+    Dims of the state that an iteration may change are symbols of the body's own: `ds.own` of the function.
+
+    Created by import; it ends a stage of the program, as `ds.if` does.
+  }];
+  let arguments = (ins Optional<DS_IndexTensor>:$trips, Optional<DS_BoolTensor>:$condition, Variadic<DS_Tensor>:$state,
+                       Variadic<DS_Tensor>:$captured, FlatSymbolRefAttr:$body, DS_ShapeArray:$shapes,
+                       DS_ShapeAttr:$symbols);
+  let assemblyFormat = [{
+    (`trips` $trips^)? (`while` $condition^)? `do` $body `(` $state `)` `with` `(` $captured `)` attr-dict
+    `:` functional-type(operands, results)
+  }];
 }
 
 def DS_ReturnOp : DS_Op<"return", [Pure, Terminator, ReturnLike, HasParent<"StaticOp">]> {

@@ -38,6 +38,8 @@ inline constexpr llvm::StringLiteral kConstraints = "rt.constraints";
 /// On the host function, once it has buffers instead of arguments and results: {name, type, shape} of each.
 inline constexpr llvm::StringLiteral kInputs = "rt.inputs";
 inline constexpr llvm::StringLiteral kOutputs = "rt.outputs";
+/// On a host function that calls run: the symbols (StringAttrs) whose values the caller gives, in order.
+inline constexpr llvm::StringLiteral kGiven = "rt.given";
 /// UnitAttr on a dispatch's kernel module: results may share the buffer of an argument of equal size.
 inline constexpr llvm::StringLiteral kInPlace = "rt.in_place";
 

@@ -6,7 +6,12 @@ include "mlir/IR/EnumAttr.td"
 
 def Rt_BufferKind : I32EnumAttr<"BufferKind", "", [
     I32EnumAttrCase<"input", 0>, I32EnumAttrCase<"output", 1>, I32EnumAttrCase<"weight", 2>,
-    I32EnumAttrCase<"temporary", 3>]> {
+    I32EnumAttrCase<"temporary", 3>, I32EnumAttrCase<"result", 4>]> {
+  let cppNamespace = "::ds::rt";
+  let genSpecializedAttr = 0;
+}
+
+def Rt_CallKind : I32EnumAttr<"CallKind", "", [I32EnumAttrCase<"branch", 0>, I32EnumAttrCase<"loop", 1>]> {
   let cppNamespace = "::ds::rt";
   let genSpecializedAttr = 0;
 }

@@ -76,7 +76,7 @@ def Rt_BufferKindAttr : EnumAttr<Rt_Dialect, Rt_BufferKind, "kind">;
 def Rt_BufferOp : Rt_Op<"buffer"> {
   let summary = "a buffer of the program";
   let description = [{
-    `index` numbers inputs and outputs. A weight has its `value`. A temporary lives from launch `first` to launch `last`,
+    `index` numbers inputs, outputs, and results of calls. A weight has its `value`. A temporary lives from launch `first` to launch `last`,
     both included; `bytes` is its size.
   }];
   let arguments = (ins Rt_BufferKindAttr:$kind, I64Attr:$index, DS_ShapeAttr:$bytes, OptionalAttr<ElementsAttr>:$value,
@@ -102,6 +102,29 @@ def Rt_BindOp : Rt_Op<"bind"> {
   }];
   let arguments = (ins Rt_Buffer:$buffer, DS_ShapeAttr:$symbols, I64Attr:$width);
   let assemblyFormat = "$buffer `as` $symbols attr-dict";
+}
+
+def Rt_CallKindAttr : EnumAttr<Rt_Dialect, Rt_CallKind, "call_kind"> {
+  let assemblyFormat = "$value";
+}
+
+def Rt_CallOp : Rt_Op<"call", [AttrSizedOperandSegments]> {
+  let summary = "runs other functions of the module, which are programs of their own";
+  let description = [{
+    A `branch` runs `bodies[0]` on the first `split` inputs where `condition` is true, otherwise `bodies[1]` on the
+    others. A `loop` runs `bodies[0]` as `ds.loop` does; its first `split` inputs are the state. Buffers of kind `result`
+    become the memory of what the body made; `symbols` are dims of it. `input_tensors` and `output_tensors` say the type
+    and shape of each buffer.
+
+    The op is the last of its stage.
+  }];
+  let arguments = (ins Rt_CallKindAttr:$kind, FlatSymbolRefArrayAttr:$bodies, Optional<Rt_Buffer>:$trips,
+                       Optional<Rt_Buffer>:$condition, Variadic<Rt_Buffer>:$inputs, Variadic<Rt_Buffer>:$outputs,
+                       DictArrayAttr:$input_tensors, DictArrayAttr:$output_tensors, I64Attr:$split,
+                       DS_ShapeAttr:$symbols, I64Attr:$trips_width);
+  let assemblyFormat = [{
+    $kind $bodies (`trips` $trips^)? (`while` $condition^)? `(` $inputs `)` `to` `(` $outputs `)` attr-dict
+  }];
 }
 
 #endif

@@ -36,6 +36,17 @@ public:
     body.resize((body.size() + 7) & ~size_t(7));
   }
 
+  void setBodies(const std::vector<std::vector<char>> &bodies) {
+    std::vector<ds_artifact_body> entries;
+    std::string bytes;
+    for (const std::vector<char> &body : bodies) {
+      entries.push_back({bytes.size(), body.size()});
+      bytes.append(body.data(), body.size());
+    }
+    table(DS_TABLE_BODIES, entries);
+    add(DS_TABLE_BODY_BYTES, 1, bytes.size(), bytes.data());
+  }
+
   std::vector<char> finish() {
     add(DS_TABLE_STRINGS, 1, strings.size(), strings.data());
     ds_artifact_header header = {};
@@ -74,12 +85,17 @@ std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length) {
   return offsets;
 }
 
-std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
-                                    const ds_artifact_code *code) {
-  Writer w;
-  uint64_t weightsLength;
-  const std::vector<uint64_t> offsets = layOutWeights(program, weightsLength);
+namespace {
+/// What the weights are to a program and its bodies.
+struct WeightTable {
+  std::vector<uint64_t> offsets, sizes;
+  uint64_t length = 0, hash = 0;
+};
+} // namespace
 
+static std::vector<char> serialize(const Program &program, const WeightTable &weights, uint64_t codeId,
+                                   std::string &error, const ds_artifact_code *code, bool isBody) {
+  Writer w;
   ds_artifact_program p = {};
   p.triple = w.text(program.triple);
   p.cpu = w.text(program.cpu);
@@ -87,8 +103,8 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
   p.kernel_abi = DS_KERNEL_ABI_VERSION;
   p.value_count = program.valueCount;
   p.code_id = codeId;
-  p.weights_length = weightsLength;
-  p.weights_hash = weightsHash;
+  p.weights_length = weights.length;
+  p.weights_hash = weights.hash;
   w.add(DS_TABLE_PROGRAM, sizeof p, 1, &p);
 
   std::vector<ds_artifact_text> texts;
@@ -114,29 +130,65 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
   w.table(DS_TABLE_STAGES, stages);
 
   std::vector<ds_artifact_dimension> dimensions;
+  auto addDimensions = [&](const Tensor &t) {
+    const uint64_t first = dimensions.size();
+    for (const Dimension &d : t.dimensions)
+      dimensions.push_back({Writer::number(d.size), w.text(d.text)});
+    return first;
+  };
   auto tensors = [&](uint32_t kind, const std::vector<Tensor> &list) {
     std::vector<ds_artifact_tensor> entries;
-    for (const Tensor &t : list) {
-      entries.push_back({w.text(t.name), t.dtype, uint32_t(t.dimensions.size()), dimensions.size()});
-      for (const Dimension &d : t.dimensions)
-        dimensions.push_back({Writer::number(d.size), w.text(d.text)});
-    }
+    for (const Tensor &t : list)
+      entries.push_back({w.text(t.name), t.dtype, uint32_t(t.dimensions.size()), addDimensions(t)});
     w.table(kind, entries);
   };
   tensors(DS_TABLE_INPUTS, program.inputs);
   tensors(DS_TABLE_OUTPUTS, program.outputs);
+  std::vector<ds_artifact_call> calls;
+  std::vector<ds_artifact_operand> operands;
+  std::vector<ds_artifact_number> arguments;
+  for (const Call &c : program.calls) {
+    ds_artifact_call entry = {c.kind,
+                              c.stage,
+                              {},
+                              c.trips,
+                              c.condition,
+                              c.tripsDtype,
+                              c.split,
+                              operands.size(),
+                              uint32_t(c.inputs.size()),
+                              uint32_t(c.outputs.size()),
+                              {},
+                              {},
+                              w.text(c.source)};
+    for (size_t i = 0; i < std::min<size_t>(c.bodies.size(), 2); ++i) {
+      entry.bodies[i] = c.bodies[i];
+      entry.first_argument[i] = arguments.size();
+      entry.argument_count[i] = uint32_t(c.arguments[i].size());
+      for (const Number &n : c.arguments[i])
+        arguments.push_back(Writer::number(n));
+    }
+    for (const std::vector<Operand> *list : {&c.inputs, &c.outputs})
+      for (const Operand &o : *list)
+        operands.push_back(
+            {o.buffer, o.tensor.dtype, uint32_t(o.tensor.dimensions.size()), 0, addDimensions(o.tensor)});
+    calls.push_back(entry);
+  }
   w.table(DS_TABLE_DIMENSIONS, dimensions);
+  w.table(DS_TABLE_CALLS, calls);
+  w.table(DS_TABLE_OPERANDS, operands);
+  w.table(DS_TABLE_ARGUMENTS, arguments);
 
   std::vector<ds_artifact_buffer> buffers;
   for (const Buffer &b : program.buffers) {
     ds_artifact_buffer entry = {b.kind, b.index, 0, 0, Writer::number(b.size), b.firstLaunch, b.lastLaunch};
     if (b.kind == DS_BUFFER_WEIGHT) {
-      if (b.index >= program.weights.size()) {
+      if (b.index >= weights.offsets.size()) {
         error = "a buffer of a weight that does not exist";
         return {};
       }
-      entry.offset = offsets[b.index];
-      entry.length = program.weights[b.index].size;
+      entry.offset = weights.offsets[b.index];
+      entry.length = weights.sizes[b.index];
     }
     buffers.push_back(entry);
   }
@@ -163,14 +215,33 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
   if (code)
     w.add(DS_TABLE_CODE, sizeof *code, 1, code);
 
+  std::vector<std::vector<char>> bodies;
+  for (const Program &body : program.bodies) {
+    bodies.push_back(serialize(body, weights, 0, error, nullptr, /*isBody=*/true));
+    if (!error.empty())
+      return {};
+  }
+  if (!bodies.empty())
+    w.setBodies(bodies);
+
   std::vector<char> bytes = w.finish();
   ds_error problem;
   runtime::Metadata check;
-  if (check.parse(bytes.data(), bytes.size(), &problem)) {
+  if (check.parse(bytes.data(), bytes.size(), &problem, isBody)) {
     error = problem.message;
     return {};
   }
   return bytes;
+}
+
+std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
+                                    const ds_artifact_code *code) {
+  WeightTable weights;
+  weights.offsets = layOutWeights(program, weights.length);
+  weights.hash = weightsHash;
+  for (const Weight &weight : program.weights)
+    weights.sizes.push_back(weight.size);
+  return serialize(program, weights, codeId, error, code, /*isBody=*/false);
 }
 
 std::vector<std::string> checkedFeatures(std::string_view llvmFeatures) {

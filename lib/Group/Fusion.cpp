@@ -16,7 +16,7 @@ namespace ds {
 static constexpr int64_t kCheap = 3;
 static constexpr size_t kMostOps = 64;
 
-bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, BindOp>(op); }
+bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp>(op) || endsStage(op); }
 
 bool Fusion::isRoot(Operation *op) {
   return isa<GemmOp, ConvGemmOp, ConvWinogradOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp,

@@ -23,7 +23,7 @@ public:
   llvm::ArrayRef<mlir::Operation *> kernels() const { return tails; }
   /// The ops of the kernel that ends in `tail`, in program order.
   llvm::SmallVector<mlir::Operation *> members(mlir::Operation *tail) const;
-  /// Constants, and reshapes, which only rename memory.
+  /// Constants; reshapes, which only rename memory; what ends stages; conditions on sizes.
   static bool isHostOp(mlir::Operation *op);
   /// Ops with loops of their own: computing an element needs many elements of an operand, or all at once.
   static bool isRoot(mlir::Operation *op);

@@ -140,12 +140,16 @@ rt::LaunchOp GroupPass::buildKernel(Operation *tail, ArrayRef<Operation *> membe
   return launch;
 }
 
-/// A result that is an input, a constant or another result needs a buffer of its own: a copy. So does one that is
-/// written in a stage that does not know its dims yet: a view, by later sizes, of what came before they were bound.
+/// A result that is an input, a constant, another result, or memory of a body needs a buffer of its own: a copy. So
+/// does one that is written in a stage that does not know its dims yet: a view, by later sizes, of what came before
+/// they were bound.
 static void copyAliasedResults(func::FuncOp function) {
   Block &block = function.getBody().front();
   Operation *terminator = block.getTerminator();
-  SmallVector<BindOp> binds(block.getOps<BindOp>());
+  SmallVector<Operation *> boundaries;
+  for (Operation &op : block)
+    if (endsStage(&op))
+      boundaries.push_back(&op);
   llvm::SmallPtrSet<Value, 8> taken;
   for (OpOperand &operand : terminator->getOpOperands()) {
     Value root = operand.get();
@@ -154,10 +158,11 @@ static void copyAliasedResults(func::FuncOp function) {
       lastView = lastView ? lastView : op;
       root = op->getOperand(0);
     }
-    bool late = lastView && root.getDefiningOp() && llvm::any_of(binds, [&](BindOp bind) {
-                  return root.getDefiningOp()->isBeforeInBlock(bind) && bind->isBeforeInBlock(lastView);
+    bool late = lastView && root.getDefiningOp() && llvm::any_of(boundaries, [&](Operation *boundary) {
+                  return root.getDefiningOp()->isBeforeInBlock(boundary) && boundary->isBeforeInBlock(lastView);
                 });
-    bool owned = root.getDefiningOp() && !root.getDefiningOp<ConstantOp>() && !late && taken.insert(root).second;
+    Operation *maker = root.getDefiningOp();
+    bool owned = maker && !isa<ConstantOp>(maker) && !runsBodies(maker) && !late && taken.insert(root).second;
     if (owned)
       continue;
     OpBuilder builder(terminator);

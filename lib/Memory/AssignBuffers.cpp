@@ -49,6 +49,10 @@ private:
 
   LogicalResult inferShapes();
   void describe(StringRef attribute, ArrayRef<Value> values, bool results);
+  /// Types and shapes, as rt.call states them.
+  ArrayAttr tensorsOf(ValueRange values);
+  /// What stands in the new body for an op that ends a stage.
+  void replaceBoundary(Operation *op, const DenseMap<Value, Value> &buffers);
   Value createBuffer(Location loc, rt::BufferKind kind, int64_t index, const SymExpr &bytes, ElementsAttr value = {},
                      std::optional<Lifetime> life = std::nullopt);
   /// An operand of `launch`, numbered `index`, whose buffer its result `result` may take over.
@@ -58,10 +62,11 @@ private:
   OpBuilder builder;
   ShapeState shapes;
   SmallVector<rt::LaunchOp> launches;
-  SmallVector<std::pair<BindOp, int64_t>> binds; // with the number of launches before
-  DenseMap<Value, int64_t> lastUse;              // of roots
-  DenseMap<Value, int64_t> output;               // roots that are results of the program
-  llvm::MapVector<Value, unsigned> temporary;    // roots -> slot
+  SmallVector<std::pair<Operation *, int64_t>> boundaries; // ops that end stages, with the number of launches before
+  DenseMap<Value, int64_t> lastUse;                        // of roots
+  DenseMap<Value, int64_t> hostUse;                        // of roots: number of launches before the last one
+  DenseMap<Value, int64_t> output;                         // roots that are results of the program
+  llvm::MapVector<Value, unsigned> temporary;              // roots -> slot
   SmallVector<Lifetime> slots;
   SmallVector<SymExpr> slotBytes;
 };
@@ -82,8 +87,8 @@ LogicalResult AssignBuffers::inferShapes() {
     } else if (failed(inferOp(&op, shapes))) {
       return failure();
     }
-    if (auto bind = dyn_cast<BindOp>(op))
-      binds.emplace_back(bind, launches.size());
+    if (endsStage(&op))
+      boundaries.emplace_back(&op, launches.size());
   }
   return success();
 }
@@ -99,6 +104,45 @@ void AssignBuffers::describe(StringRef attribute, ArrayRef<Value> values, bool r
                                              builder.getNamedAttr("type", TypeAttr::get(value.getType()))}));
   }
   function->setAttr(attribute, builder.getArrayAttr(all));
+}
+
+ArrayAttr AssignBuffers::tensorsOf(ValueRange values) {
+  SmallVector<Attribute> all;
+  for (Value value : values)
+    all.push_back(builder.getDictionaryAttr(
+        {builder.getNamedAttr("shape", ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value)))),
+         builder.getNamedAttr("type", TypeAttr::get(value.getType()))}));
+  return builder.getArrayAttr(all);
+}
+
+void AssignBuffers::replaceBoundary(Operation *op, const DenseMap<Value, Value> &buffers) {
+  auto bufferOf = [&](Value value) { return value ? buffers.lookup(rootOf(value)) : Value(); };
+  auto buffersOf = [&](ValueRange values) { return llvm::map_to_vector(values, bufferOf); };
+  if (auto bind = dyn_cast<BindOp>(op)) {
+    rt::BindOp::create(builder, bind.getLoc(), bufferOf(bind.getX()), bind.getSymbols(),
+                       getElementTypeOrSelf(bind.getX().getType()).getIntOrFloatBitWidth());
+    return;
+  }
+  auto call = [&](rt::CallKind kind, ArrayRef<Attribute> bodies, Value trips, Value condition, ValueRange inputs,
+                  unsigned split, ShapeAttr symbols) {
+    int64_t width = trips ? getElementTypeOrSelf(trips.getType()).getIntOrFloatBitWidth() : 64;
+    rt::CallOp::create(builder, op->getLoc(), kind, builder.getArrayAttr(bodies), bufferOf(trips), bufferOf(condition),
+                       buffersOf(inputs), buffersOf(op->getResults()), tensorsOf(inputs), tensorsOf(op->getResults()),
+                       split, symbols, width);
+  };
+  SmallVector<Value> inputs;
+  if (auto branch = dyn_cast<IfOp>(op)) {
+    llvm::append_range(inputs, branch.getThenInputs());
+    llvm::append_range(inputs, branch.getElseInputs());
+    call(rt::CallKind::branch, {branch.getThenBodyAttr(), branch.getElseBodyAttr()}, Value(), branch.getCondition(),
+         inputs, branch.getThenInputs().size(), branch.getSymbols());
+    return;
+  }
+  auto loop = cast<LoopOp>(op);
+  llvm::append_range(inputs, loop.getState());
+  llvm::append_range(inputs, loop.getCaptured());
+  call(rt::CallKind::loop, {loop.getBodyAttr()}, loop.getTrips(), loop.getCondition(), inputs, loop.getState().size(),
+       loop.getSymbols());
 }
 
 Value AssignBuffers::createBuffer(Location loc, rt::BufferKind kind, int64_t index, const SymExpr &bytes,
@@ -118,7 +162,8 @@ std::optional<unsigned> AssignBuffers::reusable(rt::LaunchOp launch, int64_t ind
   for (Value operand : launch.getInputs()) {
     Value root = rootOf(operand);
     auto slot = temporary.find(root);
-    if (slot == temporary.end() || lastUse[root] != index || slots[slot->second].last != index)
+    if (slot == temporary.end() || lastUse[root] != index || slots[slot->second].last != index ||
+        hostUse.lookup(root) > index)
       continue;
     if (*shapes.getDims(operand) == *shapes.getDims(result) && bytesOf(operand, shapes) == bytes)
       return slot->second;
@@ -139,10 +184,12 @@ LogicalResult AssignBuffers::run() {
     for (Value operand : launch.getInputs())
       lastUse[rootOf(operand)] = index;
   // What is read on the host must outlive the launch before.
-  for (auto [bind, before] : binds) {
-    int64_t &last = lastUse[rootOf(bind.getX())];
-    last = std::max(last, before - 1);
-  }
+  for (auto [op, before] : boundaries)
+    for (Value operand : op->getOperands()) {
+      int64_t &last = lastUse[rootOf(operand)];
+      last = std::max(last, before - 1);
+      hostUse[rootOf(operand)] = before;
+    }
   for (auto [index, value] : llvm::enumerate(returned))
     output[rootOf(value)] = index;
   for (auto [index, launch] : llvm::enumerate(launches))
@@ -179,16 +226,18 @@ LogicalResult AssignBuffers::run() {
     slotBuffers.push_back(createBuffer(function.getLoc(), rt::BufferKind::temporary, slot, slotBytes[slot], {}, life));
   for (auto [root, slot] : temporary)
     buffers[root] = slotBuffers[slot];
-  auto nextBind = binds.begin();
-  auto bindBefore = [&](int64_t launch) {
-    for (; nextBind != binds.end() && nextBind->second <= launch; ++nextBind) {
-      BindOp bind = nextBind->first;
-      rt::BindOp::create(builder, bind.getLoc(), buffers.lookup(rootOf(bind.getX())), bind.getSymbols(),
-                         getElementTypeOrSelf(bind.getX().getType()).getIntOrFloatBitWidth());
-    }
+  int64_t made = 0;
+  for (auto [op, before] : boundaries)
+    if (runsBodies(op))
+      for (Value result : op->getResults())
+        buffers[result] = createBuffer(op->getLoc(), rt::BufferKind::result, made++, bytesOf(result, shapes));
+  auto next = boundaries.begin();
+  auto replaceBefore = [&](int64_t launch) {
+    for (; next != boundaries.end() && next->second <= launch; ++next)
+      replaceBoundary(next->first, buffers);
   };
   for (auto [index, launch] : llvm::enumerate(launches)) {
-    bindBefore(index);
+    replaceBefore(index);
     SmallVector<Value> bindings;
     for (Value operand : launch.getInputs())
       bindings.push_back(buffers.lookup(rootOf(operand)));
@@ -196,14 +245,14 @@ LogicalResult AssignBuffers::run() {
       bindings.push_back(buffers.lookup(result));
     rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), bindings);
   }
-  bindBefore(launches.size());
+  replaceBefore(launches.size());
 
   terminator->setOperands({});
   SmallVector<Operation *> ops;
   for (Operation &op : block.without_terminator())
     ops.push_back(&op);
   for (Operation *op : llvm::reverse(ops))
-    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp, BindOp>(op))
+    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp, RequireOp>(op) || endsStage(op))
       op->erase();
   function.setArgAttrsAttr(ArrayAttr());
   function.setResAttrsAttr(ArrayAttr());

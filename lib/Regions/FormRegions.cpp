@@ -1,7 +1,7 @@
 //===- FormRegions.cpp - Wrap a function's ops into static regions --------===//
 // Assumes: shapes inferred (ds-infer-shapes).
-// Guarantees: every op of ds lies in one ds.static, but for ds.bind, which parts them; every dim inside is an
-// expression
+// Guarantees: every op of ds lies in one ds.static, but for ds.bind, ds.if and ds.loop, which part them; every dim
+// inside is an expression
 //   over symbols known on entry to the region.
 // Declines: dims that depend on data and are not bound.
 //===----------------------------------------------------------------------===//
@@ -83,19 +83,19 @@ static void wrap(func::FuncOp function, ArrayRef<Operation *> body) {
     output.replaceUsesWithIf(result, [&](OpOperand &use) { return use.getOwner()->getBlock() != inner; });
 }
 
-/// Gives every part between two binds its own constants.
+/// Gives every part between two ops that end stages its own constants.
 static void copyConstants(Block &block) {
   DenseMap<Operation *, unsigned> partOf;
   unsigned part = 0;
   for (Operation &op : block) {
     partOf[&op] = part;
-    part += isa<BindOp>(op);
+    part += endsStage(&op);
   }
   for (auto constant : llvm::to_vector(block.getOps<ConstantOp>())) {
     DenseMap<unsigned, Value> copies;
     for (OpOperand &use : llvm::make_early_inc_range(constant->getUses())) {
       Operation *user = use.getOwner();
-      if (isa<BindOp>(user) || user == block.getTerminator() || partOf[user] == partOf[constant])
+      if (endsStage(user) || user == block.getTerminator() || partOf[user] == partOf[constant])
         continue;
       Value &copy = copies[partOf[user]];
       if (!copy) {
@@ -127,7 +127,7 @@ void FormRegionsPass::runOnOperation() {
   Block &block = function.getBody().front();
   if (!block.getOps<StaticOp>().empty()) {
     // Regions that exist already split the rest: an op may need their results, or they its results.
-    if (llvm::any_of(block.without_terminator(), [](Operation &op) { return !isa<StaticOp, BindOp>(op); })) {
+    if (llvm::any_of(block.without_terminator(), [](Operation &op) { return !isa<StaticOp>(op) && !endsStage(&op); })) {
       function.emitError("expected a function without static regions");
       signalPassFailure();
     }
@@ -142,7 +142,7 @@ void FormRegionsPass::runOnOperation() {
     }
     if (failed(checkKnownOnEntry(&op, state)))
       return signalPassFailure();
-    if (isa<BindOp>(op))
+    if (endsStage(&op))
       parts.emplace_back();
     else
       parts.back().push_back(&op);

@@ -28,6 +28,13 @@ void BindValuesPass::runOnOperation() {
   ShapeState state;
   if (failed(seedArguments(function.getBody(), state)))
     return signalPassFailure();
+  // Names that ops further down define or mention are taken, too.
+  function.walk([&](Operation *op) {
+    op->getAttrDictionary().walk([&](ShapeAttr shape) {
+      for (const SymExpr &expr : shape.getDims())
+        state.reserveSymbols(expr);
+    });
+  });
   OpBuilder builder(&getContext());
   ShapeBinder binder(builder, state);
   for (Operation &op : llvm::make_early_inc_range(function.getBody().front().without_terminator())) {

@@ -20,7 +20,7 @@
 #define DS_ARTIFACT_MAGIC                                                                                              \
   "\x89"                                                                                                               \
   "dsmeta\n"
-#define DS_ARTIFACT_VERSION 2
+#define DS_ARTIFACT_VERSION 3
 #define DS_ARTIFACT_WEIGHT_ALIGNMENT 64
 /* An absolute symbol whose address is ds_artifact_program.code_id: ties loaded code to the metadata it came with. */
 #define DS_ARTIFACT_ID_SYMBOL "ds_program_id"
@@ -59,6 +59,11 @@ enum {
   DS_TABLE_PROPERTIES = 12,   /* ds_artifact_property: the source model's own metadata */
   DS_TABLE_BOUND = 13,        /* ds_artifact_bound: symbols that are read while the program runs */
   DS_TABLE_STAGES = 14,       /* ds_artifact_stage, at least one */
+  DS_TABLE_CALLS = 15,        /* ds_artifact_call, in the order of the stages that they end */
+  DS_TABLE_OPERANDS = 16,     /* ds_artifact_operand: those of all calls */
+  DS_TABLE_ARGUMENTS = 17,    /* ds_artifact_number: symbols given to bodies */
+  DS_TABLE_BODIES = 18,       /* ds_artifact_body: programs that calls run; only the outermost program has them */
+  DS_TABLE_BODY_BYTES = 19,   /* bytes: the metadata of bodies, each at a multiple of 8 */
   DS_TABLE_WEIGHTS_FILE = 20, /* at most one ds_artifact_weights_file: then there is no section of weights */
   DS_TABLE_CODE = 21          /* at most one ds_artifact_code */
 };
@@ -127,21 +132,24 @@ typedef struct ds_artifact_program {
 typedef struct ds_artifact_symbol {
   ds_artifact_text name;    /* unique */
   ds_artifact_text display; /* as the source model spells it */
-  uint32_t input;
+  uint32_t input;           /* DS_ARTIFACT_GIVEN: the call that runs this body gives the value */
   uint32_t dimension;
 } ds_artifact_symbol;
+#define DS_ARTIFACT_GIVEN UINT32_MAX
 
 /* A size that depends on data: element `element` of a buffer, which the launches before the stage that first uses it
- * have written. A negative one ends the run. */
+ * have written, or dimension `element` of what the call that ended the stage before made. A negative one ends the
+ * run. */
 typedef struct ds_artifact_bound {
   ds_artifact_text name;   /* unique, of symbols too */
   ds_artifact_text source; /* as in diagnostics */
-  uint32_t buffer;
-  uint32_t dtype; /* DS_INT32 or DS_INT64 */
+  uint32_t buffer;         /* or the number of the operand (an output) of the call */
+  uint32_t dtype;          /* DS_INT32 or DS_INT64, or 0: a dimension of an operand */
   uint64_t element;
 } ds_artifact_bound;
 
-/* A part of the program whose sizes are all known when it begins. A stage ends where bound symbols are read. */
+/* A part of the program whose sizes are all known when it begins. A stage ends where bound symbols are read, or with a
+ * call. */
 typedef struct ds_artifact_stage {
   uint64_t symbol_count;      /* symbols known to it: a prefix of all, that of the first stage without bound ones */
   uint64_t value_count;       /* values known to it: a prefix of all */
@@ -162,10 +170,11 @@ typedef struct ds_artifact_tensor {
 } ds_artifact_tensor;
 
 enum {
-  DS_BUFFER_INPUT = 1,    /* index: the input */
-  DS_BUFFER_OUTPUT = 2,   /* index: the output; launch first_launch writes it first */
-  DS_BUFFER_WEIGHT = 3,   /* offset and length in the weights section */
-  DS_BUFFER_TEMPORARY = 4 /* size bytes, which launches first_launch..last_launch (both included) use */
+  DS_BUFFER_INPUT = 1,     /* index: the input */
+  DS_BUFFER_OUTPUT = 2,    /* index: the output; launch first_launch writes it first */
+  DS_BUFFER_WEIGHT = 3,    /* offset and length in the weights section */
+  DS_BUFFER_TEMPORARY = 4, /* size bytes, which launches first_launch..last_launch (both included) use */
+  DS_BUFFER_RESULT = 5     /* what a call made: the memory of its body's output */
 };
 
 typedef struct ds_artifact_buffer {
@@ -190,6 +199,47 @@ typedef struct ds_artifact_launch {
   ds_artifact_number flops; /* floating-point operations */
   ds_artifact_number bytes; /* bytes that must be read and written */
 } ds_artifact_launch;
+
+/* A program that calls run: its metadata lies in the body table's bytes, in the same format, without a program's texts,
+ * features, properties, bodies and weights file. It shares the weights. */
+typedef struct ds_artifact_body {
+  uint64_t offset; /* in DS_TABLE_BODY_BYTES, a multiple of 8 */
+  uint64_t length;
+} ds_artifact_body;
+
+typedef struct ds_artifact_operand {
+  uint32_t buffer;
+  uint32_t dtype;
+  uint32_t rank;
+  uint32_t reserved;
+  uint64_t first_dimension; /* in the dimension table */
+} ds_artifact_operand;
+
+enum {
+  DS_CALL_BRANCH = 1, /* bodies[0] on the first `split` inputs if the condition holds, else bodies[1] on the others */
+  DS_CALL_LOOP = 2    /* bodies[0], again and again: see ds_artifact_call */
+};
+
+/* Runs bodies, at the end of a stage. The body of a branch takes its inputs and makes the outputs. The body of a loop
+ * takes the iteration's number (an int64 without dimensions), the state (the first `split` inputs) and the other
+ * inputs; it makes a bool without dimensions (whether to go on), the next state, and one value for each further output,
+ * which collects them along a new first dimension. */
+typedef struct ds_artifact_call {
+  uint32_t kind;
+  uint32_t stage;       /* that it ends; not the last one */
+  uint32_t bodies[2];   /* each after the body that the call is in; a loop has one */
+  uint32_t trips;       /* buffer with the number of iterations; DS_ARTIFACT_NO_BUFFER: without end */
+  uint32_t condition;   /* buffer of a bool; DS_ARTIFACT_NO_BUFFER (loops): true */
+  uint32_t trips_dtype; /* DS_INT32 or DS_INT64 */
+  uint32_t split;
+  uint64_t first_operand; /* inputs, then outputs */
+  uint32_t input_count;
+  uint32_t output_count;
+  uint64_t first_argument[2]; /* for each body: the values of its given symbols, in their order */
+  uint32_t argument_count[2];
+  ds_artifact_text source; /* as in diagnostics */
+} ds_artifact_call;
+#define DS_ARTIFACT_NO_BUFFER UINT32_MAX
 
 typedef struct ds_artifact_property {
   ds_artifact_text key;

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define DS_KERNEL_ABI_VERSION 2
+#define DS_KERNEL_ABI_VERSION 3
 
 /* What one launch of a kernel works on. A binding is the first byte of a buffer; a size is whatever integer the kernel
  * was compiled to expect (a dimension, a stride, ...). */
@@ -64,6 +64,9 @@ typedef struct ds_program_code {
   uint32_t kernel_count;
   int32_t (*sizes)(int32_t stage, const int64_t *symbols, int64_t *values);
   int32_t (*run)(int32_t stage, ds_program_host *host);
+  /* Programs that the runtime runs between stages (ds_artifact_call); these have none of their own. */
+  uint32_t body_count;
+  const struct ds_program_code *const *bodies;
 } ds_program_code;
 
 #define DS_PROGRAM_SYMBOL "ds_program"

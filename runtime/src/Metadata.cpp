@@ -21,7 +21,7 @@ size_t dtypeSize(uint32_t Dtype) {
   return Dtype < sizeof Sizes ? Sizes[Dtype] : 0;
 }
 
-ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error) {
+ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error, bool IsBody) {
   *this = Metadata();
   const unsigned char *Bytes = static_cast<const unsigned char *>(Data);
   ds_artifact_header Header;
@@ -48,7 +48,7 @@ ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error) {
     return fail(Error, DS_BAD_ARTIFACT, "metadata is damaged (its checksum does not match)");
   if (ds_status Status = findTables(Bytes, Header, Error))
     return Status;
-  if (const char *Problem = problem())
+  if (const char *Problem = problem(IsBody))
     return fail(Error, DS_BAD_ARTIFACT, "metadata is inconsistent: %s", Problem);
   return DS_OK;
 }
@@ -118,6 +118,23 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       break;
     case DS_TABLE_LAUNCHES:
       Take(Launches, static_cast<ds_artifact_launch *>(nullptr));
+      break;
+    case DS_TABLE_CALLS:
+      Take(Calls, static_cast<ds_artifact_call *>(nullptr));
+      break;
+    case DS_TABLE_OPERANDS:
+      Take(Operands, static_cast<ds_artifact_operand *>(nullptr));
+      break;
+    case DS_TABLE_ARGUMENTS:
+      Take(Arguments, static_cast<ds_artifact_number *>(nullptr));
+      break;
+    case DS_TABLE_BODIES:
+      Take(Bodies, static_cast<ds_artifact_body *>(nullptr));
+      break;
+    case DS_TABLE_BODY_BYTES:
+      Fits = T.entry_size == 1;
+      BodyBytes = Bytes + T.offset;
+      BodyLength = T.count;
       break;
     case DS_TABLE_PROPERTIES:
       Take(Properties, static_cast<ds_artifact_property *>(nullptr));
@@ -210,6 +227,8 @@ const char *Metadata::stageProblem() const {
       if (!isKnown(Dimensions[Outputs[B.index].first_dimension + D].size, stageOf(B.first_launch)))
         return "an output before its size is known";
   }
+  if (const char *Problem = callProblem())
+    return Problem;
   return boundProblem();
 }
 
@@ -219,39 +238,119 @@ const char *Metadata::boundProblem() const {
     const ds_artifact_bound &S = Bound[I];
     if (!isText(S.name) || !isText(S.source))
       return "the name of a bound symbol";
-    if ((S.dtype != DS_INT32 && S.dtype != DS_INT64) || S.buffer >= Buffers.size())
-      return "the buffer of a bound symbol";
     size_t Stage = 0;
     while (Stages[Stage].symbol_count <= Symbols.size() + I)
       ++Stage;
-    const ds_artifact_buffer &B = Buffers[S.buffer];
-    uint64_t Elements = 0;
-    auto Count = [&](const ds_artifact_tensor &T) {
-      Elements = T.dtype == S.dtype;
-      for (uint32_t D = 0; D < T.rank; ++D) {
-        const ds_artifact_number &N = Dimensions[T.first_dimension + D].size;
-        if (N.kind != DS_NUMBER_CONSTANT || __builtin_mul_overflow(Elements, uint64_t(N.value), &Elements))
-          Elements = 0;
-      }
-    };
-    switch (B.kind) {
-    case DS_BUFFER_INPUT:
-      Count(Inputs[B.index]);
-      break;
-    case DS_BUFFER_OUTPUT:
-      if (stageOf(B.first_launch) < Stage)
-        Count(Outputs[B.index]);
-      break;
-    case DS_BUFFER_WEIGHT:
-      Elements = B.length / dtypeSize(S.dtype);
-      break;
-    default:
-      if (B.size.kind == DS_NUMBER_CONSTANT && stageOf(B.first_launch) < Stage)
-        Elements = uint64_t(B.size.value) / dtypeSize(S.dtype);
+    if (S.dtype == 0) {
+      bool Found = false;
+      for (size_t C = 0; C < Calls.size(); ++C)
+        Found |= Calls[C].stage < Stage && S.buffer >= Calls[C].first_operand + Calls[C].input_count &&
+                 S.buffer < Calls[C].first_operand + Calls[C].input_count + Calls[C].output_count;
+      if (!Found || S.element >= Operands[S.buffer].rank)
+        return "a bound symbol that no call makes";
+      continue;
     }
-    if (S.element >= Elements)
+    if ((S.dtype != DS_INT32 && S.dtype != DS_INT64) || S.buffer >= Buffers.size())
+      return "the buffer of a bound symbol";
+    if (S.element >= constantElements(Buffers[S.buffer], Stage, S.dtype))
       return "a bound symbol outside its buffer";
   }
+  return nullptr;
+}
+
+uint64_t Metadata::constantElements(const ds_artifact_buffer &B, size_t Stage, uint32_t Dtype) const {
+  auto Count = [&](uint32_t Type, uint32_t Rank, uint64_t First) {
+    uint64_t Size = Type == Dtype;
+    for (uint32_t D = 0; D < Rank; ++D) {
+      const ds_artifact_number &N = Dimensions[First + D].size;
+      if (N.kind != DS_NUMBER_CONSTANT || __builtin_mul_overflow(Size, uint64_t(N.value), &Size))
+        return uint64_t(0);
+    }
+    return Size;
+  };
+  auto CountTensor = [&](const ds_artifact_tensor &T) { return Count(T.dtype, T.rank, T.first_dimension); };
+  switch (B.kind) {
+  case DS_BUFFER_INPUT:
+    return CountTensor(Inputs[B.index]);
+  case DS_BUFFER_OUTPUT:
+    return stageOf(B.first_launch) < Stage ? CountTensor(Outputs[B.index]) : 0;
+  case DS_BUFFER_WEIGHT:
+    return B.length / dtypeSize(Dtype);
+  case DS_BUFFER_RESULT:
+    for (size_t I = 0; I < Calls.size(); ++I)
+      for (uint32_t R = 0; Calls[I].stage < Stage && R < Calls[I].output_count; ++R) {
+        const ds_artifact_operand &O = Operands[Calls[I].first_operand + Calls[I].input_count + R];
+        if (&Buffers[O.buffer] == &B)
+          return Count(O.dtype, O.rank, O.first_dimension);
+      }
+    return 0;
+  default:
+    return B.size.kind == DS_NUMBER_CONSTANT && stageOf(B.first_launch) < Stage
+               ? uint64_t(B.size.value) / dtypeSize(Dtype)
+               : 0;
+  }
+}
+
+bool Metadata::isOperand(const ds_artifact_operand &O, size_t Stage) const {
+  if (O.buffer >= Buffers.size() || !dtypeSize(O.dtype) || O.rank > DS_ARTIFACT_MAX_RANK ||
+      O.first_dimension > Dimensions.size() || O.rank > Dimensions.size() - O.first_dimension)
+    return false;
+  for (uint32_t D = 0; D < O.rank; ++D)
+    if (!isKnown(Dimensions[O.first_dimension + D].size, Stage))
+      return false;
+  return true;
+}
+
+/// Without what only the bodies tell.
+const char *Metadata::callProblem() const {
+  Array<unsigned char> Made;
+  if (!Made.resize(Buffers.size()))
+    return "more buffers than memory";
+  for (size_t I = 0; I < Arguments.size(); ++I)
+    if (!isNumber(Arguments[I]) || Arguments[I].kind == DS_NUMBER_NONE)
+      return "a number that a call gives";
+  for (size_t I = 0; I < Calls.size(); ++I) {
+    const ds_artifact_call &C = Calls[I];
+    const bool Loop = C.kind == DS_CALL_LOOP;
+    if ((!Loop && C.kind != DS_CALL_BRANCH) || !isText(C.source))
+      return "the kind of a call";
+    if (uint64_t(C.stage) + 1 >= Stages.size() || (I && C.stage <= Calls[I - 1].stage))
+      return "the stage of a call";
+    const uint64_t Count = uint64_t(C.input_count) + C.output_count;
+    if (C.first_operand > Operands.size() || Count > Operands.size() - C.first_operand || C.split > C.input_count ||
+        (Loop && C.split > C.output_count))
+      return "the operands of a call";
+    for (uint64_t O = 0; O < Count; ++O) {
+      const ds_artifact_operand &Operand = Operands[C.first_operand + O];
+      const bool IsInput = O < C.input_count;
+      if (!isOperand(Operand, C.stage + !IsInput))
+        return "an operand of a call";
+      const ds_artifact_buffer &B = Buffers[Operand.buffer];
+      if (IsInput ? B.kind == DS_BUFFER_RESULT && !Made[Operand.buffer] : B.kind != DS_BUFFER_RESULT)
+        return "the buffer of an operand of a call";
+    }
+    for (uint64_t O = C.input_count; O < Count; ++O)
+      Made[Operands[C.first_operand + O].buffer] = 1;
+    for (size_t B = 0; B < bodyCount(C); ++B) {
+      if (C.first_argument[B] > Arguments.size() || C.argument_count[B] > Arguments.size() - C.first_argument[B])
+        return "the numbers that a call gives";
+      for (uint64_t A = 0; A < C.argument_count[B]; ++A)
+        if (!isKnown(Arguments[C.first_argument[B] + A], C.stage))
+          return "a number that a call gives before it is known";
+    }
+    auto Holds = [&](uint32_t Buffer, uint32_t Dtype) {
+      return Buffer < Buffers.size() && constantElements(Buffers[Buffer], size_t(C.stage) + 1, Dtype) > 0;
+    };
+    if (!(Loop && C.condition == DS_ARTIFACT_NO_BUFFER) && !Holds(C.condition, DS_BOOL))
+      return "the condition of a call";
+    // The type first: no other has a size.
+    if (Loop && C.trips != DS_ARTIFACT_NO_BUFFER &&
+        ((C.trips_dtype != DS_INT32 && C.trips_dtype != DS_INT64) || !Holds(C.trips, C.trips_dtype)))
+      return "the number of iterations of a loop";
+  }
+  for (size_t I = 0; I < Buffers.size(); ++I)
+    if (Buffers[I].kind == DS_BUFFER_RESULT && !Made[I])
+      return "a buffer that no call makes";
   return nullptr;
 }
 
@@ -298,6 +397,8 @@ const char *Metadata::bufferProblem() const {
       if (B.first_launch > B.last_launch || B.last_launch >= Launches.size())
         return "the lifetime of a temporary";
       break;
+    case DS_BUFFER_RESULT:
+      break;
     default:
       return "the kind of a buffer";
     }
@@ -308,7 +409,7 @@ const char *Metadata::bufferProblem() const {
   return nullptr;
 }
 
-const char *Metadata::problem() const {
+const char *Metadata::problem(bool IsBody) const {
   const ds_artifact_program &P = *Program;
   if (!isText(P.triple) || !isText(P.cpu) || !isText(P.compiler))
     return "a text of the program";
@@ -333,6 +434,8 @@ const char *Metadata::problem() const {
     const ds_artifact_symbol &S = Symbols[I];
     if (!isText(S.name) || !isText(S.display))
       return "the name of a symbol";
+    if (S.input == DS_ARTIFACT_GIVEN && IsBody)
+      continue;
     if (S.input >= Inputs.size() || S.dimension >= Inputs[S.input].rank)
       return "a symbol of an input dimension that does not exist";
     const ds_artifact_number &N = Dimensions[Inputs[S.input].first_dimension + S.dimension].size;
@@ -350,6 +453,11 @@ const char *Metadata::problem() const {
   for (size_t I = 0; I < Properties.size(); ++I)
     if (!isText(Properties[I].key) || !isText(Properties[I].value))
       return "a property";
+  if (IsBody && Bodies.size())
+    return "a body in a body";
+  for (size_t I = 0; I < Bodies.size(); ++I)
+    if (Bodies[I].offset % 8 || Bodies[I].offset > BodyLength || Bodies[I].length > BodyLength - Bodies[I].offset)
+      return "a body outside the metadata";
   if (Codes.size() > 1 || (Codes.size() == 1 && Codes[0].length > MaxCode))
     return "the length of the code";
   if (WeightsFiles.size() > 1)

@@ -34,12 +34,18 @@ struct Metadata {
   Table<ds_artifact_buffer> Buffers;
   Table<ds_artifact_kernel> Kernels;
   Table<ds_artifact_launch> Launches;
+  Table<ds_artifact_call> Calls;
+  Table<ds_artifact_operand> Operands;
+  Table<ds_artifact_number> Arguments;
+  Table<ds_artifact_body> Bodies;
   Table<ds_artifact_property> Properties;
   Table<ds_artifact_weights_file> WeightsFiles; // none or one
   Table<ds_artifact_code> Codes;                // none or one
 
-  /// DS_BAD_ARTIFACT with a message that says what is wrong.
-  ds_status parse(const void *Bytes, size_t Size, ds_error *Error);
+  /// DS_BAD_ARTIFACT with a message that says what is wrong. A body's metadata has no bodies, and symbols that calls
+  /// give. Whether calls fit their bodies is for the caller to check.
+  ds_status parse(const void *Bytes, size_t Size, ds_error *Error, bool IsBody = false);
+  const unsigned char *bodyBytes(size_t Body) const { return BodyBytes + Bodies[Body].offset; }
 
   const char *text(ds_artifact_text T) const { return Strings + T.offset; }
   /// The name of a symbol, bound ones included.
@@ -55,16 +61,26 @@ struct Metadata {
 private:
   const char *Strings = nullptr;
   uint64_t StringBytes = 0;
+  const unsigned char *BodyBytes = nullptr;
+  uint64_t BodyLength = 0;
 
   ds_status findTables(const unsigned char *Bytes, const ds_artifact_header &Header, ds_error *Error);
-  const char *problem() const;
+  const char *problem(bool IsBody) const;
   bool isText(ds_artifact_text T) const;
   bool isNumber(const ds_artifact_number &N) const;
   const char *tensorProblem(const Table<ds_artifact_tensor> &Tensors) const;
   const char *bufferProblem() const;
   const char *stageProblem() const;
   const char *boundProblem() const;
+  const char *callProblem() const;
+  /// How many elements of the type are in the buffer, whatever the sizes, before `Stage` begins; 0 where it holds
+  /// others.
+  uint64_t constantElements(const ds_artifact_buffer &B, size_t Stage, uint32_t Dtype) const;
+  bool isOperand(const ds_artifact_operand &O, size_t Stage) const;
 };
+
+/// Bodies that the call runs.
+inline size_t bodyCount(const ds_artifact_call &C) { return C.kind == DS_CALL_BRANCH ? 2 : 1; }
 
 /// Bytes of an element; 0 for no type.
 size_t dtypeSize(uint32_t Dtype);

@@ -14,6 +14,8 @@
 using namespace ds::runtime;
 
 ds_model::~ds_model() {
+  for (ds_model *Body : Bodies)
+    ds_model_release(Body);
   if (WeightMap)
     munmap(WeightMap, WeightMapSize);
   if (Library)
@@ -55,11 +57,72 @@ ds_status ds::runtime::checkMachine(const Metadata &Meta, uint16_t ElfMachine, c
   return DS_OK;
 }
 
+/// What a call and its body disagree on, or NULL.
+static const char *callProblem(const Metadata &Meta, const ds_artifact_call &C, size_t Index, const Metadata &Its) {
+  const bool Loop = C.kind == DS_CALL_LOOP;
+  const uint32_t First = Index ? C.split : 0, Count = Loop ? C.input_count : Index ? C.input_count - C.split : C.split;
+  auto Alike = [](const ds_artifact_operand &O, const ds_artifact_tensor &T, uint32_t RankDifference) {
+    return O.dtype == T.dtype && O.rank == T.rank + RankDifference;
+  };
+  auto IsScalar = [](const ds_artifact_tensor &T, uint32_t Dtype) { return T.dtype == Dtype && T.rank == 0; };
+  if (Its.Inputs.size() != size_t(Count) + Loop || Its.Outputs.size() != size_t(C.output_count) + Loop)
+    return "a call with more or fewer operands than its body has";
+  if (Loop && (!IsScalar(Its.Inputs[0], DS_INT64) || !IsScalar(Its.Outputs[0], DS_BOOL)))
+    return "the body of a loop without a number or a condition";
+  for (uint32_t I = 0; I < Count; ++I)
+    if (!Alike(Meta.Operands[C.first_operand + First + I], Its.Inputs[I + Loop], 0))
+      return "a call's input of another type than its body takes";
+  for (uint32_t I = 0; I < C.output_count; ++I) {
+    const ds_artifact_operand &O = Meta.Operands[C.first_operand + C.input_count + I];
+    if (!Alike(O, Its.Outputs[I + Loop], Loop && I >= C.split))
+      return "a call's output of another type than its body makes";
+    if (Loop && I < C.split && !Alike(O, Its.Inputs[I + 1], 0))
+      return "a loop's state that changes its type";
+  }
+  size_t Given = 0;
+  for (size_t I = 0; I < Its.Symbols.size(); ++I)
+    Given += Its.Symbols[I].input == DS_ARTIFACT_GIVEN;
+  return Given == C.argument_count[Index] ? nullptr : "a call that gives more or fewer symbols than its body has";
+}
+
+static ds_status parseBodies(ds_model &Model, ds_error *Error) {
+  const Metadata &Meta = Model.Meta;
+  for (size_t I = 0; I < Meta.Bodies.size(); ++I) {
+    ds_model *Body = newModel();
+    if (!Body || !Model.Bodies.push(Body)) {
+      ds_model_release(Body);
+      return outOfMemory(Error);
+    }
+    Body->Outermost = &Model;
+    if (ds_status Status = Body->Meta.parse(Meta.bodyBytes(I), Meta.Bodies[I].length, Error, /*IsBody=*/true))
+      return Status;
+    if (Body->Meta.Program->weights_length != Meta.Program->weights_length)
+      return fail(Error, DS_BAD_ARTIFACT, "metadata is inconsistent: a body with other weights");
+  }
+  for (size_t Of = 0; Of <= Model.Bodies.size(); ++Of) {
+    const Metadata &Caller = Of ? Model.Bodies[Of - 1]->Meta : Meta;
+    for (size_t I = 0; I < Caller.Calls.size(); ++I)
+      for (size_t B = 0; B < bodyCount(Caller.Calls[I]); ++B) {
+        const ds_artifact_call &C = Caller.Calls[I];
+        // Later ones only: nothing runs itself.
+        const char *Problem = C.bodies[B] < Of || C.bodies[B] >= Model.Bodies.size()
+                                  ? "a call of a body that does not exist"
+                                  : callProblem(Caller, C, B, Model.Bodies[C.bodies[B]]->Meta);
+        if (Problem)
+          return fail(Error, DS_BAD_ARTIFACT, "metadata is inconsistent: %s", Problem);
+      }
+  }
+  return DS_OK;
+}
+
 ds_status ds::runtime::parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path,
                                      ds_error *Error) {
   ds_error Reason = {};
-  if (ds_status Status = Model.Meta.parse(Bytes, Size, &Reason))
-    return fail(Error, Status, "'%s': %s", Path, Reason.message);
+  ds_status Parsed = Model.Meta.parse(Bytes, Size, &Reason);
+  if (!Parsed)
+    Parsed = parseBodies(Model, &Reason);
+  if (Parsed)
+    return fail(Error, Parsed, "'%s': %s", Path, Reason.message);
   const Metadata &Meta = Model.Meta;
   if (!Model.Dimensions.resize(Meta.Dimensions.size()))
     return outOfMemory(Error);
@@ -70,11 +133,19 @@ ds_status ds::runtime::parseMetadata(ds_model &Model, const void *Bytes, size_t 
   return DS_OK;
 }
 
-ds_status ds::runtime::checkCode(const ds_model &Model, const char *Path, ds_error *Error) {
-  if (Model.Code->abi_version != DS_KERNEL_ABI_VERSION || Model.Code->kernel_count != Model.Meta.Kernels.size() ||
-      !Model.Code->sizes || !Model.Code->run)
-    return fail(Error, DS_BAD_ARTIFACT, "the code of '%s' does not fit its metadata", Path);
-  return DS_OK;
+ds_status ds::runtime::checkCode(ds_model &Model, const char *Path, ds_error *Error) {
+  auto Fits = [](const ds_program_code *Code, const Metadata &Meta) {
+    return Code && Code->abi_version == DS_KERNEL_ABI_VERSION && Code->kernel_count == Meta.Kernels.size() &&
+           Code->sizes && Code->run;
+  };
+  bool Good = Fits(Model.Code, Model.Meta) && Model.Code->body_count == Model.Bodies.size();
+  for (size_t I = 0; Good && I < Model.Bodies.size(); ++I) {
+    ds_model *Body = Model.Bodies[I];
+    Body->Code = Model.Code->bodies[I];
+    Body->Weights = Model.Weights;
+    Good = Fits(Body->Code, Body->Meta);
+  }
+  return Good ? DS_OK : fail(Error, DS_BAD_ARTIFACT, "the code of '%s' does not fit its metadata", Path);
 }
 
 ds_model *ds::runtime::newModel() {

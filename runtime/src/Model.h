@@ -23,6 +23,8 @@ struct ds_model {
   size_t WeightMapSize = 0;
   const unsigned char *Weights = nullptr; // never NULL once loaded
   std::atomic<bool> Prefetched{false};
+  ds::runtime::Array<ds_model *> Bodies; // that calls run; of the outermost model alone
+  ds_model *Outermost = nullptr;         // of a body
 
   ~ds_model();
 };
@@ -40,7 +42,8 @@ ds_model *newModel();
 /// The steps of loading that all ways share. `Path` names the model in messages.
 ds_status parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path, ds_error *Error);
 ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error);
-ds_status checkCode(const ds_model &Model, const char *Path, ds_error *Error);
+/// Bodies get their code and weights here.
+ds_status checkCode(ds_model &Model, const char *Path, ds_error *Error);
 
 /// This program's file; false with errno.
 bool ownPath(char *Path, size_t Size);

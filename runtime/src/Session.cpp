@@ -20,7 +20,12 @@ void *ds_session::nothing() { return Nothing; }
 static constexpr uint32_t MaxThreads = 1024;
 
 ds_session::~ds_session() {
-  Pool.stop();
+  OwnPool.stop();
+  for (size_t I = 0; I < CallCount; ++I) {
+    Calls[I].release(Memory);
+    Calls[I].~CallState();
+  }
+  free(Calls);
   for (Region &R : InputCopies)
     R.release(Memory);
   for (OutputMemory &O : Outputs)
@@ -43,7 +48,7 @@ static uint32_t availableCpus() {
   return Count ? Count : 1;
 }
 
-ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Error) {
+ds_status ds_session::initialize(const ds_session_options &Options, ds_session *Caller, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   if (Options.threads > MaxThreads)
     return fail(Error, DS_BAD_ARGUMENT, "%u threads asked for, at most %u can be", Options.threads, MaxThreads);
@@ -59,7 +64,9 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
     InputDims += Meta.Inputs[I].rank;
   for (size_t I = 0; I < Meta.Outputs.size(); ++I)
     OutputDims += Meta.Outputs[I].rank;
-  const uint32_t Threads = Options.threads ? Options.threads : availableCpus();
+  const uint32_t Threads = Caller            ? uint32_t(Caller->Workers.size())
+                           : Options.threads ? Options.threads
+                                             : availableCpus();
   if (!Buffers.resize(Meta.Buffers.size()) || !InputCopies.resize(Meta.Inputs.size()) ||
       !Outputs.resize(Meta.Outputs.size()) || !GivenShapes.resize(InputDims) || !LastShapes.resize(OutputDims) ||
       !Symbols.resize(Meta.symbolCount()) || !OutputBytes.resize(Meta.Outputs.size()) ||
@@ -77,7 +84,8 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
     Buffers[I] = Nothing;
     if (B.kind == DS_BUFFER_WEIGHT)
       Buffers[I] = const_cast<unsigned char *>(Model->Weights + B.offset);
-    else if (!(B.kind == DS_BUFFER_TEMPORARY ? Stages[Meta.stageOf(B.first_launch)].TemporaryBuffers : EntryBuffers)
+    else if (B.kind != DS_BUFFER_RESULT &&
+             !(B.kind == DS_BUFFER_TEMPORARY ? Stages[Meta.stageOf(B.first_launch)].TemporaryBuffers : EntryBuffers)
                   .push(uint32_t(I)))
       return outOfMemory(Error);
   }
@@ -93,25 +101,34 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_error *Er
     Workers[I] = {int64_t(I), Nothing};
   Host.buffers = Buffers.data();
   chooseLaunch();
-  return Pool.start(Threads, Error);
+  if (Caller)
+    Pool = Caller->Pool;
+  else if (ds_status Status = OwnPool.start(Threads, Error))
+    return Status;
+  return createCalls(Options, Error);
 }
 
-ds_status ds_session_create(ds_model *Model, const ds_session_options *Options, ds_session **Session, ds_error *Error) {
-  if (!Model || !Session)
-    return fail(Error, DS_BAD_ARGUMENT, "ds_session_create needs a model and a place for the session");
+ds_status ds_session::create(ds_model *Model, const ds_session_options &Options, ds_session *Caller,
+                             ds_session *&Session, ds_error *Error) {
   void *Place = nullptr;
   if (posix_memalign(&Place, alignof(ds_session), sizeof(ds_session)))
     return outOfMemory(Error);
   ds_session *S = new (Place) ds_session;
   retain(Model);
-  prefetchWeights(Model);
   S->Model = Model;
-  if (ds_status Status = S->initialize(Options ? *Options : ds_session_options(), Error)) {
+  if (ds_status Status = S->initialize(Options, Caller, Error)) {
     ds_session_destroy(S);
     return Status;
   }
-  *Session = S;
+  Session = S;
   return DS_OK;
+}
+
+ds_status ds_session_create(ds_model *Model, const ds_session_options *Options, ds_session **Session, ds_error *Error) {
+  if (!Model || !Session)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_session_create needs a model and a place for the session");
+  prefetchWeights(Model);
+  return ds_session::create(Model, Options ? *Options : ds_session_options(), nullptr, *Session, Error);
 }
 
 void ds_session_destroy(ds_session *Session) {
@@ -121,8 +138,17 @@ void ds_session_destroy(ds_session *Session) {
   free(Session);
 }
 
-uint32_t ds_session_threads(const ds_session *Session) { return Session->Pool.threads(); }
-uint64_t ds_session_memory(const ds_session *Session) { return Session->Memory.held(); }
+uint64_t ds_session::memory() const {
+  uint64_t Held = 0;
+  const_cast<ds_session *>(this)->visit([&](ds_session &S) {
+    Held += S.Memory.held();
+    return false;
+  });
+  return Held;
+}
+
+uint32_t ds_session_threads(const ds_session *Session) { return Session->Pool->threads(); }
+uint64_t ds_session_memory(const ds_session *Session) { return Session->memory(); }
 
 //===----------------------------------------------------------------------===//
 // Launches
@@ -146,7 +172,7 @@ int32_t ds_session::launchSerial(ds_program_host *Host, int32_t Node, ds_kernel_
 int32_t ds_session::launchParallel(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel,
                                    const ds_kernel_state *State, int64_t Range, int64_t Grain) {
   ds_session *S = reinterpret_cast<ds_session *>(Host);
-  int32_t Result = S->Pool.run(S->Workers.data(), Kernel, State, Range, Grain);
+  int32_t Result = S->Pool->run(S->Workers.data(), Kernel, State, Range, Grain);
   if (Result) [[unlikely]]
     S->FailedLaunch = Node;
   return Result;
@@ -350,6 +376,7 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
   FailedLaunch = -1;
   for (size_t I = 0; I < Meta.Outputs.size(); ++I)
     OutputBytes[I] = 0, OutputData[I] = Nothing;
+  size_t NextCall = 0;
   for (size_t Stage = 0; Stage < StageCount; ++Stage) {
     if (Stage) {
       const Plan *Before = P;
@@ -371,6 +398,9 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
       }
     if (int32_t Code = Model->Code->run(int32_t(Stage), &Host))
       return kernelError(Code, Error);
+    if (NextCall < CallCount && Meta.Calls[NextCall].stage == Stage)
+      if ((Status = call(NextCall++, *P, Error)))
+        return Status;
   }
 
   int64_t *Shape = LastShapes.data();
@@ -410,19 +440,34 @@ ds_status ds_session_output(const ds_session *Session, size_t Index, ds_tensor *
 ds_status ds_session_profile(ds_session *Session, int On, ds_error *Error) {
   if (!Session)
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_profile needs a session");
-  if (On && (!Session->Profile.resize(0) || !Session->Profile.resize(Session->Model->Meta.Launches.size())))
-    return outOfMemory(Error);
-  Session->Profiling = On;
-  Session->chooseLaunch();
-  return DS_OK;
+  bool Failed = Session->visit([&](ds_session &S) {
+    if (On && (!S.Profile.resize(0) || !S.Profile.resize(S.Model->Meta.Launches.size())))
+      return true;
+    S.Profiling = On;
+    S.chooseLaunch();
+    return false;
+  });
+  return Failed ? outOfMemory(Error) : DS_OK;
 }
 
 ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_profile_entry *Entry) {
-  if (!Session || !Entry || Index >= Session->Profile.size())
+  if (!Session || !Entry)
     return DS_BAD_ARGUMENT;
-  const Metadata &Meta = Session->Model->Meta;
+  // Launches of the program, then those of its bodies.
+  const ds_session *Of = nullptr;
+  const_cast<ds_session *>(Session)->visit([&](ds_session &S) {
+    if (Index < S.Profile.size()) {
+      Of = &S;
+      return true;
+    }
+    Index -= S.Profile.size();
+    return false;
+  });
+  if (!Of)
+    return DS_BAD_ARGUMENT;
+  const Metadata &Meta = Of->Model->Meta;
   const ds_artifact_launch &L = Meta.Launches[Index];
-  const ProfileCounter &C = Session->Profile[Index];
+  const ProfileCounter &C = Of->Profile[Index];
   *Entry = {Meta.text(Meta.Kernels[L.kernel].name),
             Meta.text(L.source),
             C.Calls,

@@ -40,6 +40,24 @@ struct OutputMemory {
   uint32_t Current = 0;
 };
 
+/// What the iterations of a loop made, one after another.
+struct KeptOutput {
+  Region Memory;
+  Array<int64_t> Shape; // the number of iterations, then that of each value
+  int64_t Count = 0, Bytes = 0;
+};
+
+/// A call: sessions of the bodies that it runs.
+struct CallState {
+  ds_session *Bodies[2] = {};
+  Array<ds_tensor> Inputs; // of the body that runs
+  KeptOutput *Kept = nullptr;
+  size_t KeptCount = 0;
+
+  ~CallState();
+  void release(MemorySource &Memory);
+};
+
 struct ProfileCounter {
   uint64_t Calls;
   int64_t Nanoseconds;
@@ -52,7 +70,8 @@ struct ds_session {
   ds_program_host Host = {}; // first: the launch functions get its address
   ds_model *Model = nullptr;
   ds::runtime::MemorySource Memory;
-  ds::runtime::ThreadPool Pool;
+  ds::runtime::ThreadPool OwnPool;
+  ds::runtime::ThreadPool *Pool = &OwnPool; // that of the outermost session
   ds::runtime::Array<ds_kernel_worker> Workers;
   void (*Logger)(void *, const char *) = nullptr;
   void *LoggerContext = nullptr;
@@ -61,6 +80,10 @@ struct ds_session {
   size_t StageCount = 0;
   uint64_t Clock = 0;
   const ds::runtime::Plan *Current = nullptr; // of the stage that runs
+
+  ds::runtime::CallState *Calls = nullptr;
+  size_t CallCount = 0;
+  ds::runtime::Array<int64_t> Made; // sizes of what calls made, parallel to the dimension table
 
   ds::runtime::Region Scratch;
   ds::runtime::Array<void *> Buffers;
@@ -86,7 +109,20 @@ struct ds_session {
 
   ~ds_session();
 
-  ds_status initialize(const ds_session_options &Options, ds_error *Error);
+  /// `Caller` is the session whose calls this one runs for, or NULL.
+  static ds_status create(ds_model *Model, const ds_session_options &Options, ds_session *Caller, ds_session *&Session,
+                          ds_error *Error);
+  uint64_t memory() const;
+  /// Calls `Visit` with the session and those of all bodies, until it says so.
+  template <typename Fn> bool visit(Fn Visit) {
+    if (Visit(*this))
+      return true;
+    for (size_t I = 0; I < CallCount; ++I)
+      for (ds_session *Body : Calls[I].Bodies)
+        if (Body && Body->visit(Visit))
+          return true;
+    return false;
+  }
   ds_status run(const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given, size_t OutputCount, ds_error *Error);
 
   // SessionPlan.cpp
@@ -105,6 +141,22 @@ struct ds_session {
   static void *nothing();
 
 private:
+  ds_status initialize(const ds_session_options &Options, ds_session *Caller, ds_error *Error);
+
+  // SessionCall.cpp
+  ds_status createCalls(const ds_session_options &Options, ds_error *Error);
+  ds_status call(size_t Index, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status branch(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status loop(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P, ds_error *Error);
+  void giveSymbols(const ds_artifact_call &C, size_t Index, const ds::runtime::Plan &P, ds_session &Body) const;
+  ds_tensor operand(const ds_artifact_operand &O, const ds::runtime::Plan &P) const;
+  ds_status takeResult(const ds_artifact_call &C, const ds_artifact_operand &O, const ds_tensor &T,
+                       const ds::runtime::Plan &P, ds_error *Error);
+  ds_status keep(const ds_artifact_call &C, ds::runtime::KeptOutput &Kept, const ds_tensor &T, ds_error *Error);
+  ds_status takeKept(const ds_artifact_call &C, ds::runtime::KeptOutput &Kept, const ds_artifact_operand &O,
+                     const ds_artifact_tensor &Each, const ds::runtime::Metadata &Its, const ds::runtime::Plan &P,
+                     ds_error *Error);
+
   ds_status readShapes(const ds_tensor *Inputs, size_t InputCount, ds_error *Error);
   ds_status checkShapes(const ds::runtime::Plan *P, ds_error *Error) const;
   ds_status fillPlan(size_t Stage, const ds::runtime::Plan *Before, ds::runtime::Plan &P, ds_error *Error);

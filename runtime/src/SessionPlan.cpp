@@ -110,6 +110,10 @@ ds_status ds_session::readBound(size_t Stage, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   for (size_t I = Meta.Stages[Stage - 1].symbol_count; I < Meta.Stages[Stage].symbol_count; ++I) {
     const ds_artifact_bound &B = Meta.Bound[I - Meta.Symbols.size()];
+    if (!B.dtype) {
+      Symbols[I] = Made[Meta.Operands[B.buffer].first_dimension + B.element];
+      continue;
+    }
     int64_t Value;
     int32_t Narrow;
     const char *From = static_cast<const char *>(Buffers[B.buffer]) + B.element * dtypeSize(B.dtype);

@@ -39,14 +39,14 @@ struct Tensor {
   std::vector<Dimension> dimensions;
 };
 
-/// The dimension of that input must be Number::ofSymbol of this one.
+/// The dimension of that input must be Number::ofSymbol of this one; without an input, calls give the value.
 struct Symbol {
   std::string name; // unique
   std::string display;
-  uint32_t input = 0, dimension = 0;
+  uint32_t input = 0, dimension = 0; // DS_ARTIFACT_GIVEN
 };
 
-/// A size that is read from a buffer while the program runs.
+/// A size that is read from a buffer while the program runs; with dtype 0 a dim of a call's operand, `buffer`.
 struct BoundSymbol {
   std::string name; // unique, of symbols too
   std::string source;
@@ -88,6 +88,7 @@ struct Buffer {
 
   static Buffer input(uint32_t index) { return {DS_BUFFER_INPUT, index, {}, 0, 0}; }
   static Buffer output(uint32_t index, uint32_t writer = 0) { return {DS_BUFFER_OUTPUT, index, {}, writer, writer}; }
+  static Buffer result(uint32_t index) { return {DS_BUFFER_RESULT, index, {}, 0, 0}; }
   static Buffer weight(uint32_t index) { return {DS_BUFFER_WEIGHT, index, {}, 0, 0}; }
   static Buffer temporary(Number size, uint32_t first, uint32_t last) {
     return {DS_BUFFER_TEMPORARY, 0, size, first, last};
@@ -105,6 +106,22 @@ struct Launch {
   Number flops, bytes; // Number::none() where not known
 };
 
+/// A tensor that a call takes or makes.
+struct Operand {
+  uint32_t buffer = 0;
+  Tensor tensor;
+};
+
+/// ds_artifact_call. Operands are numbered through all calls of a program, inputs before outputs.
+struct Call {
+  uint32_t kind = 0, stage = 0;
+  std::vector<uint32_t> bodies;
+  uint32_t trips = DS_ARTIFACT_NO_BUFFER, condition = DS_ARTIFACT_NO_BUFFER, tripsDtype = DS_INT64, split = 0;
+  std::vector<Operand> inputs, outputs;
+  std::vector<std::vector<Number>> arguments; // one list a body
+  std::string source;
+};
+
 struct Program {
   std::string triple, cpu, compiler;
   std::vector<std::string> features; // see checkedFeatures
@@ -119,6 +136,8 @@ struct Program {
   std::vector<Buffer> buffers;            // in the order of ds_program_host.buffers
   std::vector<Kernel> kernels;
   std::vector<Launch> launches;
+  std::vector<Call> calls;
+  std::vector<Program> bodies; // of the outermost program alone, with the same weights: theirs are empty
   std::vector<std::pair<std::string, std::string>> properties;
 };
 

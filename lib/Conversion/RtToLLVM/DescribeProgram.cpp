@@ -91,39 +91,115 @@ static std::string describeSource(Location loc, bool operators) {
   return joined;
 }
 
-FailureOr<artifact::Program> describeProgram(ModuleOp module) {
-  FailureOr<func::FuncOp> found = hostFunction(module);
-  if (failed(found))
-    return failure();
-  func::FuncOp function = *found;
-  ValueTable table(function);
-  using artifact::Number;
-  auto number = [&](const SymExpr &expr) {
+namespace {
+
+/// Describes a program and its bodies, which share the weights.
+class Describer {
+public:
+  explicit Describer(ArrayRef<func::FuncOp> functions) : functions(functions) {}
+  FailureOr<artifact::Program> run();
+
+private:
+  using Number = artifact::Number;
+
+  FailureOr<artifact::Program> describe(func::FuncOp function);
+  artifact::Buffer weightOf(rt::BufferOp buffer);
+  artifact::Call describe(rt::CallOp call, const ValueTable &table, const DenseMap<Value, uint32_t> &buffers);
+  static Number number(const SymExpr &expr, const ValueTable &table) {
     return expr.isConst() ? Number::constant(expr.getConst()) : Number::ofValue(table.indexOf(expr));
+  }
+  static artifact::Tensor tensor(DictionaryAttr entry, const ValueTable &table) {
+    artifact::Tensor tensor;
+    if (auto name = entry.getAs<StringAttr>("name"))
+      tensor.name = name.str();
+    tensor.dtype = dtypeOf(getElementTypeOrSelf(cast<TypeAttr>(entry.get("type")).getValue()));
+    for (const SymExpr &dim : entry.getAs<ShapeAttr>("shape").getDims())
+      tensor.dimensions.push_back({number(dim, table), dim.str()});
+    return tensor;
+  }
+
+  ArrayRef<func::FuncOp> functions;
+  std::vector<artifact::Weight> weights;
+  DenseMap<Attribute, uint32_t> weightNumbers;
+};
+
+} // namespace
+
+artifact::Buffer Describer::weightOf(rt::BufferOp buffer) {
+  auto [known, isNew] = weightNumbers.try_emplace(*buffer.getValue(), weights.size());
+  if (!isNew)
+    return artifact::Buffer::weight(known->second);
+  auto bytes = std::make_shared<ElementsView>(*ElementsView::get(*buffer.getValue()));
+  artifact::Weight weight;
+  weight.size = bytes->size() * getElementBytes(bytes->getKind());
+  weight.dtype = dtypeOf(bytes->getType().getElementType());
+  weight.shape.assign(bytes->getType().getShape().begin(), bytes->getType().getShape().end());
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(*buffer.getValue()))
+    weight.name = resource.getRawHandle().getKey().str();
+  weight.produce = [bytes](const artifact::Weight::Sink &sink) {
+    ArrayRef<char> data = bytes->bytes();
+    if (!bytes->isSplat())
+      return sink(data.data(), data.size());
+    for (int64_t i = 0; i < bytes->size(); ++i)
+      sink(data.data(), data.size());
   };
+  weights.push_back(std::move(weight));
+  return artifact::Buffer::weight(known->second);
+}
+
+artifact::Call Describer::describe(rt::CallOp op, const ValueTable &table, const DenseMap<Value, uint32_t> &buffers) {
+  artifact::Call call;
+  call.kind = op.getKind() == rt::CallKind::loop ? DS_CALL_LOOP : DS_CALL_BRANCH;
+  call.stage =
+      llvm::find_if(table.getStages(), [&](const auto &stage) { return stage.call == op; }) - table.getStages().begin();
+  call.split = op.getSplit();
+  call.source = describeSource(op.getLoc(), /*operators=*/true);
+  if (op.getTrips())
+    call.trips = buffers.lookup(op.getTrips());
+  if (op.getCondition())
+    call.condition = buffers.lookup(op.getCondition());
+  call.tripsDtype = op.getTripsWidth() == 32 ? DS_INT32 : DS_INT64;
+  for (unsigned i = 0; i < op.getBodies().size(); ++i) {
+    func::FuncOp body = bodyFunction(op, i);
+    call.bodies.push_back(llvm::find(functions, body) - functions.begin() - 1);
+    std::vector<Number> &arguments = call.arguments.emplace_back();
+    for (auto name : body->getAttrOfType<ArrayAttr>(rt::kGiven).getAsRange<StringAttr>())
+      arguments.push_back(number(SymExpr::symbol(name.str()), table));
+  }
+  auto operands = [&](OperandRange values, ArrayAttr tensors, std::vector<artifact::Operand> &into) {
+    for (auto [value, entry] : llvm::zip_equal(values, tensors.getAsRange<DictionaryAttr>()))
+      into.push_back({buffers.lookup(value), tensor(entry, table)});
+  };
+  operands(op.getInputs(), op.getInputTensors(), call.inputs);
+  operands(op.getOutputs(), op.getOutputTensors(), call.outputs);
+  return call;
+}
+
+FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
+  ValueTable table(function);
+  auto numberOf = [&](const SymExpr &expr) { return number(expr, table); };
 
   artifact::Program program;
   program.valueCount = table.getValues().size();
   for (const ValueTable::Symbol &symbol : table.getSymbols())
-    program.symbols.push_back({symbol.name, symbol.name, symbol.input, symbol.dimension});
+    program.symbols.push_back({symbol.name, symbol.name,
+                               symbol.input == ValueTable::kGiven ? DS_ARTIFACT_GIVEN : symbol.input,
+                               symbol.dimension});
   for (const ValueTable::Stage &stage : table.getStages())
-    program.stages.push_back({stage.symbolCount, stage.valueCount, stage.firstLaunch, number(stage.scratch)});
-  auto tensors = [&](StringRef attribute, bool inputs) {
-    std::vector<artifact::Tensor> all;
-    for (auto entry : function->getAttrOfType<ArrayAttr>(attribute).getAsRange<DictionaryAttr>()) {
-      artifact::Tensor tensor;
-      tensor.name = entry.getAs<StringAttr>("name").str();
-      tensor.dtype = dtypeOf(getElementTypeOrSelf(cast<TypeAttr>(entry.get("type")).getValue()));
-      for (const SymExpr &dim : entry.getAs<ShapeAttr>("shape").getDims()) {
-        Number size = inputs && !dim.isConst() ? Number::ofSymbol(table.symbolIndex(*dim.symbolName())) : number(dim);
-        tensor.dimensions.push_back({size, dim.str()});
-      }
-      all.push_back(std::move(tensor));
+    program.stages.push_back({stage.symbolCount, stage.valueCount, stage.firstLaunch, numberOf(stage.scratch)});
+  // An input's dim that is a symbol must be that symbol's: a value may be computed from it.
+  for (auto [index, entry] :
+       llvm::enumerate(function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())) {
+    artifact::Tensor &input = program.inputs.emplace_back();
+    input.name = entry.getAs<StringAttr>("name").str();
+    input.dtype = dtypeOf(getElementTypeOrSelf(cast<TypeAttr>(entry.get("type")).getValue()));
+    for (const SymExpr &dim : entry.getAs<ShapeAttr>("shape").getDims()) {
+      std::optional<std::string> name = dim.symbolName();
+      input.dimensions.push_back({name ? Number::ofSymbol(table.symbolIndex(*name)) : numberOf(dim), dim.str()});
     }
-    return all;
-  };
-  program.inputs = tensors(rt::kInputs, /*inputs=*/true);
-  program.outputs = tensors(rt::kOutputs, /*inputs=*/false);
+  }
+  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kOutputs).getAsRange<DictionaryAttr>())
+    program.outputs.push_back(tensor(entry, table));
   for (const ShapeConstraint &constraint : table.constraints)
     program.constraints.push_back(constraint.message);
   program.constraints.push_back("the sizes of the inputs are too large: a size computed from them exceeds 2^63");
@@ -134,7 +210,19 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
   for (auto [node, dispatch] : llvm::enumerate(function.getOps<rt::DispatchOp>()))
     for (Value buffer : dispatch.getBuffers())
       writers.try_emplace(buffer, node); // outputs are written before they are read
+  uint32_t firstOperand = 0;
+  DenseMap<Operation *, uint32_t> firstOutputs;
+  for (auto call : function.getOps<rt::CallOp>()) {
+    program.calls.push_back(describe(call, table, bufferNumbers));
+    firstOutputs[call] = firstOperand + call.getInputs().size();
+    firstOperand += call.getInputs().size() + call.getOutputs().size();
+  }
   for (const ValueTable::BoundSymbol &symbol : table.getBound()) {
+    if (symbol.call) {
+      program.bound.push_back({symbol.name, describeSource(symbol.call->getLoc(), /*operators=*/true),
+                               firstOutputs.lookup(symbol.call) + symbol.output, 0, symbol.element});
+      continue;
+    }
     rt::BindOp bind = symbol.bind;
     program.bound.push_back({symbol.name, describeSource(bind.getLoc(), /*operators=*/true),
                              bufferNumbers.lookup(bind.getBuffer()),
@@ -150,31 +238,16 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
       break;
     case rt::BufferKind::temporary:
       program.buffers.push_back(
-          artifact::Buffer::temporary(number(buffer.getBytes().getDim(0)), *buffer.getFirst(), *buffer.getLast()));
+          artifact::Buffer::temporary(numberOf(buffer.getBytes().getDim(0)), *buffer.getFirst(), *buffer.getLast()));
       break;
-    case rt::BufferKind::weight: {
-      auto view = ElementsView::get(*buffer.getValue());
-      if (!view)
+    case rt::BufferKind::result:
+      program.buffers.push_back(artifact::Buffer::result(buffer.getIndex()));
+      break;
+    case rt::BufferKind::weight:
+      if (!ElementsView::get(*buffer.getValue()))
         return buffer.emitOpError("weight is neither dense nor a resource");
-      artifact::Weight weight;
-      auto bytes = std::make_shared<ElementsView>(*view);
-      int64_t elementBytes = getElementBytes(view->getKind());
-      weight.size = view->size() * elementBytes;
-      weight.dtype = dtypeOf(view->getType().getElementType());
-      weight.shape.assign(view->getType().getShape().begin(), view->getType().getShape().end());
-      if (auto resource = dyn_cast<DenseResourceElementsAttr>(*buffer.getValue()))
-        weight.name = resource.getRawHandle().getKey().str();
-      weight.produce = [bytes](const artifact::Weight::Sink &sink) {
-        ArrayRef<char> data = bytes->bytes();
-        if (!bytes->isSplat())
-          return sink(data.data(), data.size());
-        for (int64_t i = 0; i < bytes->size(); ++i)
-          sink(data.data(), data.size());
-      };
-      program.buffers.push_back(artifact::Buffer::weight(program.weights.size()));
-      program.weights.push_back(std::move(weight));
+      program.buffers.push_back(weightOf(buffer));
       break;
-    }
     }
   }
 
@@ -188,11 +261,32 @@ FailureOr<artifact::Program> describeProgram(ModuleOp module) {
     artifact::Launch launch;
     launch.kernel = kernelNumbers.lookup(kernel);
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
-    launch.flops = number(kernelExpr(kernel, rt::kFlops));
-    launch.bytes = number(kernelExpr(kernel, rt::kBytes));
+    launch.flops = numberOf(kernelExpr(kernel, rt::kFlops));
+    launch.bytes = numberOf(kernelExpr(kernel, rt::kBytes));
     program.launches.push_back(std::move(launch));
   }
   return program;
+}
+
+FailureOr<artifact::Program> Describer::run() {
+  FailureOr<artifact::Program> program = describe(functions.front());
+  if (failed(program))
+    return failure();
+  for (func::FuncOp function : functions.drop_front()) {
+    FailureOr<artifact::Program> body = describe(function);
+    if (failed(body))
+      return failure();
+    program->bodies.push_back(std::move(*body));
+  }
+  program->weights = std::move(weights);
+  return program;
+}
+
+FailureOr<artifact::Program> describeProgram(ModuleOp module) {
+  FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(module);
+  if (failed(functions))
+    return failure();
+  return Describer(*functions).run();
 }
 
 } // namespace ds

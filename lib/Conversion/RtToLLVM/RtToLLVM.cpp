@@ -1,9 +1,9 @@
 //===- RtToLLVM.cpp - The host program as code ----------------------------===//
 // Assumes: buffers assigned, kernels are code.
-// Guarantees: two functions and the table `ds_program` of ds_kernel.h, each with a part for every stage. `sizes` checks
-// every constraint and every step
-// of its
-//   arithmetic for overflow; `run` launches in order and stops at the first error. Neither allocates.
+// Guarantees: the table `ds_program` of ds_kernel.h, and one for each body; each has two functions with a part for
+// every
+//   stage. `sizes` checks every constraint and every step of its arithmetic for overflow; `run` launches in order and
+//   stops at the first error. Neither allocates.
 //===----------------------------------------------------------------------===//
 #include "ds/Conversion/RtToLLVM.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
@@ -113,31 +113,35 @@ private:
   std::map<std::string, Value> known;
 };
 
+/// The code of one host function, number `number` of its program (0: the program itself), into the module `host`.
 class HostBuilder {
 public:
-  HostBuilder(ModuleOp module, func::FuncOp function)
-      : module(module), function(function), table(function), b(module.getContext()), loc(function.getLoc()),
-        pointer(LLVM::LLVMPointerType::get(module.getContext())) {}
+  HostBuilder(ModuleOp host, func::FuncOp function, unsigned number)
+      : function(function), number(number), table(function), b(host.getContext()), loc(function.getLoc()),
+        pointer(LLVM::LLVMPointerType::get(host.getContext())), host(host) {}
 
-  LogicalResult build() {
-    b.setInsertionPointToEnd(module.getBody());
-    host = ModuleOp::create(b, loc, "host");
+  LogicalResult build(unsigned bodyCount) {
     if (failed(buildSizes()))
       return failure();
     if (failed(buildRun()))
       return failure();
-    buildTable();
+    buildTable(bodyCount);
     return success();
   }
 
 private:
+  /// "ds_program", or "ds_body3".
+  static std::string nameOf(unsigned number) {
+    return number ? "ds_body" + std::to_string(number - 1) : DS_PROGRAM_SYMBOL;
+  }
   LogicalResult buildSizes();
   void buildStageSizes(const ValueTable::Stage &stage, unsigned firstValue, Value symbols, Value values);
   LogicalResult buildRun();
   /// Branches on the stage number, block argument 0: calls `build` with the insertion point in each one's block, which
   /// it must end.
   void forEachStage(LLVM::LLVMFuncOp function, llvm::function_ref<void(unsigned)> build);
-  void buildTable();
+  void buildTable(unsigned bodyCount);
+  LLVM::GlobalOp createTable(Type type, StringRef name, LLVM::Linkage linkage, llvm::function_ref<Value()> value);
   LLVM::LLVMFuncOp createFunction(StringRef name, ArrayRef<Type> arguments) {
     b.setInsertionPointToEnd(host.getBody());
     return LLVM::LLVMFuncOp::create(b, loc, name, LLVM::LLVMFunctionType::get(b.getI32Type(), arguments));
@@ -149,8 +153,8 @@ private:
     return LLVM::GEPOp::create(b, loc, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
   }
 
-  ModuleOp module;
   func::FuncOp function;
+  unsigned number;
   ValueTable table;
   OpBuilder b;
   Location loc;
@@ -219,7 +223,7 @@ LogicalResult HostBuilder::buildSizes() {
     for (const std::string &symbol : expr.symbols())
       if (!llvm::is_contained(table.getNames(), symbol))
         return function.emitError("the size '") << expr.str() << "' depends on data that nothing binds";
-  LLVM::LLVMFuncOp sizes = createFunction("ds_program_sizes", {b.getI32Type(), pointer, pointer});
+  LLVM::LLVMFuncOp sizes = createFunction(nameOf(number) + "_sizes", {b.getI32Type(), pointer, pointer});
   sizes.setLinkage(LLVM::Linkage::Internal);
   Block *entry = sizes.addEntryBlock(b);
   forEachStage(sizes, [&](unsigned stage) {
@@ -234,9 +238,10 @@ LogicalResult HostBuilder::buildRun() {
   auto kernelType = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
   b.setInsertionPointToEnd(host.getBody());
   for (ModuleOp kernel : launchedKernels(function))
-    LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName().value(), kernelType);
+    if (!host.lookupSymbol(kernel.getSymName().value()))
+      LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName().value(), kernelType);
 
-  LLVM::LLVMFuncOp run = createFunction("ds_program_run", {i32, pointer});
+  LLVM::LLVMFuncOp run = createFunction(nameOf(number) + "_run", {i32, pointer});
   run.setLinkage(LLVM::Linkage::Internal);
   Block *entry = run.addEntryBlock(b);
   Value self = entry->getArgument(1);
@@ -301,22 +306,43 @@ LogicalResult HostBuilder::buildRun() {
   return built;
 }
 
-void HostBuilder::buildTable() {
-  Type i32 = b.getI32Type();
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, pointer, pointer});
+LLVM::GlobalOp HostBuilder::createTable(Type type, StringRef name, LLVM::Linkage linkage,
+                                        llvm::function_ref<Value()> value) {
   b.setInsertionPointToEnd(host.getBody());
-  auto global = LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/true, LLVM::Linkage::External, DS_PROGRAM_SYMBOL,
-                                       Attribute());
+  auto global = LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/true, linkage, name, Attribute());
   b.createBlock(&global.getInitializerRegion());
-  Value value = LLVM::UndefOp::create(b, loc, type);
+  LLVM::ReturnOp::create(b, loc, value());
+  return global;
+}
+
+void HostBuilder::buildTable(unsigned bodyCount) {
+  Type i32 = b.getI32Type();
+  Value value;
   auto set = [&](Value field, int64_t index) {
     value = LLVM::InsertValueOp::create(b, loc, value, field, ArrayRef<int64_t>{index});
   };
-  set(constant(i32, DS_KERNEL_ABI_VERSION), 0);
-  set(constant(i32, launchedKernels(function).size()), 1);
-  set(LLVM::AddressOfOp::create(b, loc, pointer, "ds_program_sizes"), 2);
-  set(LLVM::AddressOfOp::create(b, loc, pointer, "ds_program_run"), 3);
-  LLVM::ReturnOp::create(b, loc, value);
+  auto address = [&](const std::string &name) { return LLVM::AddressOfOp::create(b, loc, pointer, name); };
+  const std::string name = nameOf(number);
+  if (bodyCount) {
+    auto type = LLVM::LLVMArrayType::get(pointer, bodyCount);
+    createTable(type, name + "_bodies", LLVM::Linkage::Internal, [&] {
+      value = LLVM::UndefOp::create(b, loc, type);
+      for (unsigned body = 0; body < bodyCount; ++body)
+        set(address(nameOf(body + 1)), body);
+      return value;
+    });
+  }
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, pointer, pointer, i32, pointer});
+  createTable(type, name, number ? LLVM::Linkage::Internal : LLVM::Linkage::External, [&] {
+    value = LLVM::UndefOp::create(b, loc, type);
+    set(constant(i32, DS_KERNEL_ABI_VERSION), 0);
+    set(constant(i32, launchedKernels(function).size()), 1);
+    set(address(name + "_sizes"), 2);
+    set(address(name + "_run"), 3);
+    set(constant(i32, bodyCount), 4);
+    set(bodyCount ? address(name + "_bodies").getResult() : LLVM::ZeroOp::create(b, loc, pointer).getResult(), 5);
+    return value;
+  });
 }
 
 namespace {
@@ -330,9 +356,23 @@ public:
     registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect>();
   }
   void runOnOperation() override {
-    FailureOr<func::FuncOp> function = hostFunction(getOperation());
-    if (failed(function) || failed(HostBuilder(getOperation(), *function).build()))
-      signalPassFailure();
+    FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(getOperation());
+    if (failed(functions))
+      return signalPassFailure();
+    // Callees first: what they need of their callers must be known to these.
+    Builder attributes(&getContext());
+    for (func::FuncOp function : llvm::reverse(*functions))
+      if (function != functions->front()) {
+        std::vector<std::string> given = ValueTable::undefinedSymbols(function);
+        SmallVector<StringRef> names(given.begin(), given.end());
+        function->setAttr(rt::kGiven, attributes.getStrArrayAttr(names));
+      }
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToEnd(getOperation().getBody());
+    auto host = ModuleOp::create(builder, functions->front().getLoc(), "host");
+    for (auto [number, function] : llvm::enumerate(*functions))
+      if (failed(HostBuilder(host, function, number).build(number ? 0 : functions->size() - 1)))
+        return signalPassFailure();
   }
 };
 

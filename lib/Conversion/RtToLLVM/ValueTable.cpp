@@ -25,13 +25,47 @@ SmallVector<ModuleOp> launchedKernels(func::FuncOp function) {
   return result;
 }
 
-FailureOr<func::FuncOp> hostFunction(ModuleOp module) {
-  auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
-  if (functions.size() != 1) {
-    module.emitError("expected one function, the model; got ") << functions.size();
+func::FuncOp bodyFunction(rt::CallOp call, unsigned index) {
+  return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, cast<FlatSymbolRefAttr>(call.getBodies()[index]));
+}
+
+FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module) {
+  SmallVector<func::FuncOp> programs;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (function.isPublic())
+      programs.push_back(function);
+  if (programs.size() != 1) {
+    module.emitError("expected one public function, the model; got ") << programs.size();
     return failure();
   }
-  return functions.front();
+  // Each caller before what it calls: the last place that a function is reached at counts.
+  llvm::SetVector<Operation *> order;
+  SmallVector<std::pair<func::FuncOp, bool>> work{{programs.front(), false}};
+  llvm::SmallPtrSet<Operation *, 8> open, done;
+  SmallVector<func::FuncOp> finished;
+  while (!work.empty()) {
+    auto [function, left] = work.pop_back_val();
+    if (left) {
+      open.erase(function);
+      done.insert(function);
+      finished.push_back(function);
+      continue;
+    }
+    if (done.contains(function))
+      continue;
+    open.insert(function);
+    work.emplace_back(function, true);
+    for (auto call : function.getOps<rt::CallOp>())
+      for (unsigned i = 0; i < call.getBodies().size(); ++i) {
+        func::FuncOp body = bodyFunction(call, i);
+        if (!body || open.contains(body)) {
+          call.emitOpError(body ? "runs the function that it is in" : "runs a function that does not exist");
+          return failure();
+        }
+        work.emplace_back(body, false);
+      }
+  }
+  return SmallVector<func::FuncOp>(llvm::reverse(finished));
 }
 
 void ValueTable::addSymbol(const std::string &name) {
@@ -65,29 +99,143 @@ void ValueTable::numberValues(const std::vector<SymExpr> &wanted) {
   }
 }
 
-ValueTable::ValueTable(func::FuncOp function) {
-  for (auto [input, entry] :
-       llvm::enumerate(function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>()))
-    for (auto [d, dim] : llvm::enumerate(entry.getAs<ShapeAttr>("shape").getDims()))
-      if (auto name = dim.symbolName(); name && !symbolIndices.count(*name)) {
+/// Dims of the function's inputs, one list an input.
+static SmallVector<SymDims> inputDims(func::FuncOp function) {
+  SmallVector<SymDims> dims;
+  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())
+    dims.push_back(SymDims(entry.getAs<ShapeAttr>("shape").getDims()));
+  return dims;
+}
+
+/// Symbols that are read from a dim of an input.
+static std::vector<ValueTable::Symbol> symbolsOfInputs(func::FuncOp function) {
+  std::set<std::string> seen, own;
+  if (auto stated = function->getAttrOfType<ShapeAttr>(kOwnSymbolsAttr))
+    for (const SymExpr &symbol : stated.getDims())
+      symbol.collectSymbols(own);
+  std::vector<ValueTable::Symbol> symbols;
+  for (auto [input, dims] : llvm::enumerate(inputDims(function)))
+    for (auto [d, dim] : llvm::enumerate(dims))
+      if (auto name = dim.symbolName(); name && (function.isPublic() || own.count(*name)) && seen.insert(*name).second)
         symbols.push_back({*name, static_cast<unsigned>(input), static_cast<unsigned>(d)});
-        addSymbol(*name);
-      }
+  return symbols;
+}
+
+static SmallVector<std::string> givenSymbols(func::FuncOp function) {
+  SmallVector<std::string> names;
+  if (auto given = function->getAttrOfType<ArrayAttr>(rt::kGiven))
+    for (auto name : given.getAsRange<StringAttr>())
+      names.push_back(name.str());
+  return names;
+}
+
+static std::vector<ShapeConstraint> constraintsOf(func::FuncOp function) {
+  std::vector<ShapeConstraint> constraints;
+  if (auto stated = function->getAttrOfType<ArrayAttr>(rt::kConstraints))
+    for (auto entry : stated.getAsRange<DictionaryAttr>()) {
+      auto expr = [&](StringRef key) { return *SymExpr::parse(entry.getAs<StringAttr>(key).getValue()); };
+      constraints.push_back({expr("a"), expr("b"),
+                             static_cast<ShapeConstraint::Kind>(entry.getAs<IntegerAttr>("kind").getInt()),
+                             entry.getAs<StringAttr>("message").str()});
+    }
+  return constraints;
+}
+
+/// Every expression that the host must compute, but for scratch memory.
+static std::vector<SymExpr> wantedExprs(func::FuncOp function) {
+  std::vector<SymExpr> wanted;
+  auto add = [&](ArrayAttr tensors) {
+    for (auto entry : tensors.getAsRange<DictionaryAttr>())
+      llvm::append_range(wanted, entry.getAs<ShapeAttr>("shape").getDims());
+  };
+  add(function->getAttrOfType<ArrayAttr>(rt::kOutputs));
+  if (!function.isPublic())
+    add(function->getAttrOfType<ArrayAttr>(rt::kInputs));
+  for (auto buffer : function.getOps<rt::BufferOp>())
+    if (buffer.getKind() == rt::BufferKind::temporary)
+      wanted.push_back(buffer.getBytes().getDim(0));
+  for (ModuleOp kernel : launchedKernels(function)) {
+    llvm::append_range(wanted, kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims());
+    for (StringRef attribute : {rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
+      wanted.push_back(kernelExpr(kernel, attribute));
+  }
+  for (auto call : function.getOps<rt::CallOp>()) {
+    add(call.getInputTensors());
+    add(call.getOutputTensors());
+    for (unsigned i = 0; i < call.getBodies().size(); ++i)
+      for (const std::string &name : givenSymbols(bodyFunction(call, i)))
+        wanted.push_back(SymExpr::symbol(name));
+  }
+  return wanted;
+}
+
+std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function) {
+  std::set<std::string> used;
+  for (const SymExpr &expr : wantedExprs(function))
+    expr.collectSymbols(used);
+  for (const ShapeConstraint &constraint : constraintsOf(function)) {
+    constraint.a.collectSymbols(used);
+    constraint.b.collectSymbols(used);
+  }
+  for (ModuleOp kernel : launchedKernels(function))
+    kernelExpr(kernel, rt::kScratch).collectSymbols(used);
+  auto drop = [&](ShapeAttr symbols) {
+    for (const SymExpr &symbol : symbols.getDims())
+      used.erase(*symbol.symbolName());
+  };
+  for (const Symbol &symbol : symbolsOfInputs(function))
+    used.erase(symbol.name);
+  for (auto bind : function.getOps<rt::BindOp>())
+    drop(bind.getSymbols());
+  for (auto call : function.getOps<rt::CallOp>())
+    drop(call.getSymbols());
+  return std::vector<std::string>(used.begin(), used.end());
+}
+
+/// Where the call's results have the symbol as a dim.
+static ValueTable::BoundSymbol findDim(rt::CallOp call, const SymExpr &symbol) {
+  for (auto [output, entry] : llvm::enumerate(call.getOutputTensors().getAsRange<DictionaryAttr>()))
+    for (auto [d, dim] : llvm::enumerate(entry.getAs<ShapeAttr>("shape").getDims()))
+      if (dim == symbol)
+        return {*symbol.symbolName(), {}, call, static_cast<unsigned>(d), static_cast<unsigned>(output)};
+  llvm_unreachable("a call's symbols are dims of its results");
+}
+
+ValueTable::ValueTable(func::FuncOp function) {
+  for (const Symbol &symbol : symbolsOfInputs(function))
+    symbols.push_back(symbol);
+  for (const std::string &name : givenSymbols(function))
+    symbols.push_back({name});
+  for (const Symbol &symbol : symbols)
+    addSymbol(symbol.name);
   stages.emplace_back();
   stages.back().symbolCount = names.size();
   unsigned launches = 0;
   bool reading = false; // binds without a dispatch between them begin one stage
+  auto beginStage = [&] {
+    if (!reading) {
+      stages.emplace_back();
+      stages.back().firstLaunch = launches;
+    }
+    reading = true;
+  };
+  auto define = [&](BoundSymbol symbol) {
+    addSymbol(symbol.name);
+    bound.push_back(std::move(symbol));
+    stages.back().symbolCount = names.size();
+  };
   for (Operation &op : function.getBody().front()) {
     if (auto bind = dyn_cast<rt::BindOp>(op)) {
-      if (!reading) {
-        stages.emplace_back();
-        stages.back().firstLaunch = launches;
-      }
-      reading = true;
-      for (auto [element, symbol] : llvm::enumerate(bind.getSymbols().getDims())) {
-        bound.push_back({*symbol.symbolName(), bind, static_cast<unsigned>(element)});
-        addSymbol(bound.back().name);
-      }
+      beginStage();
+      for (auto [element, symbol] : llvm::enumerate(bind.getSymbols().getDims()))
+        define({*symbol.symbolName(), bind, {}, static_cast<unsigned>(element)});
+      stages.back().symbolCount = names.size();
+    } else if (auto call = dyn_cast<rt::CallOp>(op)) {
+      stages.back().call = call;
+      reading = false;
+      beginStage();
+      for (const SymExpr &symbol : call.getSymbols().getDims())
+        define(findDim(call, symbol));
       stages.back().symbolCount = names.size();
     } else if (auto dispatch = dyn_cast<rt::DispatchOp>(op)) {
       reading = false;
@@ -98,30 +246,14 @@ ValueTable::ValueTable(func::FuncOp function) {
     }
   }
 
-  std::vector<SymExpr> wanted;
-  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kOutputs).getAsRange<DictionaryAttr>())
-    llvm::append_range(wanted, entry.getAs<ShapeAttr>("shape").getDims());
-  for (auto buffer : function.getOps<rt::BufferOp>())
-    if (buffer.getKind() == rt::BufferKind::temporary)
-      wanted.push_back(buffer.getBytes().getDim(0));
-  for (ModuleOp kernel : launchedKernels(function)) {
-    llvm::append_range(wanted, kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims());
-    for (StringRef attribute : {rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
-      wanted.push_back(kernelExpr(kernel, attribute));
-  }
+  std::vector<SymExpr> wanted = wantedExprs(function);
   for (const Stage &stage : stages)
     wanted.push_back(stage.scratch);
   numberValues(wanted);
 
   std::vector<std::vector<ShapeConstraint>> ofStage(stages.size());
-  if (auto stated = function->getAttrOfType<ArrayAttr>(rt::kConstraints))
-    for (auto entry : stated.getAsRange<DictionaryAttr>()) {
-      auto expr = [&](StringRef key) { return *SymExpr::parse(entry.getAs<StringAttr>(key).getValue()); };
-      ShapeConstraint constraint{expr("a"), expr("b"),
-                                 static_cast<ShapeConstraint::Kind>(entry.getAs<IntegerAttr>("kind").getInt()),
-                                 entry.getAs<StringAttr>("message").str()};
-      ofStage[std::max(stageOf(constraint.a), stageOf(constraint.b))].push_back(constraint);
-    }
+  for (const ShapeConstraint &constraint : constraintsOf(function))
+    ofStage[std::max(stageOf(constraint.a), stageOf(constraint.b))].push_back(constraint);
   for (auto [stage, list] : llvm::zip_equal(stages, ofStage)) {
     stage.firstConstraint = constraints.size();
     stage.constraintCount = list.size();

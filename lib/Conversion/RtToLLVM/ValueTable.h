@@ -19,24 +19,32 @@ class ValueTable {
 public:
   struct Symbol {
     std::string name;
-    unsigned input, dimension;
+    unsigned input = kGiven, dimension = 0;
   };
+  /// As a symbol's input: the caller gives its value (bodies).
+  static constexpr unsigned kGiven = ~0u;
 
-  /// A symbol that is element `element` of the buffer of `bind`.
+  /// A symbol that is element `element` of the buffer of `bind`, or dim `element` of output `output` of `call`.
   struct BoundSymbol {
     std::string name;
     rt::BindOp bind;
-    unsigned element;
+    rt::CallOp call;
+    unsigned element = 0, output = 0;
   };
   struct Stage {
     unsigned symbolCount = 0, valueCount = 0; // known to it
     unsigned firstLaunch = 0, launchCount = 0;
     unsigned firstConstraint = 0, constraintCount = 0;
     SymExpr scratch; // the largest that one of its kernels wants
+    rt::CallOp call; // its last op, or null
   };
 
-  /// `function` is the module's host function.
+  /// `function` is a host function, and states (rt.given) which symbols its callers give, as those that it calls do.
   explicit ValueTable(mlir::func::FuncOp function);
+
+  /// The symbols that `function` needs and neither its inputs nor the ops in it define, by name. Functions that it
+  /// calls must have theirs stated (rt.given).
+  static std::vector<std::string> undefinedSymbols(mlir::func::FuncOp function);
 
   llvm::ArrayRef<BoundSymbol> getBound() const { return bound; }
   /// At least one.
@@ -73,8 +81,11 @@ SymExpr kernelExpr(mlir::ModuleOp kernel, llvm::StringRef attribute);
 /// Kernels of the host function in order of first launch, each once.
 llvm::SmallVector<mlir::ModuleOp> launchedKernels(mlir::func::FuncOp function);
 
-/// The function that holds the program.
-mlir::FailureOr<mlir::func::FuncOp> hostFunction(mlir::ModuleOp module);
+/// The function of a program that `call` runs.
+mlir::func::FuncOp bodyFunction(rt::CallOp call, unsigned index);
+
+/// The function that is the program, first, and all that it runs, directly or not; each before those that it calls.
+mlir::FailureOr<llvm::SmallVector<mlir::func::FuncOp>> hostFunctions(mlir::ModuleOp module);
 
 } // namespace ds
 

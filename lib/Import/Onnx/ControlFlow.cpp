@@ -1,7 +1,8 @@
 //===- ControlFlow.cpp - Branches and loops that importing resolves -------===//
 // Assumes: attributes satisfy the operator's schema.
-// Guarantees: an If whose condition is known becomes its branch; a Loop or Scan whose trip count is known is unrolled.
-// Declines: what is decided while the model runs, and long loops.
+// Guarantees: an If whose condition is known becomes its branch; a short Loop or Scan whose trip count is known is
+//   unrolled.
+// Declines: what is decided while the model runs, and long loops: Bodies.cpp.
 
 #include "GraphImporter.h"
 
@@ -12,9 +13,6 @@ using onnx::AttributeProto;
 using onnx::GraphProto;
 using onnx::NodeProto;
 
-/// Longer loops would make programs too large.
-static constexpr int64_t MaxIterations = 256;
-
 static GraphProto *graphAttribute(NodeProto &proto, StringRef name) {
   for (AttributeProto &attribute : *proto.mutable_attribute())
     if (attribute.name() == name && attribute.has_g())
@@ -23,9 +21,11 @@ static GraphProto *graphAttribute(NodeProto &proto, StringRef name) {
 }
 
 bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> inputs, ArrayRef<bool> wanted,
-                                Scope &outer, const Opsets &opsets, int depth, SmallVectorImpl<Item> &results) {
+                                Scope &outer, const Opsets &opsets, int depth, SmallVectorImpl<Item> &results,
+                                Body *body) {
   Scope inner;
   inner.outer = &outer;
+  inner.body = body;
   for (onnx::TensorProto &tensor : *graph.mutable_initializer())
     inner.initializers[tensor.name()] = &tensor;
   for (auto [info, item] : zip(graph.input(), inputs))
@@ -34,7 +34,9 @@ bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> in
   for (auto [info, want] : zip(graph.output(), wanted))
     if (want)
       outputs.insert(info.name());
+  const GraphProto *around = std::exchange(currentGraph, &graph);
   node.failed |= !importNodes(*graph.mutable_node(), outputs, inner, opsets, std::nullopt, depth + 1);
+  currentGraph = around;
   for (auto [info, want] : zip(graph.output(), wanted)) {
     Item *item = want && !node.failed ? find(inner, info.name()) : nullptr;
     node.failed |= want && !item;
@@ -45,8 +47,13 @@ bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> in
 
 bool GraphImporter::importIf(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
   std::optional<Ints> condition = node.constantInts(node.in(0));
-  if (!condition || condition->size() != 1)
-    return node.needsDynamic("the condition is known only when the model runs"), false;
+  if (!condition || condition->size() != 1) {
+    GraphProto *branches[] = {graphAttribute(proto, "then_branch"), graphAttribute(proto, "else_branch")};
+    for (GraphProto *branch : branches)
+      if (!branch || branch->output_size() != int(node.wanted.size()))
+        return node.fail("a branch is missing or has not as many outputs as the node"), false;
+    return importRunTimeIf(node, proto, *branches[0], *branches[1], scope, opsets, depth);
+  }
   StringRef name = (*condition)[0] ? "then_branch" : "else_branch";
   GraphProto *branch = graphAttribute(proto, name);
   if (!branch || branch->output_size() != int(node.wanted.size()))
@@ -60,10 +67,23 @@ bool GraphImporter::importIf(Node &node, NodeProto &proto, Scope &scope, const O
   return true;
 }
 
+static int64_t nodeCount(const GraphProto &graph) {
+  int64_t count = 0;
+  for (const NodeProto &node : graph.node()) {
+    ++count;
+    for (const AttributeProto &attribute : node.attribute())
+      if (attribute.has_g())
+        count += nodeCount(attribute.g());
+  }
+  return count;
+}
+
+bool GraphImporter::worthUnrolling(const GraphProto &body, int64_t trips) {
+  return trips <= MaxIterations && trips * std::max<int64_t>(nodeCount(body), 1) <= MaxUnrolledNodes;
+}
+
 /// One tensor an iteration, stacked along a new `axis`.
 static Value stack(Node &node, ArrayRef<Value> parts, int64_t axis, bool reversed) {
-  if (parts.empty())
-    return node.needsDynamic("a loop without iterations has outputs of unknown size");
   SmallVector<Value> rows;
   axis = node.axis(axis, node.rank(parts[0]) + 1);
   for (Value part : parts)
@@ -81,34 +101,40 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
     return node.fail("the body's inputs and outputs do not fit the node"), false;
   std::optional<int64_t> trips;
   std::optional<Ints> condition = Ints{1};
+  bool known = true;
   for (int i : {0, 1}) {
     if (proto.input(i).empty())
       continue;
     Value value = findTensor(node, scope, proto.input(i));
-    std::optional<Ints> known = node.constantInts(value);
+    std::optional<Ints> contents = node.constantInts(value);
     if (node.failed)
       return false;
-    if (!known || known->size() != 1)
-      return node.needsDynamic(i == 0 ? "the trip count is known only when the model runs"
-                                      : "the condition is known only when the model runs"),
-             false;
-    if (i == 0)
-      trips = (*known)[0];
-    else
-      condition = known;
+    known &= contents && contents->size() == 1;
+    if (i == 0 && known)
+      trips = (*contents)[0];
+    else if (i == 1)
+      condition = contents;
   }
   SmallVector<Item> state;
+  bool hasLists = false;
   for (int i = 0; i < carried; ++i) {
     Item *item = find(scope, proto.input(i + 2));
     if (!item)
       return false;
+    hasLists |= !item->tensor || item->isOptional;
     state.push_back(*item);
   }
+  auto atRunTime = [&] { return importRunTimeLoop(node, proto, *body, scope, opsets, depth); };
+  if (!known || (trips && !hasLists && !worthUnrolling(*body, *trips)))
+    return atRunTime();
+
+  // Unroll. Where it turns out that only the run knows when to stop, what was made is taken back.
+  Attempt attempt(*this, scope);
   SmallVector<bool> all(body->output_size(), true);
   SmallVector<SmallVector<Value>> scans(body->output_size() - 1 - carried);
   for (int64_t trip = 0; (!trips || trip < *trips) && (*condition)[0]; ++trip) {
-    if (trip >= MaxIterations)
-      return node.needsDynamic("the loop has more than " + Twine(MaxIterations) + " iterations"), false;
+    if (trip >= MaxIterations || (!trips && !worthUnrolling(*body, trip + 1)))
+      return attempt.takeBack(), atRunTime();
     SmallVector<Item> inputs{Item{node.intScalar(trip, builder.getI64Type()), std::nullopt, false, {}},
                              Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}}};
     inputs.append(state.begin(), state.end());
@@ -117,11 +143,14 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
       return false;
     condition = node.constantInts(results[0].tensor);
     if (!condition || condition->size() != 1)
-      return node.needsDynamic("the condition is known only when the model runs"), false;
+      return attempt.takeBack(), atRunTime();
     state.assign(results.begin() + 1, results.begin() + 1 + carried);
     for (auto [scan, item] : zip(scans, drop_begin(results, 1 + carried)))
       scan.push_back(item.tensor);
   }
+  // A loop without iterations has outputs whose sizes nothing but its body tells.
+  if (any_of(scans, [](ArrayRef<Value> scan) { return scan.empty(); }))
+    return attempt.takeBack(), atRunTime();
   for (auto [index, name] : enumerate(proto.output())) {
     if (!node.wants(index))
       continue;
@@ -174,10 +203,34 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
   }
   if (node.failed)
     return false;
-  if (!length->isConst() || length->getConst() > MaxIterations)
-    return node.needsDynamic("the length of the sequence ('" + length->str() + "') is not known or above " +
-                             Twine(MaxIterations)),
-           false;
+  if (!length->isConst() || length->getConst() == 0 || !worthUnrolling(*body, length->getConst())) {
+    ScanParts parts{{}, sequences, axes, {}};
+    for (const Item &item : state)
+      parts.state.push_back(item.tensor);
+    for (size_t i = 0; i < sequences.size(); ++i)
+      parts.reversed.push_back(setting("scan_input_directions", int(i)) != 0);
+    SmallVector<Value> results;
+    if (!importRunTimeScan(node, parts, *body, scope, opsets, depth, results))
+      return false;
+    for (auto [index, name] : enumerate(proto.output())) {
+      Value value = results[index];
+      if (int scan = int(index) - carried; scan >= 0) {
+        if (setting("scan_output_directions", scan)) {
+          SymExpr size = node.dim(value, 0);
+          value = node.sliceAxis(value, 0, size - 1, size, -1);
+        }
+        int64_t axis = node.axis(setting("scan_output_axes", scan), node.rank(value));
+        Ints perm = span(1, node.rank(value));
+        if (node.failed)
+          return false;
+        perm.insert(perm.begin() + axis, 0);
+        value = node.transpose(value, perm);
+      }
+      if (node.wants(index))
+        scope.values[name] = Item{value, std::nullopt, false, {}};
+    }
+    return !node.failed;
+  }
   SmallVector<bool> all(body->output_size(), true);
   SmallVector<SmallVector<Value>> outputs(made);
   for (int64_t step = 0; step < length->getConst(); ++step) {

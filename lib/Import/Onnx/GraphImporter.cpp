@@ -70,6 +70,7 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphImporter::run() {
   StringSet<> outputs;
   for (const onnx::ValueInfoProto &output : graph.output())
     outputs.insert(output.name());
+  currentGraph = &graph;
   if (!importInputs(graph, scope) ||
       !importNodes(*graph.mutable_node(), outputs, scope, modelOpsets, std::nullopt, 0) || !importOutputs(graph, scope))
     return {};
@@ -295,8 +296,18 @@ GraphImporter::Item *GraphImporter::find(Scope &scope, StringRef name) {
     if (auto found = at->values.find(name); found != at->values.end())
       return &found->second;
     auto initializer = at->initializers.find(name);
-    if (initializer == at->initializers.end())
-      continue;
+    if (initializer == at->initializers.end()) {
+      if (!at->body || !at->outer)
+        continue;
+      // From here on it is another function's: what that has comes in as an argument.
+      mlir::OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToEnd(at->body->caller);
+      Item *outer = find(*at->outer, name);
+      if (!outer)
+        return nullptr;
+      Item inside = at->body->capture(*outer);
+      return &(at->values[name] = inside);
+    }
     std::string reason;
     mlir::ElementsAttr value = tensors.read(*initializer->second, name, reason);
     if (!value)
@@ -362,9 +373,20 @@ bool GraphImporter::importNodes(Nodes &nodes, const StringSet<> &outputs, Scope 
     else
       wanted[i].clear();
   }
-  for (int i = 0; i < nodes.size(); ++i)
-    if (!wanted[i].empty() && !importNode(nodes[i], wanted[i], scope, opsets, caller, depth))
-      return false;
+  return importFrom(nodes, 0, wanted, outputs, scope, opsets, caller, depth);
+}
+
+bool GraphImporter::importFrom(Nodes &nodes, int first, ArrayRef<SmallVector<bool>> wanted, const StringSet<> &outputs,
+                               Scope &scope, const Opsets &opsets, std::optional<mlir::Location> caller, int depth) {
+  for (int i = first; i < nodes.size(); ++i) {
+    if (wanted[i].empty())
+      continue;
+    Rest own{&nodes, i + 1, &wanted, &outputs, caller, currentGraph}, *outer = std::exchange(rest, &own);
+    bool good = importNode(nodes[i], wanted[i], scope, opsets, caller, depth);
+    rest = outer;
+    if (!good || own.done)
+      return good;
+  }
   return true;
 }
 
@@ -514,7 +536,10 @@ bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &, c
   for (auto [index, name] : enumerate(body.output()))
     if (node.wants(index))
       outputs.insert(name);
-  if (!importNodes(*body.mutable_node(), outputs, inner, opsets, node.loc, depth + 1)) {
+  const GraphProto *outer = std::exchange(currentGraph, nullptr);
+  bool good = importNodes(*body.mutable_node(), outputs, inner, opsets, node.loc, depth + 1);
+  currentGraph = outer;
+  if (!good) {
     node.failed = true;
     return false;
   }

@@ -13,10 +13,15 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <onnx/onnx_pb.h>
+
+#include <functional>
+#include <map>
+#include <set>
 
 namespace ds::importer {
 
@@ -26,9 +31,6 @@ public:
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
-private:
-  using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
-
   /// A tensor, or a list of tensors: sequences and optionals exist only while importing.
   struct Item {
     Value tensor;
@@ -37,13 +39,59 @@ private:
     /// Element type of an empty list's tensors.
     Type element;
   };
+
+private:
+  using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
+
+  /// Longer loops are not unrolled, nor are those that would become more nodes.
+  static constexpr int64_t MaxIterations = 256, MaxUnrolledNodes = 4096;
+
+  /// A function that is being made of a branch or of a loop's body.
+  struct Body {
+    Body(GraphImporter &importer, mlir::Location loc, mlir::Block *caller);
+    /// What stands in the function for a value of its caller: a copy of a constant, sizes, or a new argument.
+    Value capture(Value value);
+    Item capture(const Item &item);
+    Value addArgument(Type element, llvm::ArrayRef<SymExpr> dims);
+    /// The caller's dims; one that it does not know as an expression is a symbol of the function's own.
+    SymDims dims(llvm::ArrayRef<SymExpr> outer);
+    SymExpr ownSymbol(const SymExpr &outer);
+    /// Ends the function.
+    void finish(llvm::ArrayRef<Value> results);
+    void giveUp();
+    /// Symbols that only the function knows.
+    std::set<std::string> innerSymbols();
+
+    GraphImporter &importer;
+    mlir::Block *caller;
+    mlir::func::FuncOp function;
+    llvm::SmallVector<Value> captured; ///< of the caller: the last arguments
+    llvm::SmallVector<SymExpr> own;
+
+  private:
+    llvm::DenseMap<Value, Value> captures;
+    std::map<std::string, SymExpr> renamed;
+  };
+
   /// Names visible in one graph or function body. Initializers become constants at their first use.
   struct Scope {
     Scope *outer = nullptr;
+    Body *body = nullptr; ///< of which this is the outermost scope
     llvm::StringMap<Item> values;
     llvm::StringMap<onnx::TensorProto *> initializers;
   };
   using Opsets = llvm::StringMap<int64_t>;
+
+  /// What follows the node that is being imported, in its graph.
+  struct Rest {
+    Nodes *nodes;
+    int next;
+    const llvm::ArrayRef<llvm::SmallVector<bool>> *wanted;
+    const llvm::StringSet<> *outputs;
+    std::optional<mlir::Location> caller;
+    const onnx::GraphProto *graph; ///< null in a function's body
+    bool done = false;             ///< set where it was imported together with the node
+  };
 
   // Checks of the whole model.
   bool checkVersions();
@@ -55,18 +103,75 @@ private:
   bool importInputs(onnx::GraphProto &graph, Scope &scope);
   bool importNodes(Nodes &nodes, const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
                    std::optional<mlir::Location> caller, int depth);
+  /// Nodes `first` and on of those.
+  bool importFrom(Nodes &nodes, int first, llvm::ArrayRef<llvm::SmallVector<bool>> wanted,
+                  const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
+                  std::optional<mlir::Location> caller, int depth);
   bool importNode(onnx::NodeProto &proto, llvm::ArrayRef<bool> wanted, Scope &scope, const Opsets &opsets,
                   std::optional<mlir::Location> caller, int depth);
   bool importBody(Node &node, onnx::FunctionProto &body, Scope &scope, const onnx::NodeProto &proto, int depth,
                   const Opsets &opsets);
   /// Imports a graph attribute with `inputs`; `results` gets an item for each output, empty where it is not wanted.
   bool importGraph(Node &node, onnx::GraphProto &graph, llvm::ArrayRef<Item> inputs, llvm::ArrayRef<bool> wanted,
-                   Scope &outer, const Opsets &opsets, int depth, llvm::SmallVectorImpl<Item> &results);
+                   Scope &outer, const Opsets &opsets, int depth, llvm::SmallVectorImpl<Item> &results,
+                   Body *body = nullptr);
   bool importIf(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   bool importLoop(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  static bool worthUnrolling(const onnx::GraphProto &body, int64_t trips);
   bool importScan(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// Sequence and optional operators, on lists known while importing. False if the operator is none of them.
   bool importListOperator(Node &node, const onnx::NodeProto &proto, Scope &scope);
+
+  // Bodies.cpp: what the run decides.
+  struct LoopParts {
+    Value trips, condition; ///< null: without end, true
+    llvm::SmallVector<Value> state;
+    /// Imports the body: from the iteration's number and the state, whether to go on, the next state, and what is kept.
+    std::function<bool(Body &, llvm::ArrayRef<Value>, llvm::SmallVectorImpl<Value> &)> build;
+  };
+  struct ScanParts {
+    llvm::SmallVector<Value> state, sequences;
+    llvm::SmallVector<int64_t> axes;
+    llvm::SmallVector<bool> reversed;
+  };
+  /// Makes the bodies of both branches by `build`, and the op that runs one of them. False with a `reason` where their
+  /// results are not alike.
+  bool runBranches(Node &node, Value condition,
+                   llvm::function_ref<bool(int, Body &, llvm::SmallVectorImpl<Item> &)> build,
+                   llvm::SmallVectorImpl<Item> &results, std::string &reason);
+  bool importRunTimeIf(Node &node, onnx::NodeProto &proto, onnx::GraphProto &thenGraph, onnx::GraphProto &elseGraph,
+                       Scope &scope, const Opsets &opsets, int depth);
+  bool importRunTimeLoop(Node &node, onnx::NodeProto &proto, onnx::GraphProto &graph, Scope &scope,
+                         const Opsets &opsets, int depth);
+  bool importRunTimeScan(Node &node, const ScanParts &scan, onnx::GraphProto &graph, Scope &scope, const Opsets &opsets,
+                         int depth, llvm::SmallVectorImpl<Value> &results);
+  // Divergence.cpp
+  /// What one tries to import, and may take back.
+  struct Attempt {
+    Attempt(GraphImporter &importer, Scope &scope);
+    void takeBack();
+
+    GraphImporter &importer;
+    Scope &scope;
+    llvm::StringMap<Item> values;
+    mlir::Block *block;
+    size_t firstBody;
+    mlir::Operation *marker;
+  };
+  /// The first error of what `import` does, instead of reporting it; "" for none.
+  std::string quietly(llvm::function_ref<bool()> import);
+  bool importDivergingIf(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &thenGraph,
+                         onnx::GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth);
+  bool importWithRest(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, Scope &scope,
+                      const Opsets &opsets, int depth, const Rest &after);
+  void requireBranch(Node &node, Value condition, bool taken, llvm::StringRef reason);
+  bool runLoop(Node &node, const LoopParts &parts, llvm::SmallVectorImpl<Value> &results);
+  SymDims dimsOutside(llvm::ArrayRef<SymExpr> inside, const std::set<std::string> &innerSymbols,
+                      llvm::SmallVectorImpl<SymExpr> &symbols);
+  Value asScalar(Node &node, Value value);
+  mlir::NamedAttribute shapesAttr(llvm::ArrayRef<SymDims> all);
+  void forget(mlir::Operation *op);
+
   bool importOutputs(const onnx::GraphProto &graph, Scope &scope);
 
   Item *find(Scope &scope, llvm::StringRef name);
@@ -87,6 +192,11 @@ private:
   Opsets modelOpsets;
   llvm::StringMap<onnx::FunctionProto *> functions;
   int64_t importedNodes = 0;
+  unsigned bodyCount = 0;
+  llvm::SmallVector<mlir::func::FuncOp> bodies;
+  Rest *rest = nullptr;
+  const onnx::GraphProto *currentGraph = nullptr;
+  int divergences = 0;
 };
 
 } // namespace ds::importer

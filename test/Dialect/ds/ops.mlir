@@ -89,3 +89,42 @@ func.func @small_types(%x: tensor<4xf32>, %i: tensor<4xi4>) {
   %2 = ds.constant dense<[-2, 1, 0, -1]> : tensor<4xi2>
   return
 }
+
+// CHECK-LABEL: @if_op
+func.func @if_op(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}, %c: tensor<i1>) -> tensor<?xf32> {
+  // CHECK: ds.if %{{.*}} then @double(%{{.*}}) else @none() {shapes = [#ds.shape<["r0"]>], symbols = #ds.shape<["r0"]>}
+  // CHECK-SAME: (tensor<i1>, tensor<?xf32>) -> tensor<?xf32>
+  %0 = ds.if %c then @double(%x) else @none() {shapes = [#ds.shape<["r0"]>], symbols = #ds.shape<["r0"]>}
+    : (tensor<i1>, tensor<?xf32>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+func.func private @double(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
+  %0 = ds.concat %x, %x {axis = 0 : i64} : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+func.func private @none() -> tensor<1xf32> {
+  %0 = ds.constant dense<0.0> : tensor<1xf32>
+  return %0 : tensor<1xf32>
+}
+
+// CHECK-LABEL: @loop_op
+func.func @loop_op(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}, %n: tensor<i64>, %c: tensor<i1>) -> tensor<?x?xf32> {
+  // CHECK: ds.loop trips %{{.*}} while %{{.*}} do @step(%{{.*}}) with(%{{.*}}) {shapes =
+  %0:2 = ds.loop trips %n while %c do @step(%x) with (%x)
+    {shapes = [#ds.shape<["N"]>, #ds.shape<["r0", "N"]>], symbols = #ds.shape<["r0"]>}
+    : (tensor<i64>, tensor<i1>, tensor<?xf32>, tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>)
+  return %0#1 : tensor<?x?xf32>
+}
+func.func private @step(%i: tensor<i64>, %s: tensor<?xf32> {ds.shape = #ds.shape<["N"]>},
+                        %x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> (tensor<i1>, tensor<?xf32>, tensor<?xf32>) {
+  %t = ds.constant dense<true> : tensor<i1>
+  %0 = ds.add %s, %x : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  return %t, %0, %0 : tensor<i1>, tensor<?xf32>, tensor<?xf32>
+}
+
+// CHECK-LABEL: @require
+func.func @require(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
+  // CHECK: ds.require <["N"]> = <["4"]>, "four elements"
+  ds.require <["N"]> = <["4"]>, "four elements"
+  return %x : tensor<?xf32>
+}

@@ -1,0 +1,169 @@
+//===- Divergence.cpp - Branches after which nothing is the same ----------===//
+// Assumes: an If that the run decides, whose branches' results differ in rank, or of which one cannot be compiled.
+// Guarantees: what follows in the graph is imported for each branch by itself. Where that succeeds for one only, the
+//   program takes that one, and a run whose condition says otherwise ends with the reason why the other one cannot be.
+//   Where it succeeds for both, each branch goes on to the graph's end.
+// Declines: outputs of the graph that differ in rank.
+
+#include "GraphImporter.h"
+
+#include "dialects/ds/ShapeBinder.h"
+#include "mlir/IR/Diagnostics.h"
+
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace llvm;
+using namespace ds;
+using namespace ds::importer;
+using onnx::GraphProto;
+using onnx::NodeProto;
+
+GraphImporter::Attempt::Attempt(GraphImporter &importer, Scope &scope)
+    : importer(importer), scope(scope), values(scope.values), block(importer.builder.getInsertionBlock()),
+      firstBody(importer.bodies.size()) {
+  // What comes after it is the attempt's.
+  mlir::OpBuilder &builder = importer.builder;
+  auto type = mlir::RankedTensorType::get({}, builder.getI1Type());
+  auto op = ConstantOp::create(builder, builder.getUnknownLoc(), mlir::DenseElementsAttr::get(type, false));
+  importer.shapes.setDims(op, {});
+  marker = op;
+}
+
+void GraphImporter::Attempt::takeBack() {
+  // Constants stay: scopes further out may know them by their names.
+  while (&block->back() != marker) {
+    mlir::Operation *op = &block->back();
+    if (isa<ConstantOp>(op)) {
+      op->moveBefore(marker);
+      continue;
+    }
+    importer.forget(op);
+    op->erase();
+  }
+  for (mlir::func::FuncOp body : drop_begin(importer.bodies, firstBody)) {
+    importer.forget(body);
+    body.erase();
+  }
+  importer.bodies.truncate(firstBody);
+  StringMap<Item> before = values;
+  // Initializers that were read meanwhile are constants that stay.
+  for (auto &entry : scope.values)
+    if (scope.initializers.count(entry.first()))
+      before.try_emplace(entry.first(), entry.second);
+  scope.values = std::move(before);
+}
+
+std::string GraphImporter::quietly(function_ref<bool()> import) {
+  std::string reason;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    if (reason.empty() && diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
+      reason = diagnostic.str();
+    return mlir::success();
+  });
+  bool good = import();
+  return good ? "" : reason.empty() ? "it cannot be imported" : reason;
+}
+
+/// Whether the graph's rest, too, can be imported with one branch in the place of the node.
+bool GraphImporter::importWithRest(Node &node, const NodeProto &proto, GraphProto &branch, Scope &scope,
+                                   const Opsets &opsets, int depth, const Rest &after) {
+  SmallVector<Item> results;
+  if (!importGraph(node, branch, {}, node.wanted, scope, opsets, depth, results))
+    return false;
+  for (auto [output, item, want] : zip(proto.output(), results, node.wanted))
+    if (want)
+      scope.values[output] = item;
+  const GraphProto *around = std::exchange(currentGraph, after.graph);
+  bool good = importFrom(*after.nodes, after.next, *after.wanted, *after.outputs, scope, opsets, after.caller, depth);
+  currentGraph = around;
+  if (!good || !after.graph)
+    return good;
+  // What the graph says of its outputs rules branches out, too.
+  for (const onnx::ValueInfoProto &output : after.graph->output()) {
+    auto found = scope.values.find(output.name());
+    if (found == scope.values.end() || !found->second.tensor || !output.type().tensor_type().has_shape())
+      continue;
+    int rank = output.type().tensor_type().shape().dim_size(), actual = int(node.rank(found->second.tensor));
+    if (rank != actual)
+      return node.fail("output '" + output.name() + "' would have rank " + Twine(actual) + ", but it is declared with " +
+                       Twine(rank)),
+             false;
+  }
+  return true;
+}
+
+/// The run must take branch `taken`.
+void GraphImporter::requireBranch(Node &node, Value condition, bool taken, StringRef reason) {
+  ShapeBinder binder(builder, shapes);
+  binder.setLoc(node.loc);
+  SmallVector<SymExpr> symbol = binder.bind(binder.asList(condition));
+  auto shape = [&](const SymExpr &expr) { return ShapeAttr::get(&context, ArrayRef<SymExpr>{expr}); };
+  auto op = RequireOp::create(builder, node.loc, shape(symbol[0]), shape(SymExpr(taken)),
+                              (Twine("a condition that is ") + (taken ? "true" : "false") + ", since the other branch " +
+                               "cannot be compiled (" + reason + ")")
+                                  .str());
+  node.failed |= binder.hasFailed() || failed(inferOp(op, shapes));
+}
+
+bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphProto &thenGraph, GraphProto &elseGraph,
+                                      Scope &scope, const Opsets &opsets, int depth) {
+  // Each such branch imports the rest twice and more.
+  constexpr int mostInside = 4;
+  if (divergences >= mostInside)
+    return node.fail("more than " + Twine(mostInside) + " branches, one after another, whose results are not alike"),
+           false;
+  auto leave = make_scope_exit([&] { --divergences; });
+  ++divergences;
+  GraphProto *branches[] = {&thenGraph, &elseGraph};
+  Rest after = *rest;
+  Value condition = asScalar(node, node.in(0));
+  if (node.failed)
+    return false;
+  std::string reasons[2];
+  for (int i : {0, 1}) {
+    Attempt attempt(*this, scope);
+    Node one(builder, shapes, node.loc);
+    one.wanted = node.wanted;
+    reasons[i] = quietly([&] { return importWithRest(one, proto, *branches[i], scope, opsets, depth, after); });
+    attempt.takeBack();
+  }
+  if (!reasons[0].empty() && !reasons[1].empty())
+    return node.fail("neither branch can be compiled; with then_branch: " + reasons[0] +
+                     "; with else_branch: " + reasons[1]),
+           false;
+  rest->done = true;
+  for (int i : {0, 1}) {
+    if (reasons[1 - i].empty())
+      continue;
+    requireBranch(node, condition, i == 0, reasons[1 - i]);
+    return !node.failed && importWithRest(node, proto, *branches[i], scope, opsets, depth, after);
+  }
+
+  // Both: the graph's end is in each of them.
+  SmallVector<StringRef> names;
+  for (const auto &output : *after.outputs)
+    if (!scope.values.count(output.first()))
+      names.push_back(output.first());
+  llvm::sort(names);
+  auto build = [&](int i, Body &body, SmallVectorImpl<Item> &items) {
+    Scope inner;
+    inner.outer = &scope;
+    inner.body = &body;
+    if (!importWithRest(node, proto, *branches[i], inner, opsets, depth, after))
+      return false;
+    for (StringRef name : names) {
+      Item *item = find(inner, name);
+      if (!item)
+        return false;
+      items.push_back(*item);
+    }
+    return true;
+  };
+  SmallVector<Item> results;
+  std::string reason;
+  if (!runBranches(node, condition, build, results, reason))
+    return reason.empty() ? false : (node.fail("the branches lead to outputs of the graph that are not alike: " + reason), false);
+  for (auto [name, item] : zip_equal(names, results))
+    scope.values[name] = item;
+  return true;
+}

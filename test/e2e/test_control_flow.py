@@ -1,0 +1,276 @@
+"""If, Loop and Scan that the run decides, against ONNX Runtime: one artifact for both branches and any number of turns."""
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from harness import reference_outputs, run_program
+from onnx import parser
+
+from dsutil import tools
+from dsutil.compare import error_of_scale
+
+RNG = np.random.default_rng(5)
+
+
+def floats(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def boolean(value):
+    return np.array(value)
+
+
+def integer(value):
+    return np.array(value, np.int64)
+
+
+# name: graph, and inputs of several runs.
+MODELS = {
+    "if_shapes_differ": (
+        """g (float[4,N] x, bool c) => (float[A,N] y, float[B] z) {
+          zero = Constant<value = int64[1] {0}>()
+          one = Constant<value = int64[1] {1}>()
+          b, d = If (c) <
+            then_branch = t () => (float[A,N] o, float[B] o2) { o = Neg(x)  o2 = ReduceSum<keepdims=0>(x, zero) },
+            else_branch = e () => (float[A,N] p, float[B] p2) { p = Concat<axis=0>(x, x)  p2 = ReduceSum<keepdims=0>(x, one) }
+          >
+          y = Mul(b, b)
+          z = Exp(d)
+        }""",
+        [{"x": floats(4, n), "c": boolean(c)} for n, c in ((5, True), (5, False), (9, False), (0, True), (1, False))],
+    ),
+    "if_passes_its_capture_on": (
+        """g (float[N] x, float[N] w, bool c) => (float[N] y) {
+          b = If (c) < then_branch = t () => (float[N] o) { o = Identity(x) },
+                       else_branch = e () => (float[N] p) { p = Identity(w) } >
+          y = Add(b, x)
+        }""",
+        [{"x": floats(n), "w": floats(n), "c": boolean(c)} for n, c in ((3, True), (7, False))],
+    ),
+    "if_in_if": (
+        """g (float[N,3] x, bool c, bool d) => (float[M] y) {
+          y = If (c) <
+            then_branch = t () => (float[M] o) {
+              s = If (d) < then_branch = tt () => (float[P,3] q) { q = Mul(x, x) },
+                           else_branch = te () => (float[P,3] r) { r = Concat<axis=0>(x, x, x) } >
+              m = Constant<value = int64[1] {-1}>()
+              o = Reshape(s, m)
+            },
+            else_branch = e () => (float[M] p) {
+              one = Constant<value = int64[1] {1}>()
+              p = ReduceSum<keepdims=0>(x, one)
+            }
+          >
+        }""",
+        [
+            {"x": floats(n, 3), "c": boolean(c), "d": boolean(d)}
+            for n, c, d in ((2, True, True), (2, True, False), (4, False, True), (4, False, False))
+        ],
+    ),
+    "if_with_weights": (
+        """g (float[N,8] x, bool c) => (float[N,4] y)
+          <float[8,4] w = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32}> {
+          y = If (c) <
+            then_branch = t () => (float[N,4] o) { h = MatMul(x, w)  o = Relu(h) },
+            else_branch = e () => (float[N,4] p) { k = MatMul(x, w)  p = Softmax(k) }
+          >
+        }""",
+        [{"x": floats(n, 8), "c": boolean(c)} for n, c in ((3, True), (3, False), (17, False))],
+    ),
+    "if_on_a_size": (
+        """g (float[N,3] x) => (float[M,3] y) {
+          n = Shape<start=0, end=1>(x)
+          four = Constant<value = int64[1] {4}>()
+          many = Greater(n, four)
+          c = Squeeze(many)
+          y = If (c) < then_branch = t () => (float[M,3] o) {
+                         a = Constant<value = int64[1] {0}>()
+                         o = Slice(x, a, four) },
+                       else_branch = e () => (float[M,3] p) { p = Identity(x) } >
+        }""",
+        [{"x": floats(n, 3)} for n in (2, 4, 5, 11)],
+    ),
+    "loop_counts": (
+        """g (float[N] x, int64 n) => (float[N] y, float[T,N] all) {
+          t = Constant<value = bool {1}>()
+          y, all = Loop (n, t, x) <body = b (int64 i, bool c, float[N] s) => (bool co, float[N] so, float[N] k) {
+            co = Identity(c)
+            two = Constant<value = float {0.5}>()
+            h = Mul(s, two)
+            so = Add(h, x)
+            k = Neg(so)
+          }>
+        }""",
+        [{"x": floats(n), "n": integer(t)} for n, t in ((5, 3), (5, 0), (2, 7), (4, 600))],
+    ),
+    "loop_stops": (
+        """g (float[N] x, float limit) => (float[N] y, int64 turns) {
+          zero = Constant<value = int64 {0}>()
+          e = Constant<value = int64 {9223372036854775807}>()
+          t = Constant<value = bool {1}>()
+          y, turns = Loop (e, t, x, zero) <body = b (int64 i, bool c, float[N] s, int64 m) => (bool co, float[N] so, int64 mo) {
+            so = Add(s, s)
+            a = Abs(so)
+            ax = Constant<value = int64[1] {0}>()
+            big = ReduceMax<keepdims=0>(a)
+            co = Less(big, limit)
+            one = Constant<value = int64 {1}>()
+            mo = Add(i, one)
+          }>
+        }""",
+        [{"x": floats(n) + 1, "limit": np.array(l, np.float32)} for n, l in ((3, 10), (6, 1e6), (3, 0.0))],
+    ),
+    "loop_grows": (
+        """g (float[1,N] x, int64 n) => (float[M,N] y) {
+          t = Constant<value = bool {1}>()
+          y = Loop (n, t, x) <body = b (int64 i, bool c, float[K,N] s) => (bool co, float[L,N] so) {
+            co = Identity(c)
+            d = Mul(x, x)
+            so = Concat<axis=0>(s, d)
+          }>
+        }""",
+        [{"x": floats(1, n), "n": integer(t)} for n, t in ((4, 3), (4, 0), (1, 9))],
+    ),
+    "loop_swaps": (
+        """g (float[N] x, float[N] z, int64 n) => (float[N] y, float[N] w) {
+          y, w = Loop (n, , x, z) <body = b (int64 i, bool c, float[N] p, float[N] q) => (bool co, float[N] po, float[N] qo) {
+            co = Identity(c)
+            po = Identity(q)
+            qo = Sub(p, q)
+          }>
+        }""",
+        [{"x": floats(4), "z": floats(4), "n": integer(t)} for t in (0, 1, 2, 5)],
+    ),
+    "loop_uses_its_number": (
+        """g (float[N,3] x) => (float[3] y, int64[T] numbers) {
+          s = Shape<start=0, end=1>(x)
+          n = Squeeze(s)
+          t = Constant<value = bool {1}>()
+          z = Constant<value = float[3] {0,0,0}>()
+          y, numbers = Loop (n, t, z) <body = b (int64 i, bool c, float[3] a) => (bool co, float[3] ao, int64 k) {
+            co = Identity(c)
+            row = Gather<axis=0>(x, i)
+            ao = Add(a, row)
+            k = Mul(i, i)
+          }>
+        }""",
+        [{"x": floats(n, 3)} for n in (1, 5, 0, 700)],
+    ),
+    "loop_in_loop": (
+        """g (float[N] x, int64 n, int64 m) => (float[N] y) {
+          t = Constant<value = bool {1}>()
+          y = Loop (n, t, x) <body = b (int64 i, bool c, float[N] s) => (bool co, float[N] so) {
+            co = Identity(c)
+            tt = Constant<value = bool {1}>()
+            r = Loop (m, tt, s) <body = bb (int64 j, bool d, float[N] u) => (bool do, float[N] uo) {
+              do = Identity(d)
+              f = Cast<to=1>(i)
+              v = Add(u, f)
+              h = Constant<value = float {0.9}>()
+              uo = Mul(v, h)
+            }>
+            so = Sub(r, x)
+          }>
+        }""",
+        [{"x": floats(3), "n": integer(n), "m": integer(m)} for n, m in ((2, 3), (4, 0), (0, 5), (3, 3))],
+    ),
+    "if_in_loop": (
+        """g (float[N] x, int64 n) => (float[M] y) {
+          t = Constant<value = bool {1}>()
+          y = Loop (n, t, x) <body = b (int64 i, bool c, float[K] s) => (bool co, float[L] so) {
+            co = Identity(c)
+            two = Constant<value = int64 {2}>()
+            zero = Constant<value = int64 {0}>()
+            r = Mod(i, two)
+            even = Equal(r, zero)
+            so = If (even) < then_branch = tb () => (float[L] o) { o = Concat<axis=0>(s, x) },
+                             else_branch = eb () => (float[L] p) { p = Neg(s) } >
+          }>
+        }""",
+        [{"x": floats(n), "n": integer(t)} for n, t in ((3, 4), (2, 1), (2, 0), (1, 7))],
+    ),
+    "scan_of_any_length": (
+        """g (float[B] h, float[S,B] x) => (float[B] last, float[S,B] all) {
+          last, all = Scan<num_scan_inputs=1, body = b (float[B] s, float[B] e) => (float[B] so, float[B] k) {
+            t = Add(s, e)
+            so = Tanh(t)
+            k = Identity(so)
+          }>(h, x)
+        }""",
+        [{"h": floats(b), "x": floats(s, b)} for s, b in ((3, 4), (1, 2), (300, 5))],
+    ),
+    "scan_backwards_along_axes": (
+        """g (float[B] h, float[B,S] x, float[S,B] w) => (float[B] last, float[B,S] all) {
+          last, all = Scan<num_scan_inputs=2, scan_input_axes=[1,0], scan_input_directions=[1,0],
+                           scan_output_axes=[1], scan_output_directions=[1],
+                           body = b (float[B] s, float[B] e, float[B] f) => (float[B] so, float[B] k) {
+            t = Mul(s, e)
+            so = Add(t, f)
+            k = Neg(so)
+          }>(h, x, w)
+        }""",
+        [{"h": floats(b), "x": floats(b, s), "w": floats(s, b)} for s, b in ((3, 4), (6, 2))],
+    ),
+    "result_decides_a_shape": (
+        """g (float[N] x, bool c) => (float[A,B] y) {
+          s = If (c) < then_branch = t () => (int64[2] o) { o = Constant<value = int64[2] {2,-1}>() },
+                       else_branch = e () => (int64[2] p) { p = Constant<value = int64[2] {-1,3}>() } >
+          y = Reshape(x, s)
+        }""",
+        [{"x": floats(n), "c": boolean(c)} for n, c in ((12, True), (12, False), (6, True))],
+    ),
+    "data_dependent_inside": (
+        """g (float[N] x, bool c) => (int64[1,K] y) {
+          y = If (c) < then_branch = t () => (int64[1,K] o) { z = Relu(x)  o = NonZero(z) },
+                       else_branch = e () => (int64[1,K] p) { n = Neg(x) m = Relu(n)  p = NonZero(m) } >
+        }""",
+        [{"x": floats(n), "c": boolean(c)} for n, c in ((12, True), (12, False), (0, False))],
+    ),
+    "ranks_differ": (
+        """g (float[N,K] x, bool c) => (float[M] y, float[K] w) {
+          m = Constant<value = int64[1] {-1}>()
+          s = If (c) < then_branch = t () => (float[P] o) { o = Reshape(x, m) },
+                       else_branch = e () => (float[P,Q] p) { p = Transpose(x) } >
+          h = Mul(s, s)
+          y = Reshape(h, m)
+          z = Constant<value = int64[1] {0}>()
+          w = ReduceSum<keepdims=0>(x, z)
+        }""",
+        [{"x": floats(n, 3), "c": boolean(c)} for n, c in ((4, True), (4, False), (7, False))],
+    ),
+    "captures_a_data_dependent_size": (
+        """g (float[N] x, bool c) => (int64[A,B] y) {
+          r = Relu(x)
+          z = NonZero(r)
+          y = If (c) < then_branch = t () => (int64[A,B] o) { o = Transpose(z) },
+                       else_branch = e () => (int64[A,B] p) { p = Add(z, z) } >
+        }""",
+        [{"x": floats(n), "c": boolean(c)} for n, c in ((12, True), (12, False), (5, True))],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_agrees(name, tmp_path):
+    graph, runs = MODELS[name]
+    model = parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]>\n{graph}')
+    path = os.path.join(tmp_path, "model.onnx")
+    onnx.save(model, path)
+    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), timeout=300)
+    assert compiled.code == 0, compiled.stderr
+    for number, arrays in enumerate(runs):
+        expected = reference_outputs("onnxruntime", model, arrays)
+        for threads in ("1", "2"):
+            folder = os.path.join(tmp_path, f"run{number}-{threads}")
+            result = run_program(os.path.join(tmp_path, "model"), arrays, folder, "--threads", threads)
+            assert result.code == 0, f"run {number}: {result.stderr}"
+            for output, reference in zip(model.graph.output, expected, strict=True):
+                found = np.load(os.path.join(folder, tools.output_file(output.name)))
+                assert found.dtype == reference.dtype and found.ndim == reference.ndim
+                if reference.size == 0:  # ONNX Runtime gives what no iteration made the shape [0, 0, ...]
+                    assert found.shape[0] == 0 or found.size == 0
+                    continue
+                assert found.shape == reference.shape, f"run {number}: {output.name} {found.shape} {reference.shape}"
+                assert error_of_scale(found, reference) <= 1e-5, f"run {number}: {output.name}"
