@@ -142,9 +142,7 @@ ds_status ds_session::takeKept(const ds_artifact_call &C, KeptOutput &Kept, cons
     for (uint32_t D = 1; D < O.rank; ++D) {
       const ds_artifact_number &N = Meta.Dimensions[O.first_dimension + D].size;
       const ds_artifact_number &I = Its.Dimensions[Each.first_dimension + D - 1].size;
-      Kept.Shape[D] = Meta.isKnown(N, C.stage)             ? number(N, P)
-                      : I.kind == DS_NUMBER_CONSTANT ? I.value
-                                                           : 0;
+      Kept.Shape[D] = Meta.isKnown(N, C.stage) ? number(N, P) : I.kind == DS_NUMBER_CONSTANT ? I.value : 0;
     }
   }
   Kept.Shape[0] = Kept.Count;
@@ -188,8 +186,8 @@ ds_status ds_session::loop(const ds_artifact_call &C, CallState &S, const Plan &
       return Status;
   const Metadata &Its = Body.Model->Meta;
   for (size_t I = 0; I < S.KeptCount; ++I)
-    if (ds_status Status = takeKept(C, S.Kept[I], Meta.Operands[Outputs + C.split + I],
-                                    Its.Outputs[1 + C.split + I], Its, P, Error))
+    if (ds_status Status =
+            takeKept(C, S.Kept[I], Meta.Operands[Outputs + C.split + I], Its.Outputs[1 + C.split + I], Its, P, Error))
       return Status;
   return DS_OK;
 }

@@ -120,7 +120,7 @@ MODELS = {
             mo = Add(i, one)
           }>
         }""",
-        [{"x": floats(n) + 1, "limit": np.array(l, np.float32)} for n, l in ((3, 10), (6, 1e6), (3, 0.0))],
+        [{"x": floats(n) + 1, "limit": np.array(limit, np.float32)} for n, limit in ((3, 10), (6, 1e6), (3, 0.0))],
     ),
     "loop_grows": (
         """g (float[1,N] x, int64 n) => (float[M,N] y) {

@@ -1,6 +1,7 @@
 //===- Bodies.cpp - Branches and loops that run-time values decide --------===//
 // Assumes: attributes satisfy the operator's schema.
-// Guarantees: each branch, and each loop's body, is a function of its own that gets what it uses of the graph around it;
+// Guarantees: each branch, and each loop's body, is a function of its own that gets what it uses of the graph around
+// it;
 //   ds.if and ds.loop run them. Sizes that follow from those of the graph around are expressions of the same symbols in
 //   the function.
 // Declines: branches whose results are not alike (Divergence.cpp), sequences that change while a loop runs.
@@ -116,9 +117,8 @@ void GraphImporter::Body::finish(ArrayRef<Value> results) {
   mlir::func::ReturnOp::create(builder, function.getLoc(), results);
   function.setFunctionType(builder.getFunctionType(block.getArgumentTypes(), mlir::ValueRange(results).getTypes()));
   for (mlir::BlockArgument argument : block.getArguments())
-    function.setArgAttr(
-        argument.getArgNumber(), kShapeArgAttr,
-        ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*importer.shapes.getDims(argument))));
+    function.setArgAttr(argument.getArgNumber(), kShapeArgAttr,
+                        ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*importer.shapes.getDims(argument))));
   if (!own.empty())
     function->setAttr(kOwnSymbolsAttr, ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(own)));
 }
@@ -241,13 +241,12 @@ bool GraphImporter::runBranches(Node &node, Value condition,
   SmallVector<Value> operands{condition};
   append_range(operands, both[0].captured);
   append_range(operands, both[1].captured);
-  auto op = IfOp::create(
-      builder, node.loc, types, operands,
-      ArrayRef<mlir::NamedAttribute>{
-          node.segments({1, int32_t(both[0].captured.size()), int32_t(both[1].captured.size())}),
-          builder.getNamedAttr("then_body", mlir::FlatSymbolRefAttr::get(both[0].function)),
-          builder.getNamedAttr("else_body", mlir::FlatSymbolRefAttr::get(both[1].function)), shapesAttr(allDims),
-          node.shape("symbols", symbols)});
+  auto op = IfOp::create(builder, node.loc, types, operands,
+                         ArrayRef<mlir::NamedAttribute>{
+                             node.segments({1, int32_t(both[0].captured.size()), int32_t(both[1].captured.size())}),
+                             builder.getNamedAttr("then_body", mlir::FlatSymbolRefAttr::get(both[0].function)),
+                             builder.getNamedAttr("else_body", mlir::FlatSymbolRefAttr::get(both[1].function)),
+                             shapesAttr(allDims), node.shape("symbols", symbols)});
   if (failed(inferOp(op, shapes)))
     return node.failed = true, false;
   auto made = op.getOutputs().begin();
@@ -369,12 +368,12 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
         operands.push_back(control);
     append_range(operands, parts.state);
     append_range(operands, body.captured);
-    auto op = LoopOp::create(builder, node.loc, types, operands,
-                             ArrayRef<mlir::NamedAttribute>{
-                                 node.segments({parts.trips ? 1 : 0, parts.condition ? 1 : 0,
-                                                int32_t(parts.state.size()), int32_t(body.captured.size())}),
-                                 builder.getNamedAttr("body", mlir::FlatSymbolRefAttr::get(body.function)),
-                                 shapesAttr(allDims), node.shape("symbols", symbols)});
+    auto op = LoopOp::create(
+        builder, node.loc, types, operands,
+        ArrayRef<mlir::NamedAttribute>{node.segments({parts.trips ? 1 : 0, parts.condition ? 1 : 0,
+                                                      int32_t(parts.state.size()), int32_t(body.captured.size())}),
+                                       builder.getNamedAttr("body", mlir::FlatSymbolRefAttr::get(body.function)),
+                                       shapesAttr(allDims), node.shape("symbols", symbols)});
     if (failed(inferOp(op, shapes)))
       return node.failed = true, false;
     append_range(results, op.getOutputs());
@@ -420,10 +419,8 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
     SmallVector<Item> inputs{Item{arguments[0], std::nullopt, false, {}},
                              Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}}};
     for (int i = 0, next = 1; i < carried; ++i)
-      inputs.push_back(Item{is_contained(changing, i) ? arguments[next++] : body.capture(state[i]),
-                            std::nullopt,
-                            false,
-                            {}});
+      inputs.push_back(
+          Item{is_contained(changing, i) ? arguments[next++] : body.capture(state[i]), std::nullopt, false, {}});
     SmallVector<Item> results;
     if (!importGraph(node, graph, inputs, wanted, scope, opsets, depth, results, &body))
       return false;
@@ -455,8 +452,8 @@ bool GraphImporter::importRunTimeScan(Node &node, const ScanParts &scan, GraphPr
   LoopParts parts;
   parts.state = scan.state;
   auto lengthOf = [&](Value sequence, int64_t axis) {
-    Value size = node.make<ShapeOfOp>({sequence}, {node.i64("start", axis), node.i64("end", axis + 1)},
-                                      builder.getI64Type());
+    Value size =
+        node.make<ShapeOfOp>({sequence}, {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type());
     return asScalar(node, size);
   };
   parts.trips = lengthOf(scan.sequences[0], scan.axes[0]);

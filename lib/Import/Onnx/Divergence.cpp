@@ -85,8 +85,8 @@ bool GraphImporter::importWithRest(Node &node, const NodeProto &proto, GraphProt
       continue;
     int rank = output.type().tensor_type().shape().dim_size(), actual = int(node.rank(found->second.tensor));
     if (rank != actual)
-      return node.fail("output '" + output.name() + "' would have rank " + Twine(actual) + ", but it is declared with " +
-                       Twine(rank)),
+      return node.fail("output '" + output.name() + "' would have rank " + Twine(actual) +
+                       ", but it is declared with " + Twine(rank)),
              false;
   }
   return true;
@@ -99,8 +99,8 @@ void GraphImporter::requireBranch(Node &node, Value condition, bool taken, Strin
   SmallVector<SymExpr> symbol = binder.bind(binder.asList(condition));
   auto shape = [&](const SymExpr &expr) { return ShapeAttr::get(&context, ArrayRef<SymExpr>{expr}); };
   auto op = RequireOp::create(builder, node.loc, shape(symbol[0]), shape(SymExpr(taken)),
-                              (Twine("a condition that is ") + (taken ? "true" : "false") + ", since the other branch " +
-                               "cannot be compiled (" + reason + ")")
+                              (Twine("a condition that is ") + (taken ? "true" : "false") +
+                               ", since the other branch " + "cannot be compiled (" + reason + ")")
                                   .str());
   node.failed |= binder.hasFailed() || failed(inferOp(op, shapes));
 }
@@ -162,7 +162,9 @@ bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphP
   SmallVector<Item> results;
   std::string reason;
   if (!runBranches(node, condition, build, results, reason))
-    return reason.empty() ? false : (node.fail("the branches lead to outputs of the graph that are not alike: " + reason), false);
+    return reason.empty()
+               ? false
+               : (node.fail("the branches lead to outputs of the graph that are not alike: " + reason), false);
   for (auto [name, item] : zip_equal(names, results))
     scope.values[name] = item;
   return true;
