@@ -37,7 +37,10 @@ struct CompileOptions {
   std::string output;
   EmitKind emit = EmitKind::Executable;
   WeightsPlace weights = WeightsPlace::Automatic;
-  std::string targetCpu = "native";
+  /// The machine that the code is for ("aarch64-linux-gnu"), by default this one.
+  std::string target;
+  /// Its CPU; by default this machine's ("native"), or "generic" in a machine of another kind.
+  std::string targetCpu;
   int optLevel = 3;
   /// Forbids transformations that trade accuracy for speed (Winograd's algorithm for convolutions).
   bool precise = false;

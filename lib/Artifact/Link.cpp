@@ -27,12 +27,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Programs are linked for the machine that the build's C library is for.
 #if defined(__aarch64__)
-constexpr const char *dynamicLinker = "/lib/ld-linux-aarch64.so.1";
+constexpr std::string_view ownArchitecture = "aarch64";
 #else
-constexpr const char *dynamicLinker = "/lib64/ld-linux-x86-64.so.2";
+constexpr std::string_view ownArchitecture = "x86_64";
 #endif
+
+std::string_view architectureOf(std::string_view triple) { return triple.substr(0, triple.find('-')); }
+
+const char *dynamicLinker(std::string_view architecture) {
+  return architecture == "aarch64" ? "/lib/ld-linux-aarch64.so.1" : "/lib64/ld-linux-x86-64.so.2";
+}
 
 std::string systemError(const std::string &what, int number) { return what + ": " + strerror(number); }
 
@@ -135,17 +140,24 @@ std::string runLinker(const std::vector<std::string> &arguments, std::initialize
 
 /// lib/ds beside the folder of this program, or in the folder of the library that this code is in (a Python module),
 /// otherwise where the build put it.
-std::string linkFolder() {
+std::string ownLinkFolder() {
   std::error_code code;
   std::vector<fs::path> candidates;
   if (fs::path self = fs::read_symlink("/proc/self/exe", code); !code)
     candidates.push_back(self.parent_path().parent_path() / "lib" / "ds");
-  if (Dl_info info; dladdr(reinterpret_cast<void *>(&linkFolder), &info) && info.dli_fname)
+  if (Dl_info info; dladdr(reinterpret_cast<void *>(&ownLinkFolder), &info) && info.dli_fname)
     candidates.push_back(fs::path(info.dli_fname).parent_path() / "lib" / "ds");
   for (const fs::path &folder : candidates)
     if (fs::exists(folder / "libds_executable.a", code))
       return folder.string();
   return DS_LINK_DIR;
+}
+
+/// What programs for machines of another architecture are linked with lies in a folder of its own in there.
+std::string linkFolder(std::string_view triple) {
+  const std::string_view architecture = architectureOf(triple);
+  const bool isOther = architecture != ownArchitecture && (architecture == "aarch64" || architecture == "x86_64");
+  return ownLinkFolder() + (isOther ? "/" + std::string(architecture) + "-linux-gnu" : "");
 }
 
 std::string linker() {
@@ -154,8 +166,8 @@ std::string linker() {
 }
 
 std::vector<std::string> linkerArguments(const std::string &archive, EmitKind kind, uint64_t codeId,
-                                         const std::string &versionScript) {
-  const std::string folder = linkFolder() + "/";
+                                         const std::string &versionScript, const std::string &triple) {
+  const std::string folder = linkFolder(triple) + "/";
   if (kind == EmitKind::Object)
     return {linker(),
             "-r",
@@ -177,7 +189,7 @@ std::vector<std::string> linkerArguments(const std::string &archive, EmitKind ki
       "relro",  "-z", "now", "--threads=1",     "--no-mmap-output-file", "--fatal-warnings"};
   auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   if (kind == EmitKind::Executable)
-    add({"-pie", "-dynamic-linker", dynamicLinker, folder + "Scrt1.o", folder + "crti.o"});
+    add({"-pie", "-dynamic-linker", dynamicLinker(architectureOf(triple)), folder + "Scrt1.o", folder + "crti.o"});
   else
     add({"-shared", "--version-script=" + versionScript,
          "--defsym=" DS_ARTIFACT_ID_SYMBOL "=" + std::to_string(codeId)});
@@ -192,6 +204,23 @@ std::vector<std::string> linkerArguments(const std::string &archive, EmitKind ki
 }
 
 } // namespace
+
+std::string missingLinkFiles(std::string_view triple) {
+  const std::string folder = linkFolder(triple);
+  for (const char *name : {"libds_executable.a", "libds_builtins.a", "Scrt1.o", "crti.o", "crtn.o", "libc.so.6",
+                           "libm.so.6", "libc_nonshared.a"}) {
+    std::error_code code;
+    if (fs::exists(folder + "/" + name, code))
+      continue;
+    std::string error = "programs for " + std::string(architectureOf(triple)) + " cannot be linked: '" + folder + "/" +
+                        name + "' is missing; ";
+    return error + (architectureOf(triple) == ownArchitecture
+                        ? "install ds again"
+                        : "build ds where the C and C++ libraries of that architecture are installed (Debian's "
+                          "libstdc++-12-dev-arm64-cross, by utils/setup)");
+  }
+  return "";
+}
 
 std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
                          const std::string &symbol) {
@@ -224,8 +253,8 @@ std::string linkArtifact(const std::vector<Object> &objects, const Program &prog
   const uint64_t codeId = ds_hash_finish(&hash);
   error = writeAll(script.get(), "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
   if (error.empty())
-    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path()), {archive.get(), script.get()},
-                      linked.get(), log.get());
+    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), program.triple),
+                      {archive.get(), script.get()}, linked.get(), log.get());
   std::string code;
   if (error.empty())
     error = readAll(linked.get(), code);

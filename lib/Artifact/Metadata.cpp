@@ -7,6 +7,7 @@
 #include "ds/Artifact/Program.h"
 #include "runtime/include/ds_hash.h"
 #include "runtime/include/ds_kernel.h"
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -244,22 +245,29 @@ std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uin
   return serialize(program, weights, codeId, error, code, /*isBody=*/false);
 }
 
-std::vector<std::string> checkedFeatures(std::string_view llvmFeatures) {
-  static const char *const names[] = {
-#define DS_CPU_FEATURE(name, leaf, subleaf, where, bit, state) name,
-#include "runtime/src/CpuFeatures.def"
-#undef DS_CPU_FEATURE
+std::vector<std::string> checkedFeatures(std::string_view triple, std::string_view llvmFeatures) {
+  static constexpr const char *x86[] = {
+#define DS_X86_FEATURE(name, leaf, subleaf, where, bit, state) name,
+#include "runtime/src/X86Features.def"
+#undef DS_X86_FEATURE
   };
+  static constexpr const char *arm[] = {
+#define DS_AARCH64_FEATURE(name, hwcap, hwcap2) name,
+#include "runtime/src/AArch64Features.def"
+#undef DS_AARCH64_FEATURE
+  };
+  const bool isArm = triple.substr(0, triple.find('-')) == "aarch64";
+  const char *const *names = isArm ? std::begin(arm) : std::begin(x86);
+  const char *const *end = isArm ? std::end(arm) : std::end(x86);
   std::vector<std::string> result;
   while (!llvmFeatures.empty()) {
-    const size_t end = std::min(llvmFeatures.find(','), llvmFeatures.size());
-    std::string_view item = llvmFeatures.substr(0, end);
-    llvmFeatures.remove_prefix(std::min(end + 1, llvmFeatures.size()));
+    const size_t comma = std::min(llvmFeatures.find(','), llvmFeatures.size());
+    std::string_view item = llvmFeatures.substr(0, comma);
+    llvmFeatures.remove_prefix(std::min(comma + 1, llvmFeatures.size()));
     if (item.empty() || item.front() != '+')
       continue;
-    for (const char *name : names)
-      if (item.substr(1) == name)
-        result.emplace_back(name);
+    if (auto *name = std::find(names, end, item.substr(1)); name != end)
+      result.emplace_back(*name);
   }
   return result;
 }

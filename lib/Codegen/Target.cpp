@@ -1,9 +1,14 @@
 //===- Target.cpp - What code generation knows of a processor -------------===//
+// Assumes: LLVM was built with its X86 and AArch64 back ends.
+// Guarantees: see Target.h.
+//===----------------------------------------------------------------------===//
 #include "ds/Codegen/Target.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/AArch64TargetParser.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
 #include "llvm/TargetParser/Triple.h"
@@ -12,41 +17,104 @@ using namespace mlir;
 
 namespace ds {
 
-FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error) {
+static void initializeBackEnds() {
   static bool initialized = [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    llvm::InitializeNativeTargetAsmParser();
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser();
     return true;
   }();
   (void)initialized;
+}
+
+/// The triple that artifacts name; empty if code for it cannot be made. "aarch64-linux-gnu" and other spellings of one
+/// machine become the same text, so that they give the same bytes.
+static std::string knownTriple(StringRef text) {
+  std::string host = llvm::sys::getDefaultTargetTriple();
+  if (text.empty())
+    return host;
+  llvm::Triple triple(llvm::Triple::normalize(text)), own(host);
+  bool isKnown =
+      (triple.getArch() == llvm::Triple::x86_64 || triple.getArch() == llvm::Triple::aarch64) &&
+      triple.getOS() == llvm::Triple::Linux &&
+      (triple.getEnvironment() == llvm::Triple::GNU || triple.getEnvironment() == llvm::Triple::UnknownEnvironment);
+  if (!isKnown)
+    return "";
+  if (triple.getArch() == own.getArch())
+    return host;
+  return (llvm::Triple::getArchTypeName(triple.getArch()) + "-unknown-linux-gnu").str();
+}
+
+/// Whether a program can find out, before it runs such code, that an AArch64 CPU lacks an instruction set. Features
+/// that are none (tuning, system registers) are no matter.
+static bool isCheckable(StringRef feature) {
+  static constexpr StringRef names[] = {
+#define DS_AARCH64_FEATURE(name, hwcap, hwcap2) name,
+#include "runtime/src/AArch64Features.def"
+#undef DS_AARCH64_FEATURE
+  };
+  return llvm::is_contained(names, feature) || !llvm::AArch64::targetFeatureToExtension(("+" + feature).str());
+}
+
+FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error, StringRef wanted) {
+  initializeBackEnds();
   CpuTarget target;
-  target.triple = llvm::sys::getDefaultTargetTriple();
+  target.triple = knownTriple(wanted);
+  if (target.triple.empty()) {
+    error = "unknown target '" + wanted.str() + "'; expected x86_64-linux-gnu or aarch64-linux-gnu";
+    return failure();
+  }
   llvm::Triple triple(target.triple);
+  llvm::Triple host(llvm::sys::getDefaultTargetTriple());
   const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!backend)
     return failure();
-  target.cpu = cpu == "native" || cpu.empty() ? llvm::sys::getHostCPUName().str() : cpu.str();
+  bool isHost = triple.getArch() == host.getArch(), isArm = triple.getArch() == llvm::Triple::aarch64;
+  if (cpu.empty())
+    cpu = isHost ? "native" : "generic";
+  bool isNative = cpu == "native";
+  if (isNative && !isHost) {
+    error = "the CPU 'native' is this machine's, which is " + host.getArchName().str() + ", not " +
+            triple.getArchName().str() + "; name one, or 'generic'";
+    return failure();
+  }
+  target.cpu = isNative ? llvm::sys::getHostCPUName().str() : cpu.str();
   llvm::SubtargetFeatures features;
-  if (cpu == "native" || cpu.empty())
+  if (isNative)
     for (const auto &feature : llvm::sys::getHostCPUFeatures())
       features.AddFeature(feature.first(), feature.second);
   // An unknown name must be caught before LLVM prints a warning for every function.
   std::unique_ptr<llvm::MCSubtargetInfo> generic(backend->createMCSubtargetInfo(triple, "", ""));
   if (!generic || !generic->isCPUStringValid(target.cpu)) {
-    error = "unknown target CPU '" + target.cpu +
-            "'; expected 'native' or a name such as 'x86-64-v3', 'x86-64-v4', "
-            "'skylake-avx512', 'znver4'";
+    error = "unknown target CPU '" + target.cpu + "'; expected " + (isHost ? "'native' or " : "") + "a name such as " +
+            (isArm ? "'generic', 'cortex-a76', 'neoverse-n1', 'neoverse-v2'"
+                   : "'x86-64-v3', 'x86-64-v4', 'skylake-avx512', 'znver4'");
     return failure();
   }
   std::unique_ptr<llvm::MCSubtargetInfo> info(backend->createMCSubtargetInfo(triple, target.cpu, features.getString()));
   // The features that code may use, spelled out: what loading checks for.
-  llvm::SubtargetFeatures all;
-  for (const llvm::SubtargetFeatureKV &feature : info->getAllProcessorFeatures())
-    if (info->getFeatureBits().test(feature.Value))
-      all.AddFeature(feature.Key, true);
+  llvm::SubtargetFeatures all, unused;
+  for (const llvm::SubtargetFeatureKV &feature : info->getAllProcessorFeatures()) {
+    // A name that feature strings cannot spell (they are lower case) is a system register's.
+    if (!info->getFeatureBits().test(feature.Value) || StringRef(feature.Key).lower() != feature.Key)
+      continue;
+    bool isUsed = !isArm || isCheckable(feature.Key);
+    (isUsed ? all : unused).AddFeature(feature.Key, isUsed);
+  }
   target.features = all.getString();
-  if (info->checkFeatures("+avx512f,+avx512vl")) {
+  // Behind the others: switching a feature off takes those along that imply it.
+  if (std::string off = unused.getString(); !off.empty())
+    target.features += "," + off;
+  if (isArm) {
+    target.vectorRegisters = 32;
+  } else if (info->checkFeatures("+avx512f,+avx512vl")) {
     target.vectorBytes = 64;
     target.vectorRegisters = 32;
   } else if (info->checkFeatures("+avx2,+fma")) {

@@ -10,6 +10,7 @@
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/Elements.h"
 #include "dialects/ds/NodeName.h"
+#include "ds/Artifact/Link.h"
 #include "ds/Driver/Phases.h"
 #include "ds/Import/Onnx.h"
 #include "ds/Import/Text.h"
@@ -159,7 +160,7 @@ CompileStatus Compilation::checkOptions() {
   if (!options.stopAfter.empty() && !is_contained(phaseNames(), options.stopAfter))
     return usage("there is no phase '" + options.stopAfter + "'; the phases are " + join(phaseNames(), ", "));
   std::string reason;
-  mlir::FailureOr<CpuTarget> resolved = CpuTarget::resolve(options.targetCpu, reason);
+  mlir::FailureOr<CpuTarget> resolved = CpuTarget::resolve(options.targetCpu, reason, options.target);
   if (failed(resolved))
     return usage(reason);
   target = *resolved;
@@ -172,6 +173,11 @@ CompileStatus Compilation::checkOptions() {
   if (!options.output.empty() && !sys::fs::real_path(options.input, model) &&
       !sys::fs::real_path(options.output, output) && model == output)
     return usage("the output '" + options.output + "' is the model itself; write to another file");
+  if (options.stopAfter.empty())
+    if (reason = artifact::missingLinkFiles(target.triple); !reason.empty()) {
+      report(Severity::Error, reason);
+      return CompileStatus::BadModel;
+    }
   return CompileStatus::Success;
 }
 

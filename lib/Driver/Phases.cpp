@@ -67,7 +67,7 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
   program->triple = context.target.triple;
   program->cpu = context.target.cpu;
   program->compiler = "ds " + compilerVersion().str();
-  program->features = artifact::checkedFeatures(context.target.features);
+  program->features = artifact::checkedFeatures(context.target.triple, context.target.features);
   if (auto properties = module->getAttrOfType<mlir::DictionaryAttr>(kPropertiesAttr))
     for (mlir::NamedAttribute property : properties)
       program->properties.emplace_back(property.getName().str(),

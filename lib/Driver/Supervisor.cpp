@@ -105,6 +105,7 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   ds::CompileOptions shorter;
   shorter.input = options.input;
   shorter.shapes = options.shapes;
+  shorter.target = options.target;
   shorter.targetCpu = options.targetCpu;
   shorter.optLevel = options.optLevel;
   shorter.precise = options.precise;

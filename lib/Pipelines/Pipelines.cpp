@@ -69,13 +69,13 @@ void buildToLLVMPipeline(OpPassManager &pm) {
 
 namespace {
 struct TargetOptions : PassPipelineOptions<TargetOptions> {
-  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("the processor to generate code for"),
-                          llvm::cl::init("native")};
+  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
+  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
   Option<bool> precise{*this, "precise", llvm::cl::desc("nothing that trades accuracy for speed"),
                        llvm::cl::init(false)};
   CpuTarget resolve() const {
     std::string error;
-    FailureOr<CpuTarget> target = CpuTarget::resolve(cpu, error);
+    FailureOr<CpuTarget> target = CpuTarget::resolve(cpu, error, triple);
     if (failed(target))
       llvm::reportFatalUsageError(llvm::StringRef(error));
     return *target;

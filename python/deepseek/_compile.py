@@ -23,7 +23,8 @@ def compile_onnx(
     model: Source,
     output: None = None,
     *,
-    target_cpu: str = "native",
+    target: str = "",
+    target_cpu: str = "",
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
     precise: bool = False,
@@ -38,7 +39,8 @@ def compile_onnx(
     *,
     emit: Emit = "library",
     weights: Literal["auto", "inside", "beside"] = "auto",
-    target_cpu: str = "native",
+    target: str = "",
+    target_cpu: str = "",
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
     precise: bool = False,
@@ -51,7 +53,8 @@ def compile_onnx(
     *,
     emit="library",
     weights="auto",
-    target_cpu="native",
+    target="",
+    target_cpu="",
     shapes=None,
     opt_level=3,
     precise=False,
@@ -63,7 +66,9 @@ def compile_onnx(
 
     emit        "library" (for `load`), "executable" (a program), "object" (to link into a program)
     weights     "inside" the artifact, in a safetensors file "beside" it, or "auto": beside past 2 GB
-    target_cpu  the CPU that the code is for: "native", "znver4", "x86-64-v3", ...
+    target      the machine that the code is for ("aarch64-linux-gnu"), by default this one
+    target_cpu  its CPU: "znver4", "x86-64-v3", "cortex-a76", ...; by default this one ("native"), or "generic" in a machine of
+                another architecture
     shapes      dimensions to make static, by symbol ("N") or by input and index ("x:0")
     opt_level   0 to 3
     precise     nothing that trades accuracy for speed
@@ -84,15 +89,17 @@ def compile_onnx(
             source = os.path.join(folder, "model.onnx")
             with open(source, "wb") as file:
                 file.write(model if isinstance(model, bytes) else model.SerializeToString())
-        target = os.path.join(folder, "model.so") if output is None else os.fspath(output)
-        _run(source, target, emit, weights, target_cpu, opt_level, precise, shapes or {})
-        return Model(target, threads) if output is None else target
+        path = os.path.join(folder, "model.so") if output is None else os.fspath(output)
+        _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes or {})
+        return Model(path, threads) if output is None else path
 
 
-def _run(source, target, emit, weights, target_cpu, opt_level, precise, shapes) -> None:
+def _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes) -> None:
     from . import _compiler  # brings LLVM, which running a model does without
 
-    result = _compiler.compile(source, target, emit, weights, target_cpu, opt_level, precise, list(shapes.items()))
+    result = _compiler.compile(
+        source, path, emit, weights, target, target_cpu, opt_level, precise, list(shapes.items())
+    )
     for severity, message in result.messages:
         if severity == "warning":
             warnings.warn(message, stacklevel=3)

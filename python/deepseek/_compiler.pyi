@@ -13,6 +13,7 @@ def compile(
     output: str,
     emit: str,
     weights: str,
+    target: str,
     target_cpu: str,
     opt_level: int,
     precise: bool,

@@ -34,7 +34,7 @@ const char *nameOf(ds::Severity severity) {
 }
 
 Result compile(const std::string &input, const std::string &output, const std::string &emit, const std::string &weights,
-               const std::string &targetCpu, int optLevel, bool precise,
+               const std::string &target, const std::string &targetCpu, int optLevel, bool precise,
                const std::vector<std::pair<std::string, int64_t>> &shapes) {
   nb::gil_scoped_release unlocked;
   Result result;
@@ -48,6 +48,7 @@ Result compile(const std::string &input, const std::string &output, const std::s
   options.weights = weights == "inside"   ? ds::WeightsPlace::Inside
                     : weights == "beside" ? ds::WeightsPlace::Beside
                                           : ds::WeightsPlace::Automatic;
+  options.target = target;
   options.targetCpu = targetCpu;
   options.optLevel = optLevel;
   options.precise = precise;
@@ -66,6 +67,6 @@ NB_MODULE(_compiler, m) {
   m.doc() = "Compiles models. Needs LLVM's and MLIR's libraries.";
   m.attr("__version__") = ds::compilerVersion().str();
   nb::class_<Result>(m, "Result").def_ro("code", &Result::code).def_ro("messages", &Result::messages);
-  m.def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"),
+  m.def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"), nb::arg("target"),
         nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"));
 }

@@ -1,7 +1,7 @@
 //===- CpuFeatures.cpp - Asks the CPU -------------------------------------===//
 // Assumes: an x86-64 or AArch64 machine.
 // Guarantees: no dependence on the compiler's support library.
-// Declines: optional features of AArch64 beyond those of its Linux ABI's baseline.
+// Declines: features that X86Features.def and AArch64Features.def do not name.
 //===----------------------------------------------------------------------===//
 #include "CpuFeatures.h"
 #include <elf.h>
@@ -26,9 +26,9 @@ struct Feature {
 } // namespace
 
 static const Feature Features[] = {
-#define DS_CPU_FEATURE(name, leaf, subleaf, where, bit, state) {name, leaf, subleaf, where, bit, state},
-#include "CpuFeatures.def"
-#undef DS_CPU_FEATURE
+#define DS_X86_FEATURE(name, leaf, subleaf, where, bit, state) {name, leaf, subleaf, where, bit, state},
+#include "X86Features.def"
+#undef DS_X86_FEATURE
 };
 
 static bool systemSaves(unsigned State) {
@@ -57,13 +57,27 @@ bool cpuHasFeature(const char *Name) {
 } // namespace ds::runtime
 
 #elif defined(__aarch64__)
+#include <sys/auxv.h>
 
 namespace ds::runtime {
 
 const uint16_t HostElfMachine = EM_AARCH64;
 const char *const HostArchitecture = "aarch64";
 
-bool cpuHasFeature(const char *Name) { return !strcmp(Name, "neon") || !strcmp(Name, "fp-armv8"); }
+bool cpuHasFeature(const char *Name) {
+  static const struct {
+    const char *Name;
+    uint64_t Hwcap, Hwcap2;
+  } Features[] = {
+#define DS_AARCH64_FEATURE(name, hwcap, hwcap2) {name, hwcap, hwcap2},
+#include "AArch64Features.def"
+#undef DS_AARCH64_FEATURE
+  };
+  for (const auto &F : Features)
+    if (!strcmp(F.Name, Name))
+      return (getauxval(AT_HWCAP) & F.Hwcap) == F.Hwcap && (getauxval(AT_HWCAP2) & F.Hwcap2) == F.Hwcap2;
+  return false;
+}
 
 } // namespace ds::runtime
 

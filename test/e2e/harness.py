@@ -100,10 +100,12 @@ def compile_text(folder: str, signature: str, body: str, *flags: str, opset: int
     return os.path.join(folder, "model")
 
 
-def run_program(program: str, arrays: Mapping[str, np.ndarray], folder: str, *flags: str) -> tools.Result:
+def run_program(
+    program: str, arrays: Mapping[str, np.ndarray], folder: str, *flags: str, emulator: Sequence[str] = ()
+) -> tools.Result:
     """Runs a program on arrays, each in a file of its own."""
     os.makedirs(folder, exist_ok=True)
-    command = [program, "--output-dir", folder, *flags]
+    command = [*emulator, program, "--output-dir", folder, *flags]
     for number, (name, array) in enumerate(arrays.items()):
         path = os.path.join(folder, f"input{number}.npy")
         np.save(path, array)
@@ -111,18 +113,18 @@ def run_program(program: str, arrays: Mapping[str, np.ndarray], folder: str, *fl
     return tools.run(command, timeout=300)
 
 
-def check_case(case: Case, folder: str) -> None:
+def check_case(case: Case, folder: str, *flags: str, emulator: Sequence[str] = ()) -> None:
     model = build_model(case)
     path = os.path.join(folder, "model.onnx")
     program = os.path.join(folder, "model")
     onnx.save(model, path)
-    compiled = tools.compile_model(path, program, *case.flags, timeout=300)
+    compiled = tools.compile_model(path, program, *case.flags, *flags, timeout=300)
     assert compiled.code == 0, compiled.stderr
     names = [output.name for output in model.graph.output]
     for run, sizes in enumerate(case.runs()):
         arrays = draw_inputs(case, model, sizes, run)
         outputs = os.path.join(folder, f"run{run}")
-        result = run_program(program, arrays, outputs)
+        result = run_program(program, arrays, outputs, emulator=emulator)
         assert result.code == 0, f"{sizes}: {result.stderr}"
         with np.errstate(all="ignore"):
             references = reference_outputs(case.reference, model, arrays)

@@ -53,6 +53,13 @@ def expect(result: tools.Result, code: int, pattern: str) -> None:
         (["model.onnx", "--stop-after="], "'--stop-after=' needs a value"),
         (["model.onnx", "--save-phases="], "'--save-phases=' needs a value"),
         (["model.onnx", "--target-cpu=z80"], "unknown target CPU 'z80'"),
+        (
+            ["model.onnx", "--target=riscv64-linux-gnu"],
+            "unknown target 'riscv64-linux-gnu'; expected x86_64-linux-gnu or",
+        ),
+        (["model.onnx", "--target=aarch64-linux-musl"], "unknown target 'aarch64-linux-musl'"),
+        (["model.onnx", "--target=aarch64-linux-gnu", "--target-cpu=z80"], "unknown target CPU 'z80'; expected a name"),
+        (["model.onnx", "--target=aarch64-linux-gnu", "--target-cpu=native"], "the CPU 'native' is this machine's"),
         (["model.onnx", "--shape=N"], "NAME=SIZE, not 'N'"),
         (["model.onnx", "--shape=N=-1"], "NAME=SIZE, not 'N=-1'"),
         (["model.onnx", "--shape=N=1,N=2"], "gives 'N' twice"),

@@ -75,16 +75,16 @@ class Layer:
         return arrays
 
 
-def check(layer, folder, sizes=((1, 5), (3, 1), (5, 9), (13, 4)), tolerance=2e-6):
+def check(layer, folder, *flags, sizes=((1, 5), (3, 1), (5, 9), (13, 4)), tolerance=2e-6, emulator=()):
     path, program = os.path.join(folder, "model.onnx"), os.path.join(folder, "model")
     onnx.save(layer.model, path)
-    compiled = tools.compile_model(path, program, timeout=300)
+    compiled = tools.compile_model(path, program, *flags, timeout=300)
     assert compiled.code == 0, compiled.stderr
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch, steps in sizes:
         arrays = layer.draw(batch, steps)
         outputs = os.path.join(folder, f"{batch}x{steps}")
-        result = run_program(program, arrays, outputs)
+        result = run_program(program, arrays, outputs, emulator=emulator)
         assert result.code == 0, result.stderr
         for name, expected in zip(layer.outputs, session.run(None, arrays)):
             found = np.load(os.path.join(outputs, tools.output_file(name)))

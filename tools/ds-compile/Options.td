@@ -20,8 +20,11 @@ def emit : Separate<["--", "-"], "emit">, Alias<emit_EQ>;
 def weights_EQ : Joined<["--", "-"], "weights=">, MetaVarName<"<place>">, Values<"auto,inside,beside">, Group<grp_output>,
   HelpText<"auto (default: beside past 2 GB); inside: in the artifact; beside: in <file>.safetensors">;
 
+def target_EQ : Joined<["--", "-"], "target=">, MetaVarName<"<triple>">, Group<grp_target>,
+  HelpText<"The machine: x86_64-linux-gnu or aarch64-linux-gnu (default: this one)">;
+def target : Separate<["--", "-"], "target">, Alias<target_EQ>;
 def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
-  HelpText<"native (default), znver4, x86-64-v3, ...">;
+  HelpText<"The CPU: znver4, x86-64-v3, cortex-a76, ... (default: native; generic with the --target of another architecture)">;
 def target_cpu : Separate<["--", "-"], "target-cpu">, Alias<target_cpu_EQ>;
 def shape : Separate<["--", "-"], "shape">, MetaVarName<"N=1,S=128">, Group<grp_target>,
   HelpText<"Make dimensions static, by symbol (N=1) or by input and index (x:0=1)">;

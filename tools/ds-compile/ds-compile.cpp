@@ -149,7 +149,8 @@ int main(int argc, char **argv) {
   ds::CompileOptions options;
   options.input = inputs[0];
   options.output = args.getLastArgValue(OPT_o).str();
-  options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ, "native").str();
+  options.target = args.getLastArgValue(OPT_target_EQ).str();
+  options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ).str();
   options.precise = args.hasArg(OPT_precise);
   options.stopAfter = args.getLastArgValue(OPT_stop_after_EQ).str();
   options.savePhases = args.getLastArgValue(OPT_save_phases_EQ).str();

@@ -154,7 +154,9 @@ TEST(Link, FullDisk) {
 }
 
 TEST(Link, FeaturesThatTheRuntimeChecks) {
-  EXPECT_EQ(checkedFeatures("+avx2,-avx512f,+slow-shld,+fma,+sse4.2"),
+  EXPECT_EQ(checkedFeatures("x86_64-pc-linux-gnu", "+avx2,-avx512f,+slow-shld,+fma,+sse4.2,+neon"),
             (std::vector<std::string>{"avx2", "fma", "sse4.2"}));
-  EXPECT_TRUE(checkedFeatures("").empty());
+  EXPECT_EQ(checkedFeatures("aarch64-unknown-linux-gnu", "+neon,-sve,+fuse-aes,+dotprod,+aes,+avx2"),
+            (std::vector<std::string>{"neon", "dotprod"}));
+  EXPECT_TRUE(checkedFeatures("x86_64-pc-linux-gnu", "").empty());
 }

@@ -23,7 +23,7 @@ inline artifact::Program tinyProgram() {
   p.triple = "aarch64-unknown-linux-gnu";
 #else
   p.triple = "x86_64-unknown-linux-gnu";
-  p.features = checkedFeatures("+sse2,+fxsr,-avx512f,+fast-lzcnt");
+  p.features = checkedFeatures(p.triple, "+sse2,+fxsr,-avx512f,+fast-lzcnt");
 #endif
   p.cpu = "generic";
   p.compiler = "hand";

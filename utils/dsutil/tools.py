@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -106,6 +107,14 @@ def run(command: list[str], timeout: float | None = None, **options) -> Result:
 
 def compile_model(model: str, output: str, *flags: str, timeout: float | None = None) -> Result:
     return run([tool("ds-compile"), model, "-o", output, *flags], timeout)
+
+
+def emulator(triple: str, cpu: str = "") -> list[str] | None:
+    """What runs programs for another machine than this one (QEMU, with Debian's C library for it), None if that is missing."""
+    qemu, libraries = shutil.which("qemu-" + triple.split("-")[0]), "/usr/" + triple
+    if qemu is None or not os.path.isdir(libraries):
+        return None
+    return [qemu, "-L", libraries, *(["-cpu", cpu] if cpu else [])]
 
 
 def output_file(name: str) -> str:

@@ -24,6 +24,9 @@ struct Object {
 std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
                          const std::string &symbol = "");
 
+/// What is missing to link programs for a machine of that triple, in one line, or "".
+std::string missingLinkFiles(std::string_view triple);
+
 /// Writes the weights to a file that is open for writing, as safetensors, piece by piece. `file` gets all but its name.
 /// Returns "" or what went wrong.
 std::string writeSafetensors(int descriptor, const Program &program, WeightsFile &file);

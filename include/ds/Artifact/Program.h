@@ -149,9 +149,9 @@ std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length);
 std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
                                     const ds_artifact_code *code = nullptr);
 
-/// Of LLVM's feature string ("+avx2,+fma,-xop,..."), the names switched on that the runtime can check: instruction
-/// sets, not tuning.
-std::vector<std::string> checkedFeatures(std::string_view llvmFeatures);
+/// Of LLVM's feature string ("+avx2,+fma,-xop,...") for a machine of that triple, the names switched on that the
+/// runtime can check: instruction sets, not tuning.
+std::vector<std::string> checkedFeatures(std::string_view triple, std::string_view llvmFeatures);
 
 } // namespace ds::artifact
 

@@ -1,5 +1,7 @@
 //===- Target.h - What code generation knows of a processor ---------------===//
-// Guarantees: plain data; `resolve` turns a CPU name into it.
+// Guarantees: plain data; `resolve` turns the names of a machine and a CPU into it. Its features are those that loading
+//   can check, and tuning.
+// Declines: machines other than x86-64 and AArch64 with Linux and glibc.
 //===----------------------------------------------------------------------===//
 #ifndef DS_CODEGEN_TARGET_H
 #define DS_CODEGEN_TARGET_H
@@ -19,8 +21,9 @@ struct CpuTarget {
   /// Lanes of a vector of f32.
   int64_t lanes() const { return vectorBytes / 4; }
 
-  /// The target called `cpu` ("native", or a name LLVM knows). `error` says what is wrong with it otherwise.
-  static mlir::FailureOr<CpuTarget> resolve(llvm::StringRef cpu, std::string &error);
+  /// The CPU of that name ("native", or one that LLVM knows) in a machine of that triple ("": this one). Without a
+  /// name: "native" for a machine of this one's kind, "generic" for another. `error` says what is wrong otherwise.
+  static mlir::FailureOr<CpuTarget> resolve(llvm::StringRef cpu, std::string &error, llvm::StringRef triple = "");
 };
 
 } // namespace ds

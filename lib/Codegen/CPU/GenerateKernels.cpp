@@ -103,7 +103,7 @@ public:
   void runOnOperation() override {
     if (target.cpu.empty()) {
       std::string error;
-      FailureOr<CpuTarget> resolved = CpuTarget::resolve(cpu, error);
+      FailureOr<CpuTarget> resolved = CpuTarget::resolve(cpu, error, triple);
       if (failed(resolved)) {
         getOperation().emitError(error);
         return signalPassFailure();
@@ -129,8 +129,8 @@ public:
 
 private:
   CpuTarget target;
-  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("the processor to generate code for"),
-                          llvm::cl::init("native")};
+  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
+  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
 };
 
 } // namespace
