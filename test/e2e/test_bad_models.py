@@ -214,13 +214,15 @@ def test_data_dependent_rank_names_the_node(tmp_path):
     refuse(tmp_path, model, "view", "Reshape", "rank")
 
 
-def test_data_dependent_branch_names_the_node(tmp_path):
+def test_branches_that_lead_nowhere_name_the_node(tmp_path):
     model = text_model(
-        "float[N] x, bool c => float[N] y",
-        "y = If(c) <then_branch = g () => (float[N] t) {t = Neg(x)}, else_branch = h () => (float[N] e) {e = Abs(x)}>",
+        "float[N,M] x, bool c => float[N,M] y",
+        "a = Constant<value = int64[1] {-1}>(); b = Constant<value = int64[3] {1,1,-1}>();"
+        "y = If(c) <then_branch = g () => (float[P] t) {t = Reshape(x, a)},"
+        " else_branch = h () => (float[P,Q,R] e) {e = Reshape(x, b)}>",
     )
-    model.graph.node[0].name = "choose"
-    refuse(tmp_path, model, "choose", "If", "dynamic region")
+    model.graph.node[2].name = "choose"
+    refuse(tmp_path, model, "choose", "If", "neither branch", "would have rank 1", "would have rank 3")
 
 
 def test_future_opset(tmp_path):
