@@ -115,8 +115,12 @@ def test_what_is_missing_to_link_is_named(tmp_path):
     prefix = tmp_path / "prefix"
     (prefix / "bin").mkdir(parents=True)
     shutil.copy(tools.tool("ds-compile"), prefix / "bin")
-    shutil.copytree(os.path.join(tools.BUILD, "lib", "ds"), prefix / "lib" / "ds", ignore=shutil.ignore_patterns(TARGET))
-    (tmp_path / "model.onnxtxt").write_text('<ir_version: 9, opset_import: ["": 17]> g (float x) => (float y) { y = Abs(x) }')
+    shutil.copytree(
+        os.path.join(tools.BUILD, "lib", "ds"), prefix / "lib" / "ds", ignore=shutil.ignore_patterns(TARGET)
+    )
+    (tmp_path / "model.onnxtxt").write_text(
+        '<ir_version: 9, opset_import: ["": 17]> g (float x) => (float y) { y = Abs(x) }'
+    )
     command = [str(prefix / "bin" / "ds-compile"), str(tmp_path / "model.onnxtxt"), "-o", str(tmp_path / "m")]
     result = tools.run([*command, TO_ARM])
     assert result.code == 1 and not os.path.exists(tmp_path / "m")

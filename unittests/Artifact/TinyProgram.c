@@ -68,4 +68,4 @@ static int32_t run(int32_t Stage, ds_program_host *Host) {
   return Host->launch(Host, 2, fill_row, &State, Host->values[1], 1);
 }
 
-__attribute__((visibility("default"))) const ds_program_code ds_program = {DS_KERNEL_ABI_VERSION, 3, sizes, run};
+__attribute__((visibility("default"))) const ds_program_code ds_program = {DS_KERNEL_ABI_VERSION, 3, sizes, run, 0, 0};

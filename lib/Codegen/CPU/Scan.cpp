@@ -88,7 +88,7 @@ FailureOr<Value> ScanEmitter::step(SmallVector<LaneIndex> position, Value at, Va
 }
 
 LogicalResult ScanEmitter::along(SmallVector<LaneIndex> position) {
-  Value count = e.size(dims[axis]), whole = e.roundDown(count, lanes), rest = e.lessI(whole, count);
+  Value count = e.size(dims[axis]), whole = e.roundDown(count, lanes);
   auto vectors = [&](Value carry) -> FailureOr<Value> {
     auto sums =
         e.forLoop(e.i64(0), whole, lanes, carry, [&](Value i, ValueRange state) -> FailureOr<SmallVector<Value>> {

@@ -77,7 +77,8 @@ SplitDims ds::importer::splitByAxes(Node &n, Value x, Value axes) {
   Value place = math.masked(math.ints({left}), math.positions());
   Value kept = math.part(math.scatter(math.ints(left + 1, 0), place, dims), 0, left);
   SymDims bound = math.bound(math.concat({math.masked(math.one, dims), math.masked(dims, math.one), kept}));
-  if (n.failed |= math.hasFailed())
+  n.failed |= math.hasFailed();
+  if (n.failed)
     return result;
   SymDims pairs;
   for (int64_t d = 0; d < rank; ++d)

@@ -112,7 +112,7 @@ bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphP
   if (divergences >= mostInside)
     return node.fail("more than " + Twine(mostInside) + " branches, one after another, whose results are not alike"),
            false;
-  auto leave = make_scope_exit([&] { --divergences; });
+  llvm::scope_exit leave([&] { --divergences; });
   ++divergences;
   GraphProto *branches[] = {&thenGraph, &elseGraph};
   Rest after = *rest;
