@@ -6,6 +6,8 @@
 #ifndef DS_COMPILER_H
 #define DS_COMPILER_H
 
+#include "ds/Simplify/Versions.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -46,6 +48,12 @@ struct CompileOptions {
   bool precise = false;
   /// Sizes of symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
   std::vector<std::pair<std::string, int64_t>> shapes;
+  /// Versions for stated sizes, which stand beside the general one.
+  std::vector<NamedSizes> versions;
+  /// What the user says of sizes that depend on data.
+  std::vector<ForcedNode> forced;
+  /// Told, once regions are formed, what depends on data and why (--explain-regions).
+  std::function<void(llvm::StringRef text)> explain;
   /// Ends after the phase of this name and writes the IR to `output`.
   std::string stopAfter;
   /// A folder that gets one numbered file a phase.

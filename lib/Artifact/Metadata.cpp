@@ -216,6 +216,15 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
   if (code)
     w.add(DS_TABLE_CODE, sizeof *code, 1, code);
 
+  std::vector<ds_artifact_version> versions;
+  std::vector<ds_artifact_guard> guards;
+  for (const Version &v : program.versions) {
+    versions.push_back({v.body, uint32_t(v.sizes.size()), guards.size()});
+    for (const auto &[symbol, size] : v.sizes)
+      guards.push_back({symbol, 0, size});
+  }
+  w.table(DS_TABLE_VERSIONS, versions);
+  w.table(DS_TABLE_GUARDS, guards);
   std::vector<std::vector<char>> bodies;
   for (const Program &body : program.bodies) {
     bodies.push_back(serialize(body, weights, 0, error, nullptr, /*isBody=*/true));

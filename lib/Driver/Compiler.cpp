@@ -15,6 +15,7 @@
 #include "ds/Import/Onnx.h"
 #include "ds/Import/Text.h"
 #include "ds/InitAll.h"
+#include "ds/Regions/Explain.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -266,6 +267,11 @@ CompileStatus Compilation::run() {
       report(Severity::Error, "the model cannot be imported");
     return badShapes ? CompileStatus::BadUsage : CompileStatus::BadModel;
   }
+  std::string unfit;
+  if (failed(addVersions(*module, options.versions, unfit))) {
+    report(Severity::Error, "--specialize: " + unfit);
+    return CompileStatus::BadUsage;
+  }
   lap("import");
   if (CompileStatus status = finishPhase(*module, 0); status != CompileStatus::Success || stopsAt("import"))
     return status;
@@ -301,6 +307,8 @@ CompileStatus Compilation::run() {
         report(Severity::Error, "phase " + phase.name + " failed without a reason");
       return phase.judgesModel ? CompileStatus::BadModel : CompileStatus::InternalError;
     }
+    if (phase.name == "regions" && options.explain)
+      options.explain(explainRegions(*module));
     lap(phase.name);
     if (CompileStatus status = finishPhase(*module, index + 1); status != CompileStatus::Success || stopsAt(phase.name))
       return status;

@@ -98,7 +98,8 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
 llvm::ArrayRef<Phase> ds::phases() {
   using Context = PhaseContext;
   static const Phase table[] = {
-      {"simplify", [](OpPassManager &pm, const Context &) { buildSimplifyPipeline(pm); }, nullptr, true},
+      {"simplify", [](OpPassManager &pm, const Context &context) { buildSimplifyPipeline(pm, context.options.forced); },
+       nullptr, true},
       {"regions", [](OpPassManager &pm, const Context &) { buildRegionsPipeline(pm); }, nullptr, true},
       {"layout", [](OpPassManager &pm,
                     const Context &context) { buildLayoutPipeline(pm, context.target, context.options.precise); }},

@@ -20,13 +20,32 @@ using namespace mlir;
 
 namespace ds {
 
-void buildSimplifyPipeline(OpPassManager &pm) {
-  OpPassManager &function = pm.nest<func::FuncOp>();
-  function.addPass(createInferShapesPass());
-  function.addPass(createCanonicalizerPass());
-  function.addPass(createFoldConstantsPass());
+namespace {
+class ForceStaticPass : public PassWrapper<ForceStaticPass, OperationPass<ModuleOp>> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ForceStaticPass)
+  explicit ForceStaticPass(ArrayRef<ForcedNode> forced) : forced(forced) {}
+  StringRef getName() const override { return "ForceStatic"; }
+  void runOnOperation() override {
+    if (failed(forceStatic(getOperation(), forced)))
+      signalPassFailure();
+  }
+
+private:
+  std::vector<ForcedNode> forced;
+};
+} // namespace
+
+void buildSimplifyPipeline(OpPassManager &pm, ArrayRef<ForcedNode> forced) {
+  OpPassManager &first = pm.nest<func::FuncOp>();
+  first.addPass(createInferShapesPass());
+  first.addPass(createCanonicalizerPass());
+  first.addPass(createFoldConstantsPass());
   // What no constant says is read while the model runs.
-  function.addPass(createBindValuesPass());
+  first.addPass(createBindValuesPass());
+  if (!forced.empty())
+    pm.addPass(std::make_unique<ForceStaticPass>(forced));
+  OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createInferShapesPass());
   function.addPass(createCanonicalizerPass());
   // Factors of channels go into weights before patterns are looked for: a pattern must not take them.
@@ -84,7 +103,8 @@ struct TargetOptions : PassPipelineOptions<TargetOptions> {
 } // namespace
 
 void registerPipelines() {
-  PassPipelineRegistration<>("ds-simplify-pipeline", "phase 2: shapes, constants, patterns", buildSimplifyPipeline);
+  PassPipelineRegistration<>("ds-simplify-pipeline", "phase 2: shapes, constants, patterns",
+                             [](OpPassManager &pm) { buildSimplifyPipeline(pm); });
   PassPipelineRegistration<>("ds-regions-pipeline", "phase 6: static regions", buildRegionsPipeline);
   PassPipelineRegistration<TargetOptions>("ds-layout-pipeline", "phase 7: channels innermost, packed weights",
                                           [](OpPassManager &pm, const TargetOptions &options) {

@@ -65,6 +65,8 @@ enum {
   DS_TABLE_BODIES = 18,       /* ds_artifact_body: programs that calls run; only the outermost program has them */
   DS_TABLE_BODY_BYTES = 19,   /* bytes: the metadata of bodies, each at a multiple of 8 */
   DS_TABLE_WEIGHTS_FILE = 20, /* at most one ds_artifact_weights_file: then there is no section of weights */
+  DS_TABLE_VERSIONS = 30,     /* ds_artifact_version; only the outermost program has them */
+  DS_TABLE_GUARDS = 31,       /* ds_artifact_guard: those of all versions */
   DS_TABLE_CODE = 21          /* at most one ds_artifact_code */
 };
 
@@ -206,6 +208,20 @@ typedef struct ds_artifact_body {
   uint64_t offset; /* in DS_TABLE_BODY_BYTES, a multiple of 8 */
   uint64_t length;
 } ds_artifact_body;
+
+/* A body that takes the program's place in a run whose symbols fit all its guards: the same inputs and outputs, with
+ * some dimensions known. The first one that fits is taken. */
+typedef struct ds_artifact_version {
+  uint32_t body;
+  uint32_t guard_count;
+  uint64_t first_guard;
+} ds_artifact_version;
+
+typedef struct ds_artifact_guard {
+  uint32_t symbol; /* of the symbol table */
+  uint32_t reserved;
+  int64_t size;
+} ds_artifact_guard;
 
 typedef struct ds_artifact_operand {
   uint32_t buffer;

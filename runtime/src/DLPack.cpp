@@ -73,7 +73,8 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
     return fail(Error, DS_BAD_ARGUMENT, "output '%s' is not there: no run has made it since it was last given away",
                 Name);
   ds_tensor &Last = Session->LastOutputs[Index];
-  OutputMemory &Own = Session->Outputs[Index];
+  ds_session &Maker = Session->LastVersion ? *Session->LastVersion : *Session;
+  OutputMemory &Own = Maker.Outputs[Index];
   Region &Place = Own.Places[Own.Current];
   const bool IsEmpty = Last.data == Session->nothing();
   if (!IsEmpty && Last.data != Place.Data)
@@ -86,9 +87,9 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
     D->Shape[I] = Last.shape[I];
     D->Strides[I] = Stride;
   }
-  D->Allocator = Session->Memory.allocator();
+  D->Allocator = Maker.Memory.allocator();
   if (!IsEmpty)
-    D->Memory = Session->Memory.handOver(Place);
+    D->Memory = Maker.Memory.handOver(Place);
   // Types of a byte or less go as their bytes.
   const DlpackType Type = Last.dtype < DS_INT2 ? DlpackTypes[Last.dtype] : DlpackType{kDLUInt, 8};
   D->Tensor = {

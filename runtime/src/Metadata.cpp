@@ -131,6 +131,12 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
     case DS_TABLE_BODIES:
       Take(Bodies, static_cast<ds_artifact_body *>(nullptr));
       break;
+    case DS_TABLE_VERSIONS:
+      Take(Versions, static_cast<ds_artifact_version *>(nullptr));
+      break;
+    case DS_TABLE_GUARDS:
+      Take(Guards, static_cast<ds_artifact_guard *>(nullptr));
+      break;
     case DS_TABLE_BODY_BYTES:
       Fits = T.entry_size == 1;
       BodyBytes = Bytes + T.offset;
@@ -453,8 +459,15 @@ const char *Metadata::problem(bool IsBody) const {
   for (size_t I = 0; I < Properties.size(); ++I)
     if (!isText(Properties[I].key) || !isText(Properties[I].value))
       return "a property";
-  if (IsBody && Bodies.size())
+  if (IsBody && (Bodies.size() || Versions.size()))
     return "a body in a body";
+  for (size_t I = 0; I < Versions.size(); ++I)
+    if (Versions[I].body >= Bodies.size() || Versions[I].first_guard > Guards.size() ||
+        Versions[I].guard_count > Guards.size() - Versions[I].first_guard)
+      return "a version";
+  for (size_t I = 0; I < Guards.size(); ++I)
+    if (Guards[I].symbol >= Symbols.size() || Guards[I].size < 0)
+      return "the guard of a version";
   for (size_t I = 0; I < Bodies.size(); ++I)
     if (Bodies[I].offset % 8 || Bodies[I].offset > BodyLength || Bodies[I].length > BodyLength - Bodies[I].offset)
       return "a body outside the metadata";

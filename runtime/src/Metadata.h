@@ -38,6 +38,8 @@ struct Metadata {
   Table<ds_artifact_operand> Operands;
   Table<ds_artifact_number> Arguments;
   Table<ds_artifact_body> Bodies;
+  Table<ds_artifact_version> Versions;
+  Table<ds_artifact_guard> Guards;
   Table<ds_artifact_property> Properties;
   Table<ds_artifact_weights_file> WeightsFiles; // none or one
   Table<ds_artifact_code> Codes;                // none or one

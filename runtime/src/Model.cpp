@@ -85,6 +85,22 @@ static const char *callProblem(const Metadata &Meta, const ds_artifact_call &C, 
   return Given == C.argument_count[Index] ? nullptr : "a call that gives more or fewer symbols than its body has";
 }
 
+/// What a version has otherwise than the program, or NULL.
+static const char *versionProblem(const Metadata &Meta, const Metadata &Its) {
+  auto Alike = [](const Table<ds_artifact_tensor> &A, const Table<ds_artifact_tensor> &B) {
+    bool Same = A.size() == B.size();
+    for (size_t I = 0; Same && I < A.size(); ++I)
+      Same = A[I].dtype == B[I].dtype && A[I].rank == B[I].rank;
+    return Same;
+  };
+  if (!Alike(Meta.Inputs, Its.Inputs) || !Alike(Meta.Outputs, Its.Outputs))
+    return "a version with other inputs or outputs";
+  for (size_t I = 0; I < Its.Symbols.size(); ++I)
+    if (Its.Symbols[I].input == DS_ARTIFACT_GIVEN)
+      return "a version that waits for a symbol";
+  return nullptr;
+}
+
 static ds_status parseBodies(ds_model &Model, ds_error *Error) {
   const Metadata &Meta = Model.Meta;
   for (size_t I = 0; I < Meta.Bodies.size(); ++I) {
@@ -99,6 +115,9 @@ static ds_status parseBodies(ds_model &Model, ds_error *Error) {
     if (Body->Meta.Program->weights_length != Meta.Program->weights_length)
       return fail(Error, DS_BAD_ARTIFACT, "metadata is inconsistent: a body with other weights");
   }
+  for (size_t I = 0; I < Meta.Versions.size(); ++I)
+    if (const char *Problem = versionProblem(Meta, Model.Bodies[Meta.Versions[I].body]->Meta))
+      return fail(Error, DS_BAD_ARTIFACT, "metadata is inconsistent: %s", Problem);
   for (size_t Of = 0; Of <= Model.Bodies.size(); ++Of) {
     const Metadata &Caller = Of ? Model.Bodies[Of - 1]->Meta : Meta;
     for (size_t I = 0; I < Caller.Calls.size(); ++I)

@@ -26,6 +26,8 @@ ds_session::~ds_session() {
     Calls[I].~CallState();
   }
   free(Calls);
+  for (ds_session *Version : Versions)
+    ds_session_destroy(Version);
   for (Region &R : InputCopies)
     R.release(Memory);
   for (OutputMemory &O : Outputs)
@@ -105,7 +107,9 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
     Pool = Caller->Pool;
   else if (ds_status Status = OwnPool.start(Threads, Error))
     return Status;
-  return createCalls(Options, Error);
+  if (ds_status Status = createCalls(Options, Error))
+    return Status;
+  return createVersions(Options, Error);
 }
 
 ds_status ds_session::create(ds_model *Model, const ds_session_options &Options, ds_session *Caller,
@@ -305,9 +309,7 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, siz
     if (!denseBytes(Shape, T.rank, dtypeSize(T.dtype), Bytes))
       return fail(Error, DS_OUT_OF_MEMORY, "output '%s' would be larger than any memory", Meta.text(T.name));
     OutputBytes[I] = Bytes;
-    // An entry that an earlier run filled in is still the session's.
-    if (Given && (Given[I].data == Outputs[I].Places[0].Data || Given[I].data == Outputs[I].Places[1].Data ||
-                  Given[I].data == Nothing))
+    if (Given && isOwn(I, Given[I].data))
       Given[I].data = nullptr;
     if (Given && Given[I].data) {
       const ds_tensor &G = Given[I];
@@ -364,6 +366,13 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     Given = nullptr;
   const Plan *P = nullptr;
   ds_status Status = resolveFeeds(Inputs, InputCount, Error);
+  if (!Status && !Versions.empty()) {
+    Status = readSymbols(Inputs, InputCount, Error);
+    forgetOwn(Given);
+    if (ds_session *Version = Status ? nullptr : findVersion())
+      return runVersion(*Version, Inputs, InputCount, Given, OutputCount, Error);
+    LastVersion = nullptr;
+  }
   if (!Status)
     Status = plan(Inputs, InputCount, P, Error);
   if (!Status)

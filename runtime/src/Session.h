@@ -85,6 +85,9 @@ struct ds_session {
   size_t CallCount = 0;
   ds::runtime::Array<int64_t> Made; // sizes of what calls made, parallel to the dimension table
 
+  ds::runtime::Array<ds_session *> Versions; // one a version of the metadata
+  ds_session *LastVersion = nullptr;         // that made the outputs of the last run, or NULL
+
   ds::runtime::Region Scratch;
   ds::runtime::Array<void *> Buffers;
   ds::runtime::Array<uint32_t> EntryBuffers;             // numbers of those of inputs and outputs
@@ -121,16 +124,26 @@ struct ds_session {
       for (ds_session *Body : Calls[I].Bodies)
         if (Body && Body->visit(Visit))
           return true;
+    for (ds_session *Version : Versions)
+      if (Version->visit(Visit))
+        return true;
     return false;
   }
   ds_status run(const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given, size_t OutputCount, ds_error *Error);
 
   // SessionPlan.cpp
+  /// Sets the symbols that the inputs' dimensions give.
+  ds_status readSymbols(const ds_tensor *Inputs, size_t InputCount, ds_error *Error);
   ds_status plan(const ds_tensor *Inputs, size_t InputCount, const ds::runtime::Plan *&Result, ds_error *Error);
   /// The plan of a stage for `Symbols`; `Before` is that of the stage before it.
   ds_status planFor(size_t Stage, const ds::runtime::Plan *Before, const ds::runtime::Plan *&Result, ds_error *Error);
 
   void chooseLaunch();
+  /// True for memory of this session: an entry that an earlier run filled in.
+  bool isOwn(size_t Output, const void *Data) const {
+    return Data == Outputs[Output].Places[0].Data || Data == Outputs[Output].Places[1].Data || Data == nothing();
+  }
+  void forgetOwn(ds_tensor *Given) const;
 
   // SessionFeed.cpp
   ds_status feed(size_t Output, size_t Input, ds_error *Error);
@@ -142,6 +155,13 @@ struct ds_session {
 
 private:
   ds_status initialize(const ds_session_options &Options, ds_session *Caller, ds_error *Error);
+
+  // SessionVersion.cpp
+  ds_status createVersions(const ds_session_options &Options, ds_error *Error);
+  /// The version whose sizes those of the symbols are, or NULL.
+  ds_session *findVersion() const;
+  ds_status runVersion(ds_session &Version, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given,
+                       size_t OutputCount, ds_error *Error);
 
   // SessionCall.cpp
   ds_status createCalls(const ds_session_options &Options, ds_error *Error);

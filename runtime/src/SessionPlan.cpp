@@ -209,7 +209,7 @@ ds_status ds_session::planFor(size_t Stage, const Plan *Before, const Plan *&Res
   return DS_OK;
 }
 
-ds_status ds_session::plan(const ds_tensor *Inputs, size_t InputCount, const Plan *&Result, ds_error *Error) {
+ds_status ds_session::readSymbols(const ds_tensor *Inputs, size_t InputCount, ds_error *Error) {
   if (ds_status Status = readShapes(Inputs, InputCount, Error))
     return Status;
   const Metadata &Meta = Model->Meta;
@@ -223,7 +223,11 @@ ds_status ds_session::plan(const ds_tensor *Inputs, size_t InputCount, const Pla
       if (S.input == I && S.dimension == D)
         Symbols[size_t(N.value)] = GivenShapes[First + D];
     }
-  if (ds_status Status = checkShapes(nullptr, Error))
+  return checkShapes(nullptr, Error);
+}
+
+ds_status ds_session::plan(const ds_tensor *Inputs, size_t InputCount, const Plan *&Result, ds_error *Error) {
+  if (ds_status Status = readSymbols(Inputs, InputCount, Error))
     return Status;
   if (ds_status Status = planFor(0, nullptr, Result, Error))
     return Status;

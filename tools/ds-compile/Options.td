@@ -32,6 +32,15 @@ def shape_EQ : Joined<["--", "-"], "shape=">, Alias<shape>;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, Group<grp_target>, HelpText<"Optimization level (default: -O3)">;
 def precise : Both<"precise", "No transformation that trades accuracy for speed: 3x3 convolutions without Winograd's algorithm">, Group<grp_target>;
 
+def specialize_EQ : Joined<["--", "-"], "specialize=">, MetaVarName<"N=1,S=128">, Group<grp_target>,
+  HelpText<"Add a version for these sizes, taken where an input has them; the general one stays (repeatable)">;
+def specialize : Separate<["--", "-"], "specialize">, Alias<specialize_EQ>;
+def force_static_EQ : Joined<["--", "-"], "force-static=">, MetaVarName<"<node>=<n>,...">, Group<grp_target>,
+  HelpText<"State what a node's sizes follow from (of an If: 1 or 0); a run that computes otherwise is an error">;
+def force_static : Separate<["--", "-"], "force-static">, Alias<force_static_EQ>;
+
+def explain_regions : Both<"explain-regions", "Print which nodes make the model dynamic, why, and what would make it static">,
+  Group<grp_inside>;
 def stop_after_EQ : Joined<["--", "-"], "stop-after=">, MetaVarName<"<phase>">, Group<grp_inside>,
   HelpText<"Print the IR after <phase> (to -o; default: standard output)">;
 def stop_after : Separate<["--", "-"], "stop-after">, Alias<stop_after_EQ>;

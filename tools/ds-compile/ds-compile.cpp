@@ -105,19 +105,36 @@ static void printHelp(const Flags &flags) {
   outs() << "\nPhases: " << phases << "\n\nExit codes: 0 done, 1 bad model or file, 2 bad usage, 3 internal error\n";
 }
 
-/// Reads --shape's "N=1,x:0=2"; the reason on failure.
-static std::string parseShapes(StringRef text, ds::CompileOptions &options) {
+/// Reads "N=1,x:0=2", the value of `flag`; the reason on failure.
+static std::string parseSizes(StringRef flag, StringRef text, ds::NamedSizes &sizes) {
   SmallVector<StringRef> entries;
   text.split(entries, ',');
   for (StringRef entry : entries) {
     auto [name, number] = entry.rsplit('=');
     int64_t size;
     if (name.empty() || number.getAsInteger(10, size) || size < 0)
-      return "--shape expects NAME=SIZE, not '" + entry.str() + "'";
-    if (any_of(options.shapes, [&](const auto &other) { return other.first == name; }))
-      return "--shape gives '" + name.str() + "' twice";
-    options.shapes.emplace_back(name.str(), size);
+      return (flag + " expects NAME=SIZE, not '" + entry + "'").str();
+    if (any_of(sizes, [&](const auto &other) { return other.first == name; }))
+      return (flag + " gives '" + name + "' twice").str();
+    sizes.emplace_back(name.str(), size);
   }
+  return {};
+}
+
+/// Reads --force-static's "node=2,-1": the name may hold '='.
+static std::string parseForced(StringRef text, ds::CompileOptions &options) {
+  auto [name, list] = text.rsplit('=');
+  SmallVector<StringRef> numbers;
+  list.split(numbers, ',');
+  ds::ForcedNode forced{name.str(), {}};
+  for (StringRef number : numbers)
+    if (int64_t value; name.empty() || number.getAsInteger(10, value) || value < 0)
+      return "--force-static expects NODE=NUMBER,... with numbers that are not negative, not '" + text.str() + "'";
+    else
+      forced.values.push_back(value);
+  if (any_of(options.forced, [&](const ds::ForcedNode &other) { return other.node == name; }))
+    return "--force-static gives '" + name.str() + "' twice";
+  options.forced.push_back(std::move(forced));
   return {};
 }
 
@@ -171,14 +188,26 @@ int main(int argc, char **argv) {
   StringRef level = args.getLastArgValue(OPT_O, "3");
   if (level.getAsInteger(10, options.optLevel) || options.optLevel < 0 || options.optLevel > 3)
     return usage("-O" + level + " is not an optimization level; expected -O0 to -O3");
+  bool verbose = args.hasArg(OPT_verbose);
+  ProgressLine line(sys::Process::StandardErrIsDisplayed() && options.stopAfter.empty() && !verbose);
   for (const std::string &text : args.getAllArgValues(OPT_shape))
-    if (std::string reason = parseShapes(text, options); !reason.empty())
+    if (std::string reason = parseSizes("--shape", text, options.shapes); !reason.empty())
       return usage(reason);
+  for (const std::string &text : args.getAllArgValues(OPT_specialize_EQ))
+    if (std::string reason = parseSizes("--specialize", text, options.versions.emplace_back()); !reason.empty())
+      return usage(reason);
+  for (const std::string &text : args.getAllArgValues(OPT_force_static_EQ))
+    if (std::string reason = parseForced(text, options); !reason.empty())
+      return usage(reason);
+  if (args.hasArg(OPT_explain_regions))
+    options.explain = [&](StringRef text) {
+      line.clear();
+      outs() << text;
+      outs().flush();
+    };
   if (options.output.empty() && options.stopAfter.empty())
     options.output = ds::defaultOutput(options.input, options.emit);
 
-  bool verbose = args.hasArg(OPT_verbose);
-  ProgressLine line(sys::Process::StandardErrIsDisplayed() && options.stopAfter.empty() && !verbose);
   unsigned errors = 0;
   options.diagnostic = [&](ds::Severity severity, StringRef message) {
     if (severity == ds::Severity::Remark && !verbose)

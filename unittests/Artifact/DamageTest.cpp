@@ -205,6 +205,110 @@ TEST(Damage, BoundSymbolsLieInBuffersThatAreWritten) {
   expect([](Program &p) { p.bound[0].name = std::string("a\0b", 3); }, "name of a bound symbol");
 }
 
+/// A branch of x, by the bool c, into two bodies that are the same, and a version for N=4.
+static Program callingProgram() {
+  Program p;
+  p.triple = tinyProgram().triple;
+  p.symbols = {{"N", "N", 1, 0}};
+  p.inputs = {{"c", DS_BOOL, {}}, {"x", DS_FLOAT32, {{Number::ofSymbol(0), "N"}}}};
+  p.outputs = {{"y", DS_FLOAT32, {{Number::ofSymbol(1), "M"}}}};
+  p.bound = {{"M", "node 'if' (If)", 2, 0, 0}};
+  p.stages = {{1, 0, 0}, {2, 0, 0}};
+  p.buffers = {Buffer::input(0), Buffer::input(1), Buffer::output(0), Buffer::result(0)};
+  Operand x = {1, p.inputs[1]}, made = {3, p.outputs[0]};
+  Call call;
+  call.kind = DS_CALL_BRANCH;
+  call.bodies = {0, 0};
+  call.condition = 0;
+  call.split = 1;
+  call.inputs = {x, x};
+  call.outputs = {made};
+  call.arguments = {{Number::ofSymbol(0)}, {Number::ofSymbol(0)}};
+  call.source = "node 'if' (If)";
+  p.calls = {call};
+
+  Program body;
+  body.symbols = {{"N", "N", DS_ARTIFACT_GIVEN, 0}};
+  body.valueCount = 1;
+  body.inputs = {p.inputs[1]};
+  body.outputs = {{"y", DS_FLOAT32, {{Number::ofValue(0), "2*N"}}}};
+  body.stages = {{1, 1, 0}};
+  body.buffers = {Buffer::input(0), Buffer::output(0)};
+  Program version = body;
+  version.symbols = {};
+  version.valueCount = 0;
+  version.inputs = {p.inputs[0], {"x", DS_FLOAT32, {{Number::constant(4), "4"}}}};
+  version.outputs[0].dimensions[0] = {Number::constant(8), "8"};
+  version.stages = {{0, 0, 0}};
+  p.bodies = {body, version};
+  p.versions = {{1, {{0, 4}}}};
+  return p;
+}
+
+/// What is wrong with a program and its bodies together; "" if nothing.
+static std::string problemTogether(const Program &program) {
+  std::string error;
+  const std::vector<char> bytes = serializeMetadata(program, 0, 0, error);
+  if (!error.empty())
+    return error;
+  ds_model *model = ds::runtime::newModel();
+  ds_error reason = {};
+  ds::runtime::parseMetadata(*model, bytes.data(), bytes.size(), "m.so", &reason);
+  ds_model_release(model);
+  return reason.message;
+}
+
+TEST(Damage, CallsFitTheirBodies) {
+  EXPECT_EQ(problemTogether(callingProgram()), "");
+  auto expect = [](auto change, const char *part) {
+    Program p = callingProgram();
+    change(p);
+    EXPECT_NE(problemTogether(p).find(part), std::string::npos) << part << ": " << problemTogether(p);
+  };
+  expect([](Program &p) { p.calls[0].kind = 9; }, "kind of a call");
+  expect([](Program &p) { p.calls[0].stage = 1; }, "stage of a call");
+  expect([](Program &p) { p.calls.push_back(p.calls[0]); }, "stage of a call");
+  expect([](Program &p) { p.calls[0].split = 3; }, "operands of a call");
+  expect([](Program &p) { p.calls[0].inputs[0].buffer = 4; }, "an operand of a call");
+  expect([](Program &p) { p.calls[0].inputs[0].buffer = 3; }, "buffer of an operand"); // what it makes itself
+  expect([](Program &p) { p.calls[0].outputs[0].buffer = 1; }, "buffer of an operand");
+  expect([](Program &p) { p.calls[0].inputs[0].tensor.dimensions[0].size = Number::ofSymbol(1); },
+         "an operand of a call");
+  expect([](Program &p) { p.calls[0].arguments[0][0] = Number::ofSymbol(1); }, "before it is known");
+  expect([](Program &p) { p.calls[0].condition = 1; }, "condition of a call");
+  expect([](Program &p) { p.calls[0].condition = DS_ARTIFACT_NO_BUFFER; }, "condition of a call");
+  expect([](Program &p) { p.calls[0].bodies[1] = 7; }, "body that does not exist");
+  expect([](Program &p) { p.calls[0].arguments[1].clear(); }, "more or fewer symbols");
+  expect([](Program &p) { p.calls[0].inputs[1].tensor.dtype = DS_INT32; }, "another type than its body takes");
+  expect([](Program &p) { p.bodies[0].outputs[0].dtype = DS_INT32; }, "another type than its body makes");
+  expect([](Program &p) { p.bodies[0].inputs.push_back(p.inputs[0]); }, "more or fewer operands");
+  expect([](Program &p) { p.bound[0].element = 1; }, "bound symbol that no call makes");
+  expect([](Program &p) { p.bound[0].buffer = 1; }, "bound symbol that no call makes");
+  expect([](Program &p) { p.symbols[0].input = DS_ARTIFACT_GIVEN; }, "symbol of an input dimension");
+  expect([](Program &p) { p.bodies[0].bodies = {p.bodies[1]}; }, "a body in a body");
+  expect([](Program &p) { p.calls.clear(); }, "that no call makes");
+  // A loop: a number, the state, and a bool that says whether to go on.
+  expect([](Program &p) { p.calls[0].kind = DS_CALL_LOOP, p.calls[0].bodies = {0}, p.calls[0].arguments.pop_back(); },
+         "more or fewer operands");
+}
+
+TEST(Damage, VersionsFitTheProgram) {
+  auto expect = [](auto change, const char *part) {
+    Program p = callingProgram();
+    change(p);
+    EXPECT_NE(problemTogether(p).find(part), std::string::npos) << part << ": " << problemTogether(p);
+  };
+  expect([](Program &p) { p.versions[0].body = 2; }, "a version");
+  expect([](Program &p) { p.versions[0].body = 0; }, "other inputs or outputs");
+  expect([](Program &p) { p.versions[0].sizes[0].first = 1; }, "guard of a version");
+  expect([](Program &p) { p.versions[0].sizes[0].second = -1; }, "guard of a version");
+  expect(
+      [](Program &p) {
+        p.bodies[1].symbols = {{"N", "N", DS_ARTIFACT_GIVEN, 0}}, p.bodies[1].stages[0].symbolCount = 1;
+      },
+      "waits for a symbol");
+}
+
 //===----------------------------------------------------------------------===//
 // Whole files
 //===----------------------------------------------------------------------===//

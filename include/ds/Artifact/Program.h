@@ -122,6 +122,12 @@ struct Call {
   std::string source;
 };
 
+/// The body that takes the program's place where its symbols, by number, have these sizes.
+struct Version {
+  uint32_t body = 0;
+  std::vector<std::pair<uint32_t, int64_t>> sizes;
+};
+
 struct Program {
   std::string triple, cpu, compiler;
   std::vector<std::string> features; // see checkedFeatures
@@ -137,7 +143,8 @@ struct Program {
   std::vector<Kernel> kernels;
   std::vector<Launch> launches;
   std::vector<Call> calls;
-  std::vector<Program> bodies; // of the outermost program alone, with the same weights: theirs are empty
+  std::vector<Version> versions; // in the order of their being tried
+  std::vector<Program> bodies;   // of the outermost program alone, with the same weights: theirs are empty
   std::vector<std::pair<std::string, std::string>> properties;
 };
 

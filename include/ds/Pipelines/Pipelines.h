@@ -7,11 +7,13 @@
 #define DS_PIPELINES_PIPELINES_H
 
 #include "ds/Codegen/Target.h"
+#include "ds/Simplify/Versions.h"
 #include "mlir/Pass/PassManager.h"
 
 namespace ds {
 
-void buildSimplifyPipeline(mlir::OpPassManager &pm);
+/// `forced`: what the user says of sizes that depend on data.
+void buildSimplifyPipeline(mlir::OpPassManager &pm, llvm::ArrayRef<ForcedNode> forced = {});
 void buildRegionsPipeline(mlir::OpPassManager &pm);
 /// `precise`: nothing that trades accuracy for speed.
 void buildLayoutPipeline(mlir::OpPassManager &pm, const CpuTarget &target, bool precise = false);

@@ -4,8 +4,10 @@
 #include "dialects/ds/Elements.h"
 #include "dialects/ds/NodeName.h"
 #include "ds/Conversion/RtToLLVM.h"
+#include "ds/Simplify/Versions.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "runtime/include/ds_hash.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -121,6 +123,7 @@ private:
   ArrayRef<func::FuncOp> functions;
   std::vector<artifact::Weight> weights;
   DenseMap<Attribute, uint32_t> weightNumbers;
+  std::map<uint64_t, SmallVector<std::pair<std::shared_ptr<ElementsView>, uint32_t>, 1>> byContents;
 };
 
 } // namespace
@@ -130,6 +133,17 @@ artifact::Buffer Describer::weightOf(rt::BufferOp buffer) {
   if (!isNew)
     return artifact::Buffer::weight(known->second);
   auto bytes = std::make_shared<ElementsView>(*ElementsView::get(*buffer.getValue()));
+  // Functions that were simplified apart have made the same data twice.
+  if (functions.size() > 1 && !bytes->isSplat()) {
+    ArrayRef<char> data = bytes->bytes();
+    auto &alike = byContents[ds_hash_bytes(data.data(), data.size())];
+    for (const auto &[other, number] : alike)
+      if (other->getType() == bytes->getType() && other->bytes() == data) {
+        known->second = number;
+        return artifact::Buffer::weight(number);
+      }
+    alike.emplace_back(bytes, weights.size());
+  }
   artifact::Weight weight;
   weight.size = bytes->size() * getElementBytes(bytes->getKind());
   weight.dtype = dtypeOf(bytes->getType().getElementType());
@@ -277,6 +291,19 @@ FailureOr<artifact::Program> Describer::run() {
     if (failed(body))
       return failure();
     program->bodies.push_back(std::move(*body));
+  }
+  if (auto versions = functions.front()->getAttrOfType<ArrayAttr>(kVersionsAttr)) {
+    ValueTable table(functions.front());
+    for (auto entry : versions.getAsRange<DictionaryAttr>()) {
+      artifact::Version &version = program->versions.emplace_back();
+      auto isBody = [&](func::FuncOp function) {
+        return function.getName() == entry.getAs<FlatSymbolRefAttr>("body").getValue();
+      };
+      version.body = llvm::find_if(functions, isBody) - functions.begin() - 1;
+      for (NamedAttribute size : entry.getAs<DictionaryAttr>("sizes"))
+        version.sizes.emplace_back(table.symbolIndex(size.getName().str()),
+                                   cast<IntegerAttr>(size.getValue()).getInt());
+    }
   }
   program->weights = std::move(weights);
   return program;

@@ -1,5 +1,6 @@
 //===- ValueTable.cpp - The sizes that a program computes -----------------===//
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
+#include "ds/Simplify/Versions.h"
 #include "llvm/ADT/SetVector.h"
 #include <set>
 
@@ -64,6 +65,10 @@ FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module) {
         }
         work.emplace_back(body, false);
       }
+    if (auto versions = function->getAttrOfType<ArrayAttr>(kVersionsAttr))
+      for (auto version : versions.getAsRange<DictionaryAttr>())
+        work.emplace_back(module.lookupSymbol<func::FuncOp>(version.getAs<FlatSymbolRefAttr>("body").getValue()),
+                          false);
   }
   return SmallVector<func::FuncOp>(llvm::reverse(finished));
 }

@@ -1,0 +1,66 @@
+//===- SessionVersion.cpp - Versions of a program for some sizes -----------===//
+// Assumes: versions have the program's inputs and outputs (Model.cpp checked it).
+// Guarantees: a run whose sizes fit a version is that version's run, without a copy; outputs may feed runs of other
+//   versions.
+// Declines: choosing anything but the first version that fits.
+//===----------------------------------------------------------------------===//
+#include "Session.h"
+
+using namespace ds::runtime;
+
+ds_status ds_session::createVersions(const ds_session_options &Options, ds_error *Error) {
+  for (size_t I = 0; I < Model->Meta.Versions.size(); ++I) {
+    ds_session *Version = nullptr;
+    if (ds_status Status = create(Model->Bodies[Model->Meta.Versions[I].body], Options, this, Version, Error))
+      return Status;
+    if (!Versions.push(Version)) {
+      ds_session_destroy(Version);
+      return outOfMemory(Error);
+    }
+  }
+  return DS_OK;
+}
+
+ds_session *ds_session::findVersion() const {
+  const Metadata &Meta = Model->Meta;
+  for (size_t I = 0; I < Versions.size(); ++I) {
+    const ds_artifact_version &V = Meta.Versions[I];
+    bool Fits = true;
+    for (uint64_t G = 0; G < V.guard_count; ++G) {
+      const ds_artifact_guard &Guard = Meta.Guards[V.first_guard + G];
+      Fits &= Symbols[Guard.symbol] == Guard.size;
+    }
+    if (Fits)
+      return Versions[I];
+  }
+  return nullptr;
+}
+
+/// The memory may be that of this session or of a version of it.
+void ds_session::forgetOwn(ds_tensor *Given) const {
+  for (size_t I = 0; Given && I < Outputs.size(); ++I) {
+    bool Own = isOwn(I, Given[I].data);
+    for (const ds_session *Version : Versions)
+      Own |= Version->isOwn(I, Given[I].data);
+    if (Own)
+      Given[I].data = nullptr;
+  }
+}
+
+ds_status ds_session::runVersion(ds_session &Version, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given,
+                                 size_t OutputCount, ds_error *Error) {
+  HasRun = false;
+  if (ds_status Status = Version.run(Inputs, InputCount, Given, OutputCount, Error))
+    return Status;
+  int64_t *Shape = LastShapes.data();
+  for (size_t I = 0; I < Outputs.size(); ++I) {
+    LastOutputs[I] = Version.LastOutputs[I];
+    if (LastOutputs[I].rank)
+      memcpy(Shape, LastOutputs[I].shape, size_t(LastOutputs[I].rank) * sizeof *Shape);
+    LastOutputs[I].shape = Shape;
+    Shape += LastOutputs[I].rank;
+  }
+  LastVersion = &Version;
+  HasRun = true;
+  return DS_OK;
+}
