@@ -41,7 +41,8 @@ struct CompileOptions {
   WeightsPlace weights = WeightsPlace::Automatic;
   /// The machine that the code is for ("aarch64-linux-gnu"), by default this one.
   std::string target;
-  /// Its CPU; by default this machine's ("native"), or "generic" in a machine of another kind.
+  /// Its CPU; by default this machine's ("native"), or "generic" in a machine of another kind. A list
+  /// ("znver4,x86-64-v3") makes code for each: loading chooses.
   std::string targetCpu;
   int optLevel = 3;
   /// Forbids transformations that trade accuracy for speed (Winograd's algorithm for convolutions).
@@ -56,7 +57,7 @@ struct CompileOptions {
   std::function<void(llvm::StringRef text)> explain;
   /// Ends after the phase of this name and writes the IR to `output`.
   std::string stopAfter;
-  /// A folder that gets one numbered file a phase.
+  /// A folder that gets one numbered file a phase; of several CPUs, each has a folder in there.
   std::string savePhases;
 
   std::function<void(Severity severity, llvm::StringRef message)> diagnostic;

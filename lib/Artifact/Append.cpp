@@ -13,7 +13,8 @@ namespace ds::artifact {
 static constexpr uint64_t smallAlignment = 4096, largeAlignment = 2 << 20; // a page, a huge page
 static constexpr uint64_t largeWeights = 4 << 20;
 
-std::string appendArtifact(int descriptor, const Program &program, uint64_t codeId) {
+std::string appendArtifact(int descriptor, Variants variants, uint64_t codeId) {
+  const Program &program = variants.front();
   ElfFile file;
   if (std::string error = file.read(descriptor, /*reserve=*/2); !error.empty())
     return error;
@@ -37,7 +38,7 @@ std::string appendArtifact(int descriptor, const Program &program, uint64_t code
   const ds_artifact_code code = file.hashCode(descriptor, error);
   if (!error.empty())
     return error;
-  const std::vector<char> metadata = serializeMetadata(program, codeId, weightsHash, error, &code);
+  const std::vector<char> metadata = serializeMetadata(variants, codeId, weightsHash, error, &code);
   if (!error.empty())
     return "the program's description is inconsistent: " + error;
   out.alignTo(8);

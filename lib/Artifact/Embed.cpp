@@ -26,8 +26,8 @@ constexpr Elf64_Xword x86LargeFlag = 0x10000000; // SHF_X86_64_LARGE
 
 class Embedder {
 public:
-  Embedder(int descriptor, const Program &program, uint64_t codeId, const std::string &symbol)
-      : descriptor(descriptor), program(program), codeId(codeId), symbol(symbol) {}
+  Embedder(int descriptor, Variants variants, uint64_t codeId, const std::string &symbol)
+      : descriptor(descriptor), variants(variants), program(variants.front()), codeId(codeId), symbol(symbol) {}
   std::string run();
 
 private:
@@ -50,7 +50,8 @@ private:
   }
 
   int descriptor;
-  const Program &program;
+  Variants variants;
+  const Program &program; // the first variant, which has the weights
   uint64_t codeId;
   const std::string &symbol;
   ElfFile file;
@@ -119,7 +120,7 @@ std::string Embedder::writeData(Output &out) {
                    SHF_ALLOC | (isLarge ? x86LargeFlag : 0)));
   }
   std::string error;
-  const std::vector<char> metadata = serializeMetadata(program, codeId, hash, error);
+  const std::vector<char> metadata = serializeMetadata(variants, codeId, hash, error);
   if (!error.empty())
     return "the program's description is inconsistent: " + error;
   metadataSize = metadata.size();
@@ -237,8 +238,8 @@ std::string Embedder::run() {
 
 } // namespace
 
-std::string embedProgram(int descriptor, const Program &program, uint64_t codeId, const std::string &symbol) {
-  return Embedder(descriptor, program, codeId, symbol).run();
+std::string embedProgram(int descriptor, Variants variants, uint64_t codeId, const std::string &symbol) {
+  return Embedder(descriptor, variants, codeId, symbol).run();
 }
 
 std::string embeddedSymbol(const std::string &outputPath) {

@@ -222,11 +222,11 @@ std::string missingLinkFiles(std::string_view triple) {
   return "";
 }
 
-std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
+std::string linkArtifact(const std::vector<Object> &objects, Variants variants, EmitKind kind, int output,
                          const std::string &symbol) {
   // The id says which code belongs to which metadata: a hash of both.
   std::string error;
-  const std::vector<char> draft = serializeMetadata(program, 0, 0, error);
+  const std::vector<char> draft = serializeMetadata(variants, 0, 0, error);
   if (!error.empty())
     return "the program's description is inconsistent: " + error;
   MemoryFile archive("objects"), script("exports"), linked("linked"), log("log");
@@ -253,7 +253,7 @@ std::string linkArtifact(const std::vector<Object> &objects, const Program &prog
   const uint64_t codeId = ds_hash_finish(&hash);
   error = writeAll(script.get(), "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
   if (error.empty())
-    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), program.triple),
+    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), variants.front().triple),
                       {archive.get(), script.get()}, linked.get(), log.get());
   std::string code;
   if (error.empty())
@@ -262,8 +262,8 @@ std::string linkArtifact(const std::vector<Object> &objects, const Program &prog
     error = writeAll(output, code);
   if (!error.empty())
     return error;
-  return kind == EmitKind::Object ? embedProgram(output, program, codeId, symbol)
-                                  : appendArtifact(output, program, codeId);
+  return kind == EmitKind::Object ? embedProgram(output, variants, codeId, symbol)
+                                  : appendArtifact(output, variants, codeId);
 }
 
 } // namespace ds::artifact

@@ -244,14 +244,52 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
   return bytes;
 }
 
-std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
+std::vector<char> serializeMetadata(Variants variants, uint64_t codeId, uint64_t weightsHash, std::string &error,
                                     const ds_artifact_code *code) {
   WeightTable weights;
-  weights.offsets = layOutWeights(program, weights.length);
+  weights.offsets = layOutWeights(variants.front(), weights.length);
   weights.hash = weightsHash;
-  for (const Weight &weight : program.weights)
+  for (const Weight &weight : variants.front().weights)
     weights.sizes.push_back(weight.size);
-  return serialize(program, weights, codeId, error, code, /*isBody=*/false);
+  std::vector<char> all;
+  for (const Program &program : variants) {
+    const std::vector<char> bytes = serialize(program, weights, codeId, error, code, /*isBody=*/false);
+    if (!error.empty())
+      return {};
+    all.insert(all.end(), bytes.begin(), bytes.end());
+  }
+  return all;
+}
+
+/// The weights of `from`, which its buffers and those of its bodies index, become those of `into`.
+static void moveWeights(Program &from, std::vector<Weight> &into,
+                        std::map<std::pair<uint64_t, std::string>, uint32_t> &known) {
+  std::vector<uint32_t> numbers;
+  for (Weight &weight : from.weights) {
+    const bool canBeShared = !weight.digest.empty();
+    auto [it, isNew] = known.try_emplace({weight.size, canBeShared ? weight.digest : "#" + std::to_string(into.size())},
+                                         uint32_t(into.size()));
+    numbers.push_back(it->second);
+    if (isNew)
+      into.push_back(std::move(weight));
+  }
+  from.weights.clear();
+  auto renumber = [&](Program &program) {
+    for (Buffer &buffer : program.buffers)
+      if (buffer.kind == DS_BUFFER_WEIGHT && buffer.index < numbers.size())
+        buffer.index = numbers[buffer.index];
+  };
+  renumber(from);
+  for (Program &body : from.bodies)
+    renumber(body);
+}
+
+void shareWeights(std::vector<Program> &variants) {
+  std::vector<Weight> all;
+  std::map<std::pair<uint64_t, std::string>, uint32_t> known;
+  for (Program &program : variants)
+    moveWeights(program, all, known);
+  variants.front().weights = std::move(all);
 }
 
 std::vector<std::string> checkedFeatures(std::string_view triple, std::string_view llvmFeatures) {

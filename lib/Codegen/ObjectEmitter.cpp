@@ -11,7 +11,10 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "runtime/include/ds_kernel.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/IR/Constants.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -79,12 +82,47 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int lev
   pipeline.run(module, modules);
 }
 
-static bool emitObject(ModuleOp source, const CpuTarget &target, std::string &object) {
+/// The symbols that the modules define and other modules may see.
+static llvm::StringSet<> definedSymbols(ArrayRef<ModuleOp> parts) {
+  llvm::StringSet<> names;
+  for (ModuleOp part : parts)
+    for (Operation &op : *part.getBody()) {
+      auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
+      auto global = dyn_cast<LLVM::GlobalOp>(op);
+      if (function && !function.isExternal())
+        names.insert(function.getSymName());
+      else if (global)
+        names.insert(global.getSymName());
+    }
+  return names;
+}
+
+static void applyNames(llvm::Module &module, const VariantNames &names, const llvm::StringSet<> &defined) {
+  if (auto *program = module.getGlobalVariable(DS_PROGRAM_SYMBOL); program && !names.next.empty()) {
+    auto *fields = llvm::cast<llvm::ConstantStruct>(program->getInitializer());
+    llvm::SmallVector<llvm::Constant *> values;
+    for (llvm::Value *value : fields->operands())
+      values.push_back(llvm::cast<llvm::Constant>(value));
+    values.back() =
+        new llvm::GlobalVariable(module, fields->getType(), /*isConstant=*/true, llvm::GlobalValue::ExternalLinkage,
+                                 nullptr, DS_PROGRAM_SYMBOL + names.next);
+    program->setInitializer(llvm::ConstantStruct::get(fields->getType(), values));
+  }
+  if (names.suffix.empty())
+    return;
+  for (llvm::GlobalValue &value : module.global_values())
+    if (!value.hasLocalLinkage() && defined.contains(value.getName()))
+      value.setName(value.getName() + names.suffix);
+}
+
+static bool emitObject(ModuleOp source, const CpuTarget &target, const VariantNames &names,
+                       const llvm::StringSet<> &defined, std::string &object) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(source, context, source.getSymName().value_or("host"));
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target);
   if (!module || !machine)
     return false;
+  applyNames(*module, names, defined);
   module->setTargetTriple(llvm::Triple(target.triple));
   module->setDataLayout(machine->createDataLayout());
   for (llvm::Function &function : *module) {
@@ -109,8 +147,10 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, std::string &ob
 }
 
 FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget &target,
-                                                std::function<void(size_t, size_t)> progress) {
+                                                std::function<void(size_t, size_t)> progress,
+                                                const VariantNames &names) {
   auto parts = llvm::to_vector(module.getOps<ModuleOp>());
+  const llvm::StringSet<> defined = names.suffix.empty() ? llvm::StringSet<>() : definedSymbols(parts);
   std::vector<std::string> objects(parts.size());
   std::atomic<size_t> done = 0;
   std::atomic<bool> failed = false;
@@ -121,7 +161,7 @@ FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget
       pool.async([&, i] {
         if (failed)
           return;
-        if (!emitObject(parts[i], target, objects[i]))
+        if (!emitObject(parts[i], target, names, defined, objects[i]))
           failed = true;
         std::lock_guard<std::mutex> lock(mutex);
         if (progress)

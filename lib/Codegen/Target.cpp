@@ -52,9 +52,11 @@ static std::string knownTriple(StringRef text) {
   return (llvm::Triple::getArchTypeName(triple.getArch()) + "-unknown-linux-gnu").str();
 }
 
-/// Whether a program can find out, before it runs such code, that an AArch64 CPU lacks an instruction set. Features
+/// Whether a program can find out, before it runs such code, that a CPU lacks an instruction set. Features
 /// that are none (tuning, system registers) are no matter.
-static bool isCheckable(StringRef feature) {
+static bool isCheckable(StringRef feature, bool isArm) {
+  if (!isArm) // a version number, not a bit of CPUID
+    return feature != "avx10.2" && feature != "avx10.2-512";
   static constexpr StringRef names[] = {
 #define DS_AARCH64_FEATURE(name, hwcap, hwcap2) name,
 #include "runtime/src/AArch64Features.def"
@@ -105,7 +107,7 @@ FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error, Strin
     // A name that feature strings cannot spell (they are lower case) is a system register's.
     if (!info->getFeatureBits().test(feature.Value) || StringRef(feature.Key).lower() != feature.Key)
       continue;
-    bool isUsed = !isArm || isCheckable(feature.Key);
+    bool isUsed = isCheckable(feature.Key, isArm);
     (isUsed ? all : unused).AddFeature(feature.Key, isUsed);
   }
   target.features = all.getString();

@@ -6,6 +6,7 @@
 #include "ds/Compiler.h"
 
 #include "OutputFile.h"
+#include "Targets.h"
 #include "dialects/ds/DsDialect.h"
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/Elements.h"
@@ -29,6 +30,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
+#include <set>
 
 using namespace llvm;
 using namespace ds;
@@ -66,8 +68,22 @@ private:
   CompileStatus checkOptions();
   mlir::OwningOpRef<mlir::ModuleOp> load(mlir::MLIRContext &context);
   CompileStatus finishPhase(mlir::ModuleOp module, size_t index);
+  CompileStatus compileFor(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
+  CompileStatus runPhases(size_t index, mlir::ModuleOp module);
+  void lap(const Twine &phase);
+  /// "kernels", or "kernels for znver4" where there are several CPUs.
+  std::string nameOf(StringRef phase, size_t index) const {
+    return targets.size() == 1 ? phase.str() : (phase + " for " + targets[index].cpu).str();
+  }
+  VariantNames variantNames(size_t index) const {
+    auto suffix = [&](size_t number) { return number < targets.size() ? "." + targets[number].cpu : std::string(); };
+    return {index ? suffix(index) : std::string(), suffix(index + 1)};
+  }
   void report(Severity severity, const Twine &message) {
     hadError |= severity == Severity::Error;
+    // Every CPU's compilation says the same of the model.
+    if (severity != Severity::Error && targets.size() > 1 && !told.insert(message.str()).second)
+      return;
     if (options.diagnostic)
       options.diagnostic(severity, message.str());
   }
@@ -75,7 +91,13 @@ private:
   bool stopsAt(StringRef phase) const { return options.stopAfter == phase; }
 
   const CompileOptions &options;
-  CpuTarget target;
+  std::vector<CpuTarget> targets; // the most capable first
+  std::vector<CompiledVariant> variants;
+  std::optional<OutputFile> output;
+  std::vector<OutputFile> besides;
+  std::string phaseFolder; // for the CPU that is compiled for
+  std::set<std::string> told;
+  std::chrono::steady_clock::time_point clock;
   bool hadError = false, badShapes = false;
 };
 
@@ -161,11 +183,14 @@ CompileStatus Compilation::checkOptions() {
   if (!options.stopAfter.empty() && !is_contained(phaseNames(), options.stopAfter))
     return usage("there is no phase '" + options.stopAfter + "'; the phases are " + join(phaseNames(), ", "));
   std::string reason;
-  mlir::FailureOr<CpuTarget> resolved = CpuTarget::resolve(options.targetCpu, reason, options.target);
+  mlir::FailureOr<std::vector<CpuTarget>> resolved = resolveTargets(options.targetCpu, options.target, reason);
   if (failed(resolved))
     return usage(reason);
-  target = *resolved;
-  target.optLevel = options.optLevel;
+  targets = std::move(*resolved);
+  for (CpuTarget &target : targets)
+    target.optLevel = options.optLevel;
+  if (targets.size() > 1 && !options.stopAfter.empty())
+    return usage("--stop-after prints the program for one CPU, not for '" + options.targetCpu + "'; name one");
   StringRef suffix = sys::path::extension(options.input);
   if (suffix != ".onnx" && suffix != ".onnxtxt" && suffix != ".mlir")
     return usage("the model '" + options.input + "' has an unknown suffix; expected .onnx, .onnxtxt or .mlir");
@@ -175,7 +200,7 @@ CompileStatus Compilation::checkOptions() {
       !sys::fs::real_path(options.output, output) && model == output)
     return usage("the output '" + options.output + "' is the model itself; write to another file");
   if (options.stopAfter.empty())
-    if (reason = artifact::missingLinkFiles(target.triple); !reason.empty()) {
+    if (reason = artifact::missingLinkFiles(targets.front().triple); !reason.empty()) {
       report(Severity::Error, reason);
       return CompileStatus::BadModel;
     }
@@ -195,7 +220,7 @@ mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) 
 CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
   StringRef phase = phaseNames()[index];
   bool stops = stopsAt(phase);
-  if (!stops && options.savePhases.empty())
+  if (!stops && phaseFolder.empty())
     return CompileStatus::Success;
   std::string text;
   raw_string_ostream stream(text);
@@ -224,10 +249,10 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
       report(Severity::Error, toString(std::move(error)));
     return !hadError;
   };
-  if (!options.savePhases.empty()) {
-    SmallString<128> path(options.savePhases);
+  if (!phaseFolder.empty()) {
+    SmallString<128> path(phaseFolder);
     if (std::error_code code = sys::fs::create_directories(path)) {
-      report(Severity::Error, "cannot make the folder '" + options.savePhases + "': " + code.message());
+      report(Severity::Error, "cannot make the folder '" + phaseFolder + "': " + code.message());
       return CompileStatus::BadModel;
     }
     std::string number = std::to_string(index + 1);
@@ -239,29 +264,60 @@ CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
                                                                                               : CompileStatus::BadModel;
 }
 
-CompileStatus Compilation::run() {
-  if (CompileStatus status = checkOptions(); status != CompileStatus::Success)
-    return status;
-  mlir::DialectRegistry registry;
-  registerAllDialects(registry);
-  mlir::MLIRContext context(registry);
-  context.loadDialect<DsDialect, mlir::func::FuncDialect>();
+void Compilation::lap(const Twine &phase) {
+  auto now = std::chrono::steady_clock::now();
+  if (options.timing)
+    options.timing(phase.str(), std::chrono::duration<double>(now - clock).count());
+  clock = now;
+}
+
+CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
+  for (auto [index, phase] : enumerate(phases())) {
+    std::string name = nameOf(phase.name, target);
+    if (options.progress)
+      options.progress(name, 0, 0);
+    PhaseContext phaseContext{
+        options, targets[target], variantNames(target), variants, output ? output->getDescriptor() : -1, besides, {}};
+    phaseContext.progress = [&](size_t done, size_t all) {
+      if (options.progress)
+        options.progress(name, done, all);
+    };
+    mlir::LogicalResult outcome = mlir::success();
+    if (phase.build) {
+      mlir::PassManager passes(module.getContext());
+      phase.build(passes, phaseContext);
+      outcome = passes.run(module);
+    }
+    if (succeeded(outcome) && phase.run)
+      outcome = phase.run(module, phaseContext);
+    if (failed(outcome) || hadError) {
+      if (!hadError)
+        report(Severity::Error, "phase " + name + " failed without a reason");
+      return phase.judgesModel ? CompileStatus::BadModel : CompileStatus::InternalError;
+    }
+    if (phase.name == "regions" && options.explain && target == 0)
+      options.explain(explainRegions(module));
+    lap(name);
+    if (CompileStatus status = finishPhase(module, index + 1); status != CompileStatus::Success || stopsAt(phase.name))
+      return status;
+  }
+  return CompileStatus::Success;
+}
+
+/// All phases for CPU number `index`. What is folded and packed for one is none of the others' business: each has a
+/// context of its own.
+CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
+                                      mlir::OwningOpRef<mlir::ModuleOp> &module) {
   mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     forward(diagnostic);
     return mlir::success();
   });
-
-  auto clock = std::chrono::steady_clock::now();
-  auto lap = [&](StringRef phase) {
-    auto now = std::chrono::steady_clock::now();
-    if (options.timing)
-      options.timing(phase, std::chrono::duration<double>(now - clock).count());
-    clock = now;
-  };
-
+  phaseFolder = options.savePhases;
+  if (!phaseFolder.empty() && targets.size() > 1)
+    phaseFolder += "/" + targets[index].cpu;
   if (options.progress)
-    options.progress("import", 0, 0);
-  mlir::OwningOpRef<mlir::ModuleOp> module = load(context);
+    options.progress(nameOf("import", index), 0, 0);
+  module = load(context);
   if (!module) {
     if (!hadError)
       report(Severity::Error, "the model cannot be imported");
@@ -272,12 +328,10 @@ CompileStatus Compilation::run() {
     report(Severity::Error, "--specialize: " + unfit);
     return CompileStatus::BadUsage;
   }
-  lap("import");
+  lap(nameOf("import", index));
   if (CompileStatus status = finishPhase(*module, 0); status != CompileStatus::Success || stopsAt("import"))
     return status;
-
-  std::optional<OutputFile> output;
-  if (options.stopAfter.empty()) {
+  if (!output && options.stopAfter.empty()) {
     Expected<OutputFile> file = OutputFile::create(options.output);
     if (!file) {
       report(Severity::Error, toString(file.takeError()));
@@ -285,34 +339,30 @@ CompileStatus Compilation::run() {
     }
     output.emplace(std::move(*file));
   }
-  std::vector<OutputFile> besides;
-  for (auto [index, phase] : enumerate(phases())) {
-    if (options.progress)
-      options.progress(phase.name, 0, 0);
-    PhaseContext phaseContext{options, target, output ? output->getDescriptor() : -1, besides, {}};
-    phaseContext.progress = [this, name = phase.name](size_t done, size_t all) {
-      if (options.progress)
-        options.progress(name, done, all);
-    };
-    mlir::LogicalResult outcome = mlir::success();
-    if (phase.build) {
-      mlir::PassManager passes(&context);
-      phase.build(passes, phaseContext);
-      outcome = passes.run(*module);
+  return runPhases(index, *module);
+}
+
+CompileStatus Compilation::run() {
+  if (CompileStatus status = checkOptions(); status != CompileStatus::Success)
+    return status;
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  clock = std::chrono::steady_clock::now();
+  // All live until the last one is done: they hold the weights.
+  std::vector<std::unique_ptr<mlir::MLIRContext>> contexts;
+  std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules(targets.size());
+  auto compileAll = [&] {
+    for (size_t index = 0; index < targets.size(); ++index) {
+      contexts.push_back(std::make_unique<mlir::MLIRContext>(registry));
+      contexts.back()->loadDialect<DsDialect, mlir::func::FuncDialect>();
+      if (CompileStatus status = compileFor(index, *contexts.back(), modules[index]); status != CompileStatus::Success)
+        return status;
     }
-    if (succeeded(outcome) && phase.run)
-      outcome = phase.run(*module, phaseContext);
-    if (failed(outcome) || hadError) {
-      if (!hadError)
-        report(Severity::Error, "phase " + phase.name + " failed without a reason");
-      return phase.judgesModel ? CompileStatus::BadModel : CompileStatus::InternalError;
-    }
-    if (phase.name == "regions" && options.explain)
-      options.explain(explainRegions(*module));
-    lap(phase.name);
-    if (CompileStatus status = finishPhase(*module, index + 1); status != CompileStatus::Success || stopsAt(phase.name))
-      return status;
-  }
+    return CompileStatus::Success;
+  };
+  CompileStatus status = compileAll();
+  if (status != CompileStatus::Success || !options.stopAfter.empty())
+    return status;
   // The artifact last: it says what the others must be.
   Error error = Error::success();
   for (OutputFile &file : besides)

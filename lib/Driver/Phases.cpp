@@ -13,6 +13,7 @@
 #include "ds/Import/Onnx.h"
 #include "ds/Pipelines/Pipelines.h"
 
+#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/Path.h"
 
 using namespace ds;
@@ -56,9 +57,46 @@ static std::string placeWeights(artifact::Program &program, PhaseContext &contex
   return "";
 }
 
-/// Object files of all kernels and the host program, linked with what the runtime must know of them.
+/// Tells equal weights of several variants from different ones.
+static void addDigests(artifact::Program &program) {
+  for (artifact::Weight &weight : program.weights) {
+    llvm::BLAKE3 hash;
+    weight.produce([&](const void *data, uint64_t size) {
+      hash.update(llvm::ArrayRef<uint8_t>(static_cast<const uint8_t *>(data), size));
+    });
+    llvm::BLAKE3Result<> result = hash.final();
+    weight.digest.assign(result.begin(), result.end());
+  }
+}
+
+/// Links the objects of all variants with what the runtime must know of them; "" or what went wrong.
+static std::string link(PhaseContext &context) {
+  std::vector<artifact::Program> programs;
+  std::vector<artifact::Object> objects;
+  for (CompiledVariant &variant : context.variants) {
+    programs.push_back(std::move(variant.program));
+    for (const std::string &contents : variant.objects)
+      objects.push_back({"", contents});
+  }
+  if (programs.size() > 1) {
+    llvm::for_each(programs, addDigests);
+    artifact::shareWeights(programs);
+  }
+  if (std::string error = placeWeights(programs.front(), context); !error.empty())
+    return error;
+  for (artifact::Program &program : programs)
+    program.weightsFile = programs.front().weightsFile;
+  auto kind = context.options.emit == EmitKind::Library  ? artifact::EmitKind::SharedLibrary
+              : context.options.emit == EmitKind::Object ? artifact::EmitKind::Object
+                                                         : artifact::EmitKind::Executable;
+  std::string error = artifact::linkArtifact(objects, programs, kind, context.outputDescriptor,
+                                             artifact::embeddedSymbol(context.options.output));
+  return error.empty() ? "" : "'" + context.options.output + "': " + error;
+}
+
+/// Object files of all kernels and the host program; with the last variant, the artifact.
 static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &context) {
-  mlir::FailureOr<std::vector<std::string>> code = emitObjects(module, context.target, context.progress);
+  mlir::FailureOr<std::vector<std::string>> code = emitObjects(module, context.target, context.progress, context.names);
   if (failed(code))
     return mlir::failure();
   mlir::FailureOr<artifact::Program> program = describeProgram(module);
@@ -76,22 +114,19 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
     for (artifact::Symbol &symbol : program->symbols)
       if (auto name = names.getAs<mlir::StringAttr>(symbol.name))
         symbol.display = name.str();
-
+  auto addSuffix = [&](artifact::Program &part) {
+    for (artifact::Kernel &kernel : part.kernels)
+      kernel.name += context.names.suffix;
+  };
+  addSuffix(*program);
+  llvm::for_each(program->bodies, addSuffix);
   dropPagesOnceWritten(*program);
-  if (std::string error = placeWeights(*program, context); !error.empty())
-    return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
 
-  std::vector<artifact::Object> objects;
-  for (const std::string &contents : *code)
-    objects.push_back({"", contents});
-  auto kind = context.options.emit == EmitKind::Library  ? artifact::EmitKind::SharedLibrary
-              : context.options.emit == EmitKind::Object ? artifact::EmitKind::Object
-                                                         : artifact::EmitKind::Executable;
-  std::string error = artifact::linkArtifact(objects, *program, kind, context.outputDescriptor,
-                                             artifact::embeddedSymbol(context.options.output));
-  if (!error.empty())
-    return mlir::emitError(mlir::UnknownLoc::get(module.getContext()))
-           << "'" << context.options.output << "': " << error;
+  context.variants.push_back({std::move(*code), std::move(*program)});
+  if (!context.names.next.empty())
+    return mlir::success();
+  if (std::string error = link(context); !error.empty())
+    return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
   return mlir::success();
 }
 

@@ -96,7 +96,8 @@ static ds::SupervisedResult compileInChild(const ds::CompileOptions &options) {
 /// The IR before `phase`, computed once more in a process of its own; empty if that fails too.
 static std::string irBefore(const ds::CompileOptions &options, StringRef phase) {
   ArrayRef<StringRef> names = ds::phaseNames();
-  const StringRef *at = llvm::find(names, phase);
+  auto [name, cpu] = phase.split(" for "); // one of several CPUs
+  const StringRef *at = llvm::find(names, name);
   if (at == names.begin() || at == names.end())
     return {};
   SmallString<128> path;
@@ -105,8 +106,10 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   ds::CompileOptions shorter;
   shorter.input = options.input;
   shorter.shapes = options.shapes;
+  shorter.versions = options.versions;
+  shorter.forced = options.forced;
   shorter.target = options.target;
-  shorter.targetCpu = options.targetCpu;
+  shorter.targetCpu = cpu.empty() ? options.targetCpu : cpu.str();
   shorter.optLevel = options.optLevel;
   shorter.precise = options.precise;
   shorter.stopAfter = (at - 1)->str();

@@ -6,9 +6,11 @@
  * Declines: trust. Code in an artifact can do what any program can; checksums find damage, not forgery.
  *
  * Section .ds.meta (not loaded by the dynamic linker): one ds_artifact_header, then table_count descriptors of type
- * ds_artifact_table, then the tables. Section .ds.weights (not loaded, page-aligned in the file): the weights, each at
- * a multiple of DS_ARTIFACT_WEIGHT_ALIGNMENT. The runtime maps that part of the file read-only, so that all processes
- * share it. docs/Artifact.md explains the format in prose.
+ * ds_artifact_table, then the tables. A program that was compiled for several CPUs has all of that once for each, one
+ * after another, the most capable first: its variants. The runtime runs the first one whose features the machine has.
+ * They share the weights, each with the whole section's length and checksum. Section .ds.weights (not loaded,
+ * page-aligned in the file): the weights, each at a multiple of DS_ARTIFACT_WEIGHT_ALIGNMENT. The runtime maps that
+ * part of the file read-only, so that all processes share it. docs/Artifact.md explains the format in prose.
  *===----------------------------------------------------------------------===*/
 #ifndef DS_ARTIFACT_H
 #define DS_ARTIFACT_H
@@ -20,7 +22,7 @@
 #define DS_ARTIFACT_MAGIC                                                                                              \
   "\x89"                                                                                                               \
   "dsmeta\n"
-#define DS_ARTIFACT_VERSION 3
+#define DS_ARTIFACT_VERSION 4
 #define DS_ARTIFACT_WEIGHT_ALIGNMENT 64
 /* An absolute symbol whose address is ds_artifact_program.code_id: ties loaded code to the metadata it came with. */
 #define DS_ARTIFACT_ID_SYMBOL "ds_program_id"
@@ -284,7 +286,7 @@ struct ds_program_code;
 typedef struct ds_embedded_model {
   uint64_t version; /* DS_EMBEDDED_VERSION */
   const struct ds_program_code *code;
-  const void *metadata; /* as in DS_ARTIFACT_META_SECTION, 8-byte aligned */
+  const void *metadata; /* of all variants, as in DS_ARTIFACT_META_SECTION, 8-byte aligned */
   uint64_t metadata_size;
   const void *weights; /* aligned to DS_ARTIFACT_WEIGHT_ALIGNMENT; NULL without weights */
   uint64_t weights_size;

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define DS_KERNEL_ABI_VERSION 3
+#define DS_KERNEL_ABI_VERSION 4
 
 /* What one launch of a kernel works on. A binding is the first byte of a buffer; a size is whatever integer the kernel
  * was compiled to expect (a dimension, a stride, ...). */
@@ -67,6 +67,8 @@ typedef struct ds_program_code {
   /* Programs that the runtime runs between stages (ds_artifact_call); these have none of their own. */
   uint32_t body_count;
   const struct ds_program_code *const *bodies;
+  /* The same program for a CPU that can do less; in the order of the metadata's variants. NULL: there is none. */
+  const struct ds_program_code *next;
 } ds_program_code;
 
 #define DS_PROGRAM_SYMBOL "ds_program"

@@ -139,12 +139,13 @@ DS_API ds_status ds_model_symbol(const ds_model *model, size_t index, ds_symbol_
 
 typedef struct ds_model_summary {
   const char *triple;
-  const char *cpu;
+  const char *cpu; /* of the code that runs here */
   const char *compiler;
-  uint64_t weight_bytes;
+  uint64_t weight_bytes; /* those of all CPUs together */
   uint64_t kernel_count;
   uint64_t launch_count;
   uint64_t property_count;
+  const char *cpus; /* that the artifact has code for, the most capable first: "znver4, x86-64-v3" */
 } ds_model_summary;
 DS_API void ds_model_describe(const ds_model *model, ds_model_summary *summary);
 

@@ -32,7 +32,7 @@ static const Feature Features[] = {
 };
 
 static bool systemSaves(unsigned State) {
-  static const uint64_t Masks[] = {0, 0x6, 0xE6, 0x60000};
+  static const uint64_t Masks[] = {0, 0x6, 0xE6, 0x60000, 0x80000};
   if (State == 0)
     return true;
   uint32_t R[4];

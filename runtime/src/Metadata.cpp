@@ -46,6 +46,7 @@ ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error, bool I
   ds_hash_add(&Hash, Bytes + HashAt + sizeof Zero, Header.length - HashAt - sizeof Zero);
   if (ds_hash_finish(&Hash) != Header.hash)
     return fail(Error, DS_BAD_ARTIFACT, "metadata is damaged (its checksum does not match)");
+  Length = Header.length;
   if (ds_status Status = findTables(Bytes, Header, Error))
     return Status;
   if (const char *Problem = problem(IsBody))

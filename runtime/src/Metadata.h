@@ -24,6 +24,7 @@ private:
 };
 
 struct Metadata {
+  uint64_t Length = 0; // bytes; in an artifact the next variant's follow
   const ds_artifact_program *Program = nullptr;
   Table<ds_artifact_text> Features, Constraints;
   Table<ds_artifact_symbol> Symbols;

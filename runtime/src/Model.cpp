@@ -33,28 +33,25 @@ void ds_model_release(ds_model *Model) {
   }
 }
 
-ds_status ds::runtime::checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error) {
+/// Whether this machine could run the program if its CPU had the features.
+static ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error) {
   const char *Triple = Meta.text(Meta.Program->triple);
   size_t Length = strlen(HostArchitecture);
   if (ElfMachine != HostElfMachine || strncmp(Triple, HostArchitecture, Length) ||
       (Triple[Length] != '-' && Triple[Length]))
     return fail(Error, DS_UNSUPPORTED, "'%s' was compiled for '%s', but this machine is %s; compile the model for it",
                 Path, Triple, HostArchitecture);
-  Text Missing;
-  for (size_t I = 0; I < Meta.Features.size(); ++I)
-    if (const char *Name = Meta.text(Meta.Features[I]); !cpuHasFeature(Name))
-      Missing.append("%s%s", Missing.empty() ? "" : ", ", Name);
-  if (!Missing.empty())
-    return fail(
-        Error, DS_UNSUPPORTED,
-        "'%s' was compiled for the CPU '%s' and needs features that this one lacks (%s); compile the model with "
-        "--target-cpu=native here, or with an older CPU's name",
-        Path, Meta.text(Meta.Program->cpu), Missing.str());
   if (Meta.Program->kernel_abi != DS_KERNEL_ABI_VERSION)
     return fail(Error, DS_BAD_ARTIFACT,
                 "'%s' has kernels for runtime interface %u, this runtime has %u; compile the model again", Path,
                 Meta.Program->kernel_abi, unsigned(DS_KERNEL_ABI_VERSION));
   return DS_OK;
+}
+
+static void missingFeatures(const Metadata &Meta, Text &Missing) {
+  for (size_t I = 0; I < Meta.Features.size(); ++I)
+    if (const char *Name = Meta.text(Meta.Features[I]); !cpuHasFeature(Name))
+      Missing.append("%s%s", Missing.empty() ? "" : ", ", Name);
 }
 
 /// What a call and its body disagree on, or NULL.
@@ -134,14 +131,63 @@ static ds_status parseBodies(ds_model &Model, ds_error *Error) {
   return DS_OK;
 }
 
-ds_status ds::runtime::parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path,
-                                     ds_error *Error) {
+static ds_status refuseCpu(const ds_model &Model, const Metadata &Last, const Text &Lacking, const char *Path,
+                           ds_error *Error) {
+  if (Model.VariantCount == 1)
+    return fail(
+        Error, DS_UNSUPPORTED,
+        "'%s' was compiled for the CPU '%s' and needs features that this one lacks (%s); compile the model with "
+        "--target-cpu=native here, or with an older CPU's name",
+        Path, Last.text(Last.Program->cpu), Lacking.str());
+  return fail(Error, DS_UNSUPPORTED,
+              "'%s' was compiled for %zu CPUs, and this one lacks features that each needs (%s); compile the model "
+              "with --target-cpu=native here, or with an older CPU's name",
+              Path, Model.VariantCount, Lacking.str());
+}
+
+ds_status ds::runtime::chooseVariant(ds_model &Model, const void *Data, size_t Size, uint16_t ElfMachine,
+                                     const char *Path, ds_error *Error) {
+  const unsigned char *Bytes = static_cast<const unsigned char *>(Data);
   ds_error Reason = {};
-  ds_status Parsed = Model.Meta.parse(Bytes, Size, &Reason);
-  if (!Parsed)
-    Parsed = parseBodies(Model, &Reason);
-  if (Parsed)
-    return fail(Error, Parsed, "'%s': %s", Path, Reason.message);
+  Metadata Next;
+  const ds_artifact_program *First = nullptr;
+  Text Lacking;
+  bool IsFound = false;
+  size_t Count = 0;
+  for (size_t At = 0; !Count || At < Size; ++Count) {
+    if (ds_status Status = Next.parse(Bytes + At, Size - At, &Reason))
+      return fail(Error, Status, "'%s': %s", Path, Reason.message);
+    At += Next.Length;
+    if (ds_status Status = checkMachine(Next, ElfMachine, Path, Error))
+      return Status;
+    Model.Cpus.append("%s%s", Count ? ", " : "", Next.text(Next.Program->cpu));
+    if (!Count)
+      First = Next.Program;
+    else if (Next.Program->weights_length != First->weights_length || Next.Program->code_id != First->code_id)
+      return fail(Error, DS_BAD_ARTIFACT, "'%s': metadata is inconsistent: variants of different programs", Path);
+    if (IsFound)
+      continue;
+    Text Missing;
+    missingFeatures(Next, Missing);
+    if (Missing.empty()) {
+      IsFound = true;
+      Model.Meta = Next;
+      Model.Variant = Count;
+    } else if (Count == 0 && At == Size) {
+      Lacking.append("%s", Missing.str());
+    } else {
+      Lacking.append("%s'%s': %s", Lacking.empty() ? "" : "; ", Next.text(Next.Program->cpu), Missing.str());
+    }
+    if (!Missing.ok() || !Lacking.ok())
+      return outOfMemory(Error);
+  }
+  Model.VariantCount = Count;
+  if (!Model.Cpus.ok())
+    return outOfMemory(Error);
+  if (!IsFound)
+    return refuseCpu(Model, Next, Lacking, Path, Error);
+  if (ds_status Status = parseBodies(Model, &Reason))
+    return fail(Error, Status, "'%s': %s", Path, Reason.message);
   const Metadata &Meta = Model.Meta;
   if (!Model.Dimensions.resize(Meta.Dimensions.size()))
     return outOfMemory(Error);
@@ -152,11 +198,26 @@ ds_status ds::runtime::parseMetadata(ds_model &Model, const void *Bytes, size_t 
   return DS_OK;
 }
 
+/// Follows the chain of the variants' code; false where it has more or fewer of them than the metadata.
+static bool selectCode(ds_model &Model) {
+  const ds_program_code *Code = Model.Code, *Wanted = nullptr;
+  for (size_t I = 0; I < Model.VariantCount; ++I, Code = Code->next) {
+    if (!Code || Code->abi_version != DS_KERNEL_ABI_VERSION) // another version may have no `next`
+      return false;
+    if (I == Model.Variant)
+      Wanted = Code;
+  }
+  Model.Code = Wanted;
+  return !Code;
+}
+
 ds_status ds::runtime::checkCode(ds_model &Model, const char *Path, ds_error *Error) {
   auto Fits = [](const ds_program_code *Code, const Metadata &Meta) {
     return Code && Code->abi_version == DS_KERNEL_ABI_VERSION && Code->kernel_count == Meta.Kernels.size() &&
            Code->sizes && Code->run;
   };
+  if (!selectCode(Model))
+    return fail(Error, DS_BAD_ARTIFACT, "the code of '%s' does not fit its metadata", Path);
   bool Good = Fits(Model.Code, Model.Meta) && Model.Code->body_count == Model.Bodies.size();
   for (size_t I = 0; Good && I < Model.Bodies.size(); ++I) {
     ds_model *Body = Model.Bodies[I];
@@ -189,9 +250,7 @@ ds_status ds_model_load_embedded(const ds_embedded_model *Embedded, ds_model **O
   ds_model *Model = newModel();
   if (!Model)
     return outOfMemory(Error);
-  ds_status Status = parseMetadata(*Model, Embedded->metadata, Embedded->metadata_size, Path, Error);
-  if (!Status)
-    Status = checkMachine(Model->Meta, HostElfMachine, Path, Error);
+  ds_status Status = chooseVariant(*Model, Embedded->metadata, Embedded->metadata_size, HostElfMachine, Path, Error);
   if (!Status && Model->Meta.WeightsFiles.size()) {
     char Own[4096];
     Status = ownPath(Own, sizeof Own)
@@ -266,9 +325,14 @@ ds_status ds_model_symbol(const ds_model *Model, size_t Index, ds_symbol_info *I
 
 void ds_model_describe(const ds_model *Model, ds_model_summary *Summary) {
   const Metadata &Meta = Model->Meta;
-  *Summary = {Meta.text(Meta.Program->triple), Meta.text(Meta.Program->cpu), Meta.text(Meta.Program->compiler),
-              Meta.Program->weights_length,    Meta.Kernels.size(),          Meta.Launches.size(),
-              Meta.Properties.size()};
+  *Summary = {Meta.text(Meta.Program->triple),
+              Meta.text(Meta.Program->cpu),
+              Meta.text(Meta.Program->compiler),
+              Meta.Program->weights_length,
+              Meta.Kernels.size(),
+              Meta.Launches.size(),
+              Meta.Properties.size(),
+              Model->Cpus.str()};
 }
 
 const char *ds_model_property_key(const ds_model *Model, size_t Index) {

@@ -23,6 +23,8 @@ struct ds_model {
   size_t WeightMapSize = 0;
   const unsigned char *Weights = nullptr; // never NULL once loaded
   std::atomic<bool> Prefetched{false};
+  size_t Variant = 0, VariantCount = 1;  // which of the artifact's programs this is
+  ds::runtime::Text Cpus;                // of all variants
   ds::runtime::Array<ds_model *> Bodies; // that calls run; of the outermost model alone
   ds_model *Outermost = nullptr;         // of a body
 
@@ -40,9 +42,10 @@ void prefetchWeights(ds_model *Model);
 ds_model *newModel();
 
 /// The steps of loading that all ways share. `Path` names the model in messages.
-ds_status parseMetadata(ds_model &Model, const void *Bytes, size_t Size, const char *Path, ds_error *Error);
-ds_status checkMachine(const Metadata &Meta, uint16_t ElfMachine, const char *Path, ds_error *Error);
-/// Bodies get their code and weights here.
+/// Parses the metadata of all variants and takes the first one that this machine can run.
+ds_status chooseVariant(ds_model &Model, const void *Bytes, size_t Size, uint16_t ElfMachine, const char *Path,
+                        ds_error *Error);
+/// Takes the variant's code from `Code`, the first one's. Bodies get their code and weights here.
 ds_status checkCode(ds_model &Model, const char *Path, ds_error *Error);
 
 /// This program's file; false with errno.

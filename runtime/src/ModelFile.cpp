@@ -17,14 +17,15 @@
 
 using namespace ds::runtime;
 
-static ds_status readMetadata(ds_model &Model, int Descriptor, const FileRange &Range, const char *Path,
+static ds_status readMetadata(ds_model &Model, int Descriptor, const ElfSections &Sections, const char *Path,
                               ds_error *Error) {
+  const FileRange &Range = Sections.Metadata;
   if (!Model.MetadataBytes.resize(Range.Size / 8 + 1))
     return outOfMemory(Error);
   if (!readAt(Descriptor, Model.MetadataBytes.data(), Range.Size, Range.Offset))
     return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path,
                 errno ? strerror(errno) : "the file is shorter than it says");
-  return parseMetadata(Model, Model.MetadataBytes.data(), Range.Size, Path, Error);
+  return chooseVariant(Model, Model.MetadataBytes.data(), Range.Size, Sections.Machine, Path, Error);
 }
 
 /// Whether the code is what the linker wrote: the dynamic linker would believe anything.
@@ -84,9 +85,7 @@ static ds_status load(int Descriptor, const char *Path, const char *File, const 
   ds_model *Model = newModel();
   if (!Model)
     return outOfMemory(Error);
-  ds_status Status = readMetadata(*Model, Descriptor, Sections.Metadata, Path, Error);
-  if (!Status)
-    Status = checkMachine(Model->Meta, Sections.Machine, Path, Error);
+  ds_status Status = readMetadata(*Model, Descriptor, Sections, Path, Error);
   if (!Status)
     Status = Model->Meta.WeightsFiles.size() ? mapWeightsFile(*Model, File, Path, Error)
                                              : mapWeights(*Model, Descriptor, Sections.Weights, Path, Error);

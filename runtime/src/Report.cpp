@@ -68,7 +68,9 @@ void printVersion(const ds_model *Model) {
     return;
   ds_model_summary S;
   ds_model_describe(Model, &S);
-  printf("model compiled by %s for %s, CPU %s; %llu kernels, %.1f MB of weights\n", S.compiler, S.triple, S.cpu,
+  const bool IsChosen = strcmp(S.cpu, S.cpus) != 0;
+  printf("model compiled by %s for %s, CPU %s%s%s%s; %llu kernels, %.1f MB of weights\n", S.compiler, S.triple, S.cpu,
+         IsChosen ? " (of " : "", IsChosen ? S.cpus : "", IsChosen ? ")" : "",
          static_cast<unsigned long long>(S.kernel_count), double(S.weight_bytes) / 1e6);
 }
 

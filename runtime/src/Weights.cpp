@@ -95,9 +95,28 @@ bool ownPath(char *Path, size_t Size) {
   return true;
 }
 
+static void prefetchOwn(const ds_model &Model, const ds_model &Of) {
+  const uintptr_t Page = uintptr_t(sysconf(_SC_PAGESIZE));
+  for (size_t I = 0; I < Of.Meta.Buffers.size(); ++I) {
+    const ds_artifact_buffer &B = Of.Meta.Buffers[I];
+    if (B.kind != DS_BUFFER_WEIGHT || B.length == 0)
+      continue;
+    const uintptr_t Start = reinterpret_cast<uintptr_t>(Model.Weights) + B.offset, Aligned = Start & ~(Page - 1);
+    (void)madvise(reinterpret_cast<void *>(Aligned), B.length + (Start - Aligned), MADV_WILLNEED);
+  }
+}
+
 void prefetchWeights(ds_model *Model) {
-  if (Model->WeightMap && !Model->Prefetched.exchange(true))
+  if (!Model->WeightMap || Model->Prefetched.exchange(true))
+    return;
+  if (Model->VariantCount == 1) {
     (void)madvise(Model->WeightMap, Model->WeightMapSize, MADV_WILLNEED);
+    return;
+  }
+  // Weights of code that does not run here stay on disk.
+  prefetchOwn(*Model, *Model);
+  for (const ds_model *Body : Model->Bodies)
+    prefetchOwn(*Model, *Body);
 }
 
 } // namespace ds::runtime

@@ -75,6 +75,17 @@ def test_features_that_the_cpu_lacks_are_named(newest):
     assert result.code == 0 and "for aarch64-unknown-linux-gnu, CPU neoverse-v2" in result.stdout
 
 
+@runs
+def test_the_best_of_several_cpus_is_chosen(tmp_path):
+    program = compile_to(softmax_model(), tmp_path, "m", TO_ARM, "--target-cpu=generic,neoverse-v2,neoverse-n1")
+    np.save(tmp_path / "x.npy", X)
+    for machine, chosen in (("cortex-a53", "generic"), ("cortex-a76", "neoverse-n1"), ("max", "neoverse-v2")):
+        command = [*QEMU, "-cpu", machine, program]
+        assert f"CPU {chosen} (of neoverse-v2, neoverse-n1, generic)" in checked([*command, "--version"])
+        checked([*command, "--input", f"x={tmp_path}/x.npy", "--output-dir", str(tmp_path / machine)])
+        np.testing.assert_allclose(np.load(tmp_path / machine / "y.npy"), softmax(X), atol=2e-6)
+
+
 def link(source: str, program, *objects: str) -> list[str]:
     """A program of ours for the other machine, with the runtime that executables contain."""
     runtime = os.path.join(LINK_FOLDER, "libds_executable.a")

@@ -24,7 +24,7 @@ def target_EQ : Joined<["--", "-"], "target=">, MetaVarName<"<triple>">, Group<g
   HelpText<"The machine: x86_64-linux-gnu or aarch64-linux-gnu (default: this one)">;
 def target : Separate<["--", "-"], "target">, Alias<target_EQ>;
 def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
-  HelpText<"The CPU: znver4, x86-64-v3, cortex-a76, ... (default: native; generic with the --target of another architecture)">;
+  HelpText<"The CPU: znver4, x86-64-v3, cortex-a76, ... (default: native; generic with the --target of another architecture); of a list (znver4,x86-64-v3), loading chooses the best">;
 def target_cpu : Separate<["--", "-"], "target-cpu">, Alias<target_cpu_EQ>;
 def shape : Separate<["--", "-"], "shape">, MetaVarName<"N=1,S=128">, Group<grp_target>,
   HelpText<"Make dimensions static, by symbol (N=1) or by input and index (x:0=1)">;

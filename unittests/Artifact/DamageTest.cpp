@@ -1,4 +1,5 @@
 //===- DamageTest.cpp - Metadata and files that are not what they say --------===//
+#include "CpuFeatures.h"
 #include "Metadata.h"
 #include "Model.h"
 #include "Tiny.h"
@@ -253,7 +254,7 @@ static std::string problemTogether(const Program &program) {
     return error;
   ds_model *model = ds::runtime::newModel();
   ds_error reason = {};
-  ds::runtime::parseMetadata(*model, bytes.data(), bytes.size(), "m.so", &reason);
+  ds::runtime::chooseVariant(*model, bytes.data(), bytes.size(), ds::runtime::HostElfMachine, "m.so", &reason);
   ds_model_release(model);
   return reason.message;
 }

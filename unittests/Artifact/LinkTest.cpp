@@ -70,7 +70,8 @@ TEST(Link, SameInputGivesSameBytes) {
 TEST(Link, TakesObjectsFromMemory) {
   TestFolder folder;
   const std::string object = readFile(DS_TINY_OBJECT);
-  ASSERT_EQ(linkTo(folder.file("a"), {{"", object}}, tinyProgram(), EmitKind::SharedLibrary), "");
+  const Program program = tinyProgram();
+  ASSERT_EQ(linkTo(folder.file("a"), {{"", object}}, {&program, 1}, EmitKind::SharedLibrary), "");
   EXPECT_EQ(readFile(folder.file("a")), readFile(linkTiny(folder.file("b"), EmitKind::SharedLibrary)));
   EXPECT_EQ(filesIn(folder.file("")), 2u);
 }
@@ -108,15 +109,16 @@ TEST(Link, RefusesWeightsOfAnotherSize) {
   TestFolder folder;
   Program program = tinyProgram();
   program.weights[0] = {16, nullptr, [](const Weight::Sink &sink) { sink("short", 5); }};
-  EXPECT_NE(linkTo(folder.file("m"), {{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary).find("16 bytes, got 5"),
-            std::string::npos);
+  EXPECT_NE(
+      linkTo(folder.file("m"), {{DS_TINY_OBJECT, {}}}, {&program, 1}, EmitKind::SharedLibrary).find("16 bytes, got 5"),
+      std::string::npos);
   EXPECT_EQ(filesIn(folder.file("")), 0u);
 }
 
 TEST(Link, FailuresSayWhy) {
   TestFolder folder;
   auto link = [&](const Object &object, const Program &program) {
-    return linkTo(folder.file("m"), {object}, program, EmitKind::SharedLibrary);
+    return linkTo(folder.file("m"), {object}, {&program, 1}, EmitKind::SharedLibrary);
   };
   EXPECT_NE(link({"/nonexistent.o", {}}, tinyProgram()).find("/nonexistent.o"), std::string::npos);
   EXPECT_NE(link({"", "no object file"}, tinyProgram()).find("linker failed"), std::string::npos);
@@ -147,7 +149,7 @@ TEST(Link, FullDisk) {
   small = {256 << 10, old.rlim_max};
   signal(SIGXFSZ, SIG_IGN);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string error = linkTo(folder.file("m"), {{DS_TINY_OBJECT, {}}}, program, EmitKind::SharedLibrary);
+  const std::string error = linkTo(folder.file("m"), {{DS_TINY_OBJECT, {}}}, {&program, 1}, EmitKind::SharedLibrary);
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
   EXPECT_NE(error.find("cannot write"), std::string::npos) << error;
   EXPECT_EQ(filesIn(folder.file("")), 0u);

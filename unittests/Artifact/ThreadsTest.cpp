@@ -60,7 +60,8 @@ class Threads : public testing::Test {
 protected:
   void SetUp() override {
     ds_error error;
-    ASSERT_EQ(linkTo(folder.file("tiny.so"), {{DS_TINY_CHECKED_OBJECT, {}}}, tinyProgram(), EmitKind::SharedLibrary),
+    const Program program = tinyProgram();
+    ASSERT_EQ(linkTo(folder.file("tiny.so"), {{DS_TINY_CHECKED_OBJECT, {}}}, {&program, 1}, EmitKind::SharedLibrary),
               "");
     ASSERT_EQ(ds_model_load(folder.file("tiny.so").c_str(), &model, &error), DS_OK) << error.message;
     ds_session_options options = {};

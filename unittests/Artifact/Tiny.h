@@ -53,12 +53,12 @@ inline artifact::Program tinyProgram() {
 
 /// Links into the file `path`, which a failure removes; returns what went wrong.
 inline std::string linkTo(const std::string &path, const std::vector<artifact::Object> &objects,
-                          const artifact::Program &program, artifact::EmitKind kind) {
+                          artifact::Variants variants, artifact::EmitKind kind) {
   unlink(path.c_str()); // an old file may be mapped
   const int descriptor = open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0777);
   if (descriptor < 0)
     return "cannot open " + path;
-  std::string error = artifact::linkArtifact(objects, program, kind, descriptor);
+  std::string error = artifact::linkArtifact(objects, variants, kind, descriptor);
   close(descriptor);
   if (!error.empty())
     unlink(path.c_str());
@@ -68,7 +68,7 @@ inline std::string linkTo(const std::string &path, const std::vector<artifact::O
 /// Links the tiny program; returns the path.
 inline std::string linkTiny(const std::string &path, artifact::EmitKind kind,
                             const artifact::Program &program = tinyProgram()) {
-  const std::string error = linkTo(path, {{DS_TINY_OBJECT, {}}}, program, kind);
+  const std::string error = linkTo(path, {{DS_TINY_OBJECT, {}}}, {&program, 1}, kind);
   EXPECT_EQ(error, "");
   return path;
 }

@@ -130,7 +130,7 @@ size_t inspect(ds_model *model) {
       sum += strlen(symbol.name) + strlen(symbol.display);
   ds_model_summary summary;
   ds_model_describe(model, &summary);
-  sum += strlen(summary.triple) + strlen(summary.cpu) + strlen(summary.compiler);
+  sum += strlen(summary.triple) + strlen(summary.cpu) + strlen(summary.cpus) + strlen(summary.compiler);
   for (size_t i = 0; const char *key = ds_model_property_key(model, i); ++i)
     sum += strlen(key) + strlen(ds_model_property(model, key));
   return sum;
@@ -169,14 +169,18 @@ Outcome artifactCase(Random &random, const Bytes &good) {
     break;
   default:
     damage(random, bytes, metadata, metadata + metadataSize);
-    if ((isForged = random() % 2)) {
-      ds_artifact_header start;
-      memcpy(&start, &bytes[metadata], sizeof start);
+    isForged = random() % 2;
+    // Each variant's begins where the one before ended.
+    for (size_t at = metadata, end = metadata + metadataSize; isForged && at < end;) {
+      ds_artifact_header sound, start;
+      memcpy(&sound, &good[at], sizeof sound);
+      memcpy(&start, &bytes[at], sizeof start);
       start.hash = 0;
-      memcpy(&bytes[metadata], &start, sizeof start);
-      if (start.length <= metadataSize)
-        start.hash = ds_hash_bytes(&bytes[metadata], start.length);
-      memcpy(&bytes[metadata], &start, sizeof start);
+      memcpy(&bytes[at], &start, sizeof start);
+      if (start.length <= end - at)
+        start.hash = ds_hash_bytes(&bytes[at], start.length);
+      memcpy(&bytes[at], &start, sizeof start);
+      at += sound.length;
     }
   }
   const std::string path = scratch + "/m.so";

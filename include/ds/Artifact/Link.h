@@ -18,10 +18,10 @@ struct Object {
   std::string_view contents;
 };
 
-/// Links the objects, which define DS_PROGRAM_SYMBOL, and adds metadata and weights. `output` is an empty file that is
-/// open for reading and writing; `symbol` is what an object file defines (embeddedSymbol). Returns what went wrong in
-/// one line, or "".
-std::string linkArtifact(const std::vector<Object> &objects, const Program &program, EmitKind kind, int output,
+/// Links the objects of all variants, which define DS_PROGRAM_SYMBOL (the first one's code, which leads to the
+/// others'), and adds metadata and weights. `output` is an empty file that is open for reading and writing; `symbol` is
+/// what an object file defines (embeddedSymbol). Returns what went wrong in one line, or "".
+std::string linkArtifact(const std::vector<Object> &objects, Variants variants, EmitKind kind, int output,
                          const std::string &symbol = "");
 
 /// What is missing to link programs for a machine of that triple, in one line, or "".
@@ -36,11 +36,11 @@ std::string embeddedSymbol(const std::string &outputPath);
 
 /// Appends metadata and weights to a linked ELF file that is open for reading and writing. Returns "" or what went
 /// wrong.
-std::string appendArtifact(int descriptor, const Program &program, uint64_t codeId);
+std::string appendArtifact(int descriptor, Variants variants, uint64_t codeId);
 
 /// Makes a relocatable file that is open for reading and writing one that holds the whole model and defines `symbol`
 /// alone. Returns "" or what went wrong.
-std::string embedProgram(int descriptor, const Program &program, uint64_t codeId, const std::string &symbol);
+std::string embedProgram(int descriptor, Variants variants, uint64_t codeId, const std::string &symbol);
 
 } // namespace ds::artifact
 

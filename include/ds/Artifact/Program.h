@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,6 +73,8 @@ struct Weight {
   std::string name = {};
   uint32_t dtype = 0; // DS_FLOAT32, ...
   std::vector<int64_t> shape = {};
+  /// What equal weights have in common and different ones have not; "" where nobody asks (shareWeights).
+  std::string digest = {};
 };
 
 /// A safetensors file with the weights, in the artifact's folder.
@@ -148,13 +151,24 @@ struct Program {
   std::vector<std::pair<std::string, std::string>> properties;
 };
 
+/// One program, compiled for several CPUs, the most capable first. The first one has all weights; the others', whose
+/// buffers refer to those, are empty.
+using Variants = std::span<const Program>;
+
+/// Makes variants of programs that have weights of their own. Equal weights become one.
+void shareWeights(std::vector<Program> &variants);
+
 /// Offset of each weight in the weights section, and the section's length.
 std::vector<uint64_t> layOutWeights(const Program &program, uint64_t &length);
 
 /// The metadata section. Hashes of ds_artifact_program are as given, that of the header is computed. `code` may be
 /// null. `error` says what of the program is inconsistent (the result is empty then).
-std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash, std::string &error,
+std::vector<char> serializeMetadata(Variants variants, uint64_t codeId, uint64_t weightsHash, std::string &error,
                                     const ds_artifact_code *code = nullptr);
+inline std::vector<char> serializeMetadata(const Program &program, uint64_t codeId, uint64_t weightsHash,
+                                           std::string &error, const ds_artifact_code *code = nullptr) {
+  return serializeMetadata(Variants(&program, 1), codeId, weightsHash, error, code);
+}
 
 /// Of LLVM's feature string ("+avx2,+fma,-xop,...") for a machine of that triple, the names switched on that the
 /// runtime can check: instruction sets, not tuning.

@@ -19,10 +19,17 @@ std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target);
 /// Adds what brings a module of scf, arith, math, vector, cf and func to the LLVM dialect.
 void buildLowerToLLVMPipeline(mlir::OpPassManager &pm);
 
+/// What the code of one program for several CPUs needs to be linked together.
+struct VariantNames {
+  std::string suffix; // of every symbol that this variant defines; "" in the first one
+  std::string next;   // the suffix of the next one, which this one's table of functions leads to; "" in the last one
+};
+
 /// Compiles every module nested in `module` to an object file in memory, in their order, several at a time; `progress`
 /// is told how many are done. Emits a diagnostic on failure.
 mlir::FailureOr<std::vector<std::string>> emitObjects(mlir::ModuleOp module, const CpuTarget &target,
-                                                      std::function<void(size_t done, size_t all)> progress);
+                                                      std::function<void(size_t done, size_t all)> progress,
+                                                      const VariantNames &names = {});
 
 void registerCodegenPasses();
 

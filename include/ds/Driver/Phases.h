@@ -5,7 +5,8 @@
 #ifndef DS_DRIVER_PHASES_H
 #define DS_DRIVER_PHASES_H
 
-#include "ds/Codegen/Target.h"
+#include "ds/Artifact/Program.h"
+#include "ds/Codegen/Passes.h"
 #include "ds/Compiler.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -15,10 +16,19 @@ namespace ds {
 
 class OutputFile;
 
+/// The code of a program for one CPU, and what describes it.
+struct CompiledVariant {
+  std::vector<std::string> objects;
+  artifact::Program program;
+};
+
 /// What a phase may know and do beside changing the module.
 struct PhaseContext {
   const CompileOptions &options;
   CpuTarget target;
+  VariantNames names;
+  /// Those that are done; the last phase adds one, and links all where it is the last one.
+  std::vector<CompiledVariant> &variants;
   /// Where the last phase writes: an open file that becomes `options.output` when all went well.
   int outputDescriptor;
   /// More files that appear with it.

@@ -332,7 +332,7 @@ void HostBuilder::buildTable(unsigned bodyCount) {
       return value;
     });
   }
-  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, pointer, pointer, i32, pointer});
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {i32, i32, pointer, pointer, i32, pointer, pointer});
   createTable(type, name, number ? LLVM::Linkage::Internal : LLVM::Linkage::External, [&] {
     value = LLVM::UndefOp::create(b, loc, type);
     set(constant(i32, DS_KERNEL_ABI_VERSION), 0);
@@ -341,6 +341,7 @@ void HostBuilder::buildTable(unsigned bodyCount) {
     set(address(name + "_run"), 3);
     set(constant(i32, bodyCount), 4);
     set(bodyCount ? address(name + "_bodies").getResult() : LLVM::ZeroOp::create(b, loc, pointer).getResult(), 5);
+    set(LLVM::ZeroOp::create(b, loc, pointer), 6); // emitObjects links variants
     return value;
   });
 }

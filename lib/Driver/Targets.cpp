@@ -1,0 +1,55 @@
+//===- Targets.cpp - The CPUs that a compilation is for -------------------===//
+// Guarantees: see Targets.h. A CPU that has all features of another one comes before it, so that a machine takes the best
+//   code that it can run, whatever the order in the list.
+//===----------------------------------------------------------------------===//
+#include "Targets.h"
+#include "ds/Artifact/Program.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVector.h"
+
+using namespace mlir;
+
+namespace ds {
+
+static std::vector<std::string> checked(const CpuTarget &target) {
+  std::vector<std::string> features = artifact::checkedFeatures(target.triple, target.features);
+  llvm::sort(features);
+  return features;
+}
+
+FailureOr<std::vector<CpuTarget>> resolveTargets(StringRef cpus, StringRef triple, std::string &error) {
+  SmallVector<StringRef> names;
+  cpus.split(names, ',');
+  std::vector<CpuTarget> targets;
+  std::vector<std::vector<std::string>> needs;
+  for (StringRef name : names) {
+    if (name.empty() && names.size() > 1) {
+      error = "the list of CPUs '" + cpus.str() + "' has an empty name";
+      return failure();
+    }
+    FailureOr<CpuTarget> target = CpuTarget::resolve(name, error, triple);
+    if (failed(target))
+      return failure();
+    targets.push_back(std::move(*target));
+    needs.push_back(checked(targets.back()));
+    for (size_t i = 0; i + 1 < targets.size(); ++i)
+      if (targets[i].cpu == targets.back().cpu) {
+        error = "the CPU '" + targets[i].cpu + "' is in the list twice" + (name == "native" ? " ('native' is it)" : "");
+        return failure();
+      } else if (needs[i] == needs.back()) {
+        error = "the CPUs '" + targets[i].cpu + "' and '" + targets.back().cpu +
+                "' have the same features: a machine could not choose between them; leave one out";
+        return failure();
+      }
+  }
+  // Wider vectors first; of two sets of features where one holds the other, the larger.
+  llvm::stable_sort(targets, [](const CpuTarget &a, const CpuTarget &b) {
+    if (a.vectorBytes != b.vectorBytes)
+      return a.vectorBytes > b.vectorBytes;
+    size_t left = checked(a).size(), right = checked(b).size();
+    return left != right ? left > right : a.cpu < b.cpu;
+  });
+  return targets;
+}
+
+} // namespace ds
