@@ -50,8 +50,8 @@ void Explainer::explain(Operation *op, unsigned depth) {
     size_t count = bind.getSymbols().size();
     line(depth) << "- " << node << ": "
                 << (forced ? "what the model computes is compared with what was stated for it\n"
-                           : "sizes follow from " + std::to_string(count) +
-                                 (count == 1 ? " number" : " numbers") + " that the model computes\n");
+                           : "sizes follow from " + std::to_string(count) + (count == 1 ? " number" : " numbers") +
+                                 " that the model computes\n");
     if (forced)
       return;
     makes(bind.getSymbols());
@@ -60,8 +60,8 @@ void Explainer::explain(Operation *op, unsigned depth) {
   } else if (auto branch = dyn_cast<IfOp>(op)) {
     line(depth) << "- " << node << ": the condition is computed by the model\n";
     makes(branch.getSymbols());
-    line(depth + 1) << "static if the condition follows from constants and the inputs' sizes, or with " << flag << "1' (then) or "
-                    << flag << "0' (else)\n";
+    line(depth + 1) << "static if the condition follows from constants and the inputs' sizes, or with " << flag
+                    << "1' (then) or " << flag << "0' (else)\n";
     for (auto [title, body] : {std::pair("then", branch.getThenBody()), std::pair("else", branch.getElseBody())})
       if (auto function = module.lookupSymbol<func::FuncOp>(body)) {
         line(depth + 1) << title << ": ";
@@ -70,7 +70,8 @@ void Explainer::explain(Operation *op, unsigned depth) {
   } else if (auto loop = dyn_cast<LoopOp>(op)) {
     line(depth) << "- " << node << ": the model computes how often it runs, or the loop is too long to unroll\n";
     makes(loop.getSymbols());
-    line(depth + 1) << "static if the number of iterations is a small constant, and the condition, if any, a constant\n";
+    line(depth + 1)
+        << "static if the number of iterations is a small constant, and the condition, if any, a constant\n";
     if (auto function = module.lookupSymbol<func::FuncOp>(loop.getBody())) {
       line(depth + 1) << "body: ";
       explain(function, depth + 2);

@@ -100,9 +100,10 @@ static std::string findSymbol(func::FuncOp function, StringRef text, std::string
   if (fitting.size() == 1)
     return fitting.front();
   SmallVector<std::string> all = entrySymbols(function);
-  error = fitting.empty() ? "no input has a dynamic dimension '" + text.str() + "'; there " +
-                                (all.empty() ? "is none" : (all.size() == 1 ? "is " : "are ") + llvm::join(all, ", "))
-                          : "several dimensions are named '" + text.str() + "': say which by " + llvm::join(fitting, " or ");
+  error = fitting.empty()
+              ? "no input has a dynamic dimension '" + text.str() + "'; there " +
+                    (all.empty() ? "is none" : (all.size() == 1 ? "is " : "are ") + llvm::join(all, ", "))
+              : "several dimensions are named '" + text.str() + "': say which by " + llvm::join(fitting, " or ");
   return "";
 }
 

@@ -18,20 +18,64 @@ from . import compile_onnx
 from ._model import Model
 
 
-class DeepSeekRep(BackendRep):
-    """A compiled model. `run` takes the inputs in order or by name, or one array where there is one input."""
+def _is_sequence(info: onnx.ValueInfoProto) -> bool:
+    return info.type.WhichOneof("value") == "sequence_type"
 
-    def __init__(self, model: Model):
+
+def sequence_to_arrays(values: Sequence[Any], info: onnx.ValueInfoProto) -> tuple[np.ndarray, np.ndarray]:
+    """A sequence of tensors as a compiled model takes it: the elements one after another, and a row with the dims of each."""
+    element = info.type.sequence_type.elem_type.tensor_type
+    arrays = [np.asarray(value, helper.tensor_dtype_to_np_dtype(element.elem_type)) for value in values]
+    rank = arrays[0].ndim if arrays else len(element.shape.dim)
+    data = (
+        np.concatenate([a.ravel() for a in arrays])
+        if arrays
+        else np.empty(0, helper.tensor_dtype_to_np_dtype(element.elem_type))
+    )
+    return data, np.array([a.shape for a in arrays], np.int64).reshape(len(arrays), rank)
+
+
+def arrays_to_sequence(data: np.ndarray, shapes: np.ndarray) -> list[np.ndarray]:
+    """The reverse."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(data, ends), shapes)]
+
+
+class DeepSeekRep(BackendRep):
+    """A compiled model. `run` takes the inputs in order or by name, or one array where there is one input. Sequences are
+    lists of arrays."""
+
+    def __init__(self, model: Model, proto: onnx.ModelProto | None = None):
         self.model = model
+        constants = {tensor.name for tensor in proto.graph.initializer} if proto else set()
+        self.inputs = [info for info in proto.graph.input if info.name not in constants] if proto else []
+        self.outputs = list(proto.graph.output) if proto else []
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
+        sequences = {info.name: info for info in self.inputs if _is_sequence(info)}
         if isinstance(inputs, Mapping):
-            results = self.model(**inputs)
+            arrays = {}
+            for name, value in inputs.items():
+                if name in sequences:
+                    arrays[name + ".data"], arrays[name + ".shapes"] = sequence_to_arrays(value, sequences[name])
+                else:
+                    arrays[name] = value
+            results = self.model(**arrays)
         elif isinstance(inputs, (list, tuple)):
-            results = self.model(*inputs)
+            flat: list[Any] = []
+            for index, value in enumerate(inputs):
+                info = self.inputs[index] if index < len(self.inputs) else None
+                flat += sequence_to_arrays(value, info) if info is not None and _is_sequence(info) else [value]
+            results = self.model(*flat)
         else:
             results = self.model(inputs)
-        return results if isinstance(results, tuple) else (results,)
+        results = results if isinstance(results, tuple) else (results,)
+        if not any(_is_sequence(info) for info in self.outputs):
+            return results
+        rest = iter(results)
+        return tuple(
+            arrays_to_sequence(next(rest), next(rest)) if _is_sequence(info) else next(rest) for info in self.outputs
+        )
 
 
 class DeepSeekBackend(Backend):
@@ -41,7 +85,7 @@ class DeepSeekBackend(Backend):
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> DeepSeekRep:
         if not cls.supports_device(device):
             raise ValueError(f"device {device!r} is not supported; expected 'CPU'")
-        return DeepSeekRep(compile_onnx(model, **kwargs))
+        return DeepSeekRep(compile_onnx(model, **kwargs), model if isinstance(model, onnx.ModelProto) else None)
 
     @classmethod
     def run_node(

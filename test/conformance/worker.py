@@ -74,6 +74,38 @@ def make_symbolic(model: onnx.ModelProto) -> None:
                 dimension.Clear()
 
 
+def is_sequence(value: onnx.ValueInfoProto) -> bool:
+    return value.type.WhichOneof("value") == "sequence_type"
+
+
+def to_tensors(values: list, infos) -> list:
+    """Sequences as the two tensors that a compiled model takes for one: the elements, and the dims of each."""
+    tensors = []
+    for value, info in zip(values, infos):
+        if not is_sequence(info) or not isinstance(value, list):
+            tensors.append(value)
+            continue
+        element = info.type.sequence_type.elem_type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(element.elem_type)
+        rank = value[0].ndim if value else len(element.shape.dim)
+        tensors.append(np.concatenate([np.empty(0, dtype), *(v.ravel().astype(dtype) for v in value)]))
+        tensors.append(np.array([v.shape for v in value], np.int64).reshape(len(value), rank))
+    return tensors
+
+
+def from_tensors(tensors: list, infos) -> list:
+    """The reverse."""
+    values, rest = [], iter(tensors)
+    for info in infos:
+        tensor = next(rest)
+        if is_sequence(info):
+            shapes = next(rest)
+            ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+            tensor = [part.reshape(shape) for part, shape in zip(np.split(tensor, ends), shapes)]
+        values.append(tensor)
+    return values
+
+
 def run_case(case: Case, timeout: float, symbolic: bool) -> None:
     model = onnx.load(case.model)
     with tempfile.TemporaryDirectory() as folder:
@@ -93,9 +125,10 @@ def run_case(case: Case, timeout: float, symbolic: bool) -> None:
             raise Failure(prefix + message.replace(path, "model.onnx"))
         with runtime.Model(library) as program:
             for inputs, expected in data_sets(case, model):
-                if not all(isinstance(value, np.ndarray) for value in [*inputs, *expected]):
-                    raise Failure("inputs or outputs that are no tensors")
-                outputs = program.run(inputs)
+                inputs = to_tensors(inputs, model.graph.input)
+                if not all(isinstance(value, np.ndarray) for value in inputs):
+                    raise Failure("inputs that are neither tensors nor sequences")
+                outputs = from_tensors(program.run(inputs), model.graph.output)
                 Runner.assert_similar_outputs(expected, outputs, case.rtol, case.atol)
 
 

@@ -251,6 +251,91 @@ MODELS = {
     ),
 }
 
+LOOP_OF_SEQUENCE = """g (float[N] x, int64 n{more}) => ({outputs}) {{
+  t = Constant<value = bool {{1}}>()
+  e = SequenceEmpty()
+  l = Loop (n, t, e) <body = b (int64 i, bool c, seq(float[M]) v) => (bool co, seq(float[M]) w) {{
+    co = Identity(c)
+    z = Constant<value = int64[1] {{0}}>()
+    one = Constant<value = int64[1] {{1}}>()
+    f = Reshape(i, one)
+    end = Add(f, one)
+    part = Slice(x, z, end)
+    w = SequenceInsert(v, part)
+  }}>
+  {rest}
+}}"""
+ROWS = [{"x": floats(9), "n": integer(n)} for n in (1, 4, 9)]
+SPLIT = """g (float[N,M] x) => (float[A,B] y, int64 n, float[C,D] last) {{
+  s = SplitToSequence<axis={axis}>(x, two)
+  n = SequenceLength(s)
+  one = Constant<value = int64 {{-1}}>()
+  last = SequenceAt(s, one)
+  z = Constant<value = int64 {{0}}>()
+  first = SequenceAt(s, z)
+  r = SequenceErase(s, z)
+  q = SequenceInsert(r, first)
+  y = ConcatFromSequence<axis={axis}>(q)
+}}"""
+MODELS |= {
+    "sequence_grows": (
+        LOOP_OF_SEQUENCE.format(
+            more="", outputs="float[M] y, int64 k", rest="y = ConcatFromSequence<axis=0>(l)\nk = SequenceLength(l)"
+        ),
+        ROWS,
+    ),
+    "sequence_elements": (
+        LOOP_OF_SEQUENCE.format(
+            more=", int64 p",
+            outputs="float[M] y, float[K] u",
+            rest="y = SequenceAt(l, p)\nr = SequenceErase(l, p)\nu = ConcatFromSequence<axis=0>(r)",
+        ),
+        [{"x": floats(9), "n": integer(n), "p": integer(p)} for n, p in ((3, 0), (5, 2), (4, -1), (4, -3))],
+    ),
+    "sequence_inserts": (
+        LOOP_OF_SEQUENCE.format(
+            more=", int64 p",
+            outputs="float[M] y",
+            rest="r = SequenceInsert(l, x, p)\ny = ConcatFromSequence<axis=0>(r)",
+        ),
+        [{"x": floats(9), "n": integer(n), "p": integer(p)} for n, p in ((3, 0), (3, 3), (5, 2), (4, -1))],
+    ),
+    "sequence_of_any_number_of_rows": (
+        SPLIT.format(axis=0)
+        .replace("(x, two)", "(x, two)")
+        .replace("{\n  s =", "{\n  two = Constant<value = int64 {2}>()\n  s ="),
+        [{"x": floats(n, m)} for n, m in ((4, 3), (5, 2), (7, 1))],
+    ),
+    "sequence_of_any_number_of_columns": (
+        SPLIT.format(axis=1).replace("{\n  s =", "{\n  two = Constant<value = int64 {2}>()\n  s ="),
+        [{"x": floats(n, m)} for n, m in ((3, 4), (2, 5), (1, 7))],
+    ),
+    "sequences_of_branches": (
+        """g (float[N] x, bool c) => (int64 n, float[M] y) {
+          s = If (c) < then_branch = t () => (seq(float[K]) o) { o = SequenceConstruct(x, x, x) },
+                       else_branch = e () => (seq(float[K]) p) { z = Neg(x)  p = SequenceConstruct(z) } >
+          n = SequenceLength(s)
+          q = SequenceInsert(s, x)
+          y = ConcatFromSequence<axis=0>(q)
+        }""",
+        [{"x": floats(n), "c": boolean(c)} for n, c in ((3, True), (3, False), (6, True))],
+    ),
+    "sequence_position_is_data": (
+        """g (float[N] x, float[N] w, int64 p) => (float[N] y) {
+          s = SequenceConstruct(x, w, x)
+          y = SequenceAt(s, p)
+        }""",
+        [{"x": floats(3), "w": floats(3), "p": integer(p)} for p in (0, 1, 2, -1, -2)],
+    ),
+    "sequence_is_stacked": (
+        """g (float[N,M] x) => (float[N,1,M] y) {
+          s = SplitToSequence<axis=0, keepdims=0>(x)
+          y = ConcatFromSequence<axis=1, new_axis=1>(s)
+        }""".replace("(float[N,1,M] y)", "(float[A,B] y)"),
+        [{"x": floats(n, m)} for n, m in ((3, 4), (2, 5), (1, 7))],
+    ),
+}
+
 
 @pytest.mark.parametrize("name", MODELS)
 def test_agrees(name, tmp_path):

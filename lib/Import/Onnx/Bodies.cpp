@@ -4,7 +4,7 @@
 // it;
 //   ds.if and ds.loop run them. Sizes that follow from those of the graph around are expressions of the same symbols in
 //   the function.
-// Declines: branches whose results are not alike (Divergence.cpp), sequences that change while a loop runs.
+// Declines: branches whose results are not alike (Divergence.cpp), optionals that a loop hands on.
 
 #include "GraphImporter.h"
 
@@ -106,6 +106,8 @@ GraphImporter::Item GraphImporter::Body::capture(const Item &item) {
   if (inside.list)
     for (Value &value : *inside.list)
       value = capture(value);
+  if (inside.sequence)
+    inside.sequence = Sequence{capture(item.sequence->data), capture(item.sequence->shapes)};
   return inside;
 }
 
@@ -172,24 +174,12 @@ mlir::NamedAttribute GraphImporter::shapesAttr(ArrayRef<SymDims> all) {
 // Branches
 //===----------------------------------------------------------------------===//
 
-/// The tensors of a list of items, in order.
-static void flatten(ArrayRef<GraphImporter::Item> items, SmallVectorImpl<Value> &into) {
-  for (const GraphImporter::Item &item : items) {
-    if (item.tensor)
-      into.push_back(item.tensor);
-    if (item.list)
-      append_range(into, *item.list);
-  }
-}
-
-/// What two branches' results differ in, or "".
-static std::string difference(ArrayRef<GraphImporter::Item> a, ArrayRef<GraphImporter::Item> b) {
+std::string GraphImporter::difference(ArrayRef<Item> a, ArrayRef<Item> b) {
   for (auto [x, y] : zip_equal(a, b)) {
-    if (bool(x.tensor) != bool(y.tensor) || x.list.has_value() != y.list.has_value() || x.isOptional != y.isOptional)
+    if (bool(x.tensor) != bool(y.tensor) || x.isOptional != y.isOptional)
       return "one is a tensor, the other is not";
-    if (x.list && x.list->size() != y.list->size())
-      return "the sequences have " + std::to_string(x.list->size()) + " and " + std::to_string(y.list->size()) +
-             " elements";
+    if (x.sequence.has_value() != y.sequence.has_value() || (x.list && x.list->size() != y.list->size()))
+      return "the sequences are not alike";
   }
   SmallVector<Value> left, right;
   flatten(a, left);
@@ -215,6 +205,24 @@ bool GraphImporter::runBranches(Node &node, Value condition,
     if (!build(i, both[i], items[i]))
       return false;
   }
+  // Sequences of different lengths are the run's.
+  for (auto [x, y] : zip_equal(items[0], items[1])) {
+    if (!(x.list || x.sequence) || !(y.list || y.sequence) || (x.list && y.list && x.list->size() == y.list->size()))
+      continue;
+    auto rankOf = [&](const Item &item) -> std::optional<unsigned> {
+      if (item.sequence)
+        return item.sequence->rank();
+      return item.list->empty() ? std::optional<unsigned>() : node.rank(item.list->front());
+    };
+    std::optional<unsigned> rank = rankOf(x) ? rankOf(x) : rankOf(y);
+    for (auto [body, item] : {std::pair(&both[0], &x), std::pair(&both[1], &y)}) {
+      mlir::OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToEnd(&body->function.getBody().front());
+      *item = asSequence(node, *item, rank);
+    }
+  }
+  if (node.failed)
+    return false;
   reason = difference(items[0], items[1]);
   if (!reason.empty())
     return false;
@@ -249,15 +257,10 @@ bool GraphImporter::runBranches(Node &node, Value condition,
                              shapesAttr(allDims), node.shape("symbols", symbols)});
   if (failed(inferOp(op, shapes)))
     return node.failed = true, false;
-  auto made = op.getOutputs().begin();
-  for (Item item : items[0]) {
-    if (item.tensor)
-      item.tensor = *made++;
-    if (item.list)
-      for (Value &value : *item.list)
-        value = *made++;
-    results.push_back(item);
-  }
+  SmallVector<Value> outputs(op.getOutputs());
+  ArrayRef<Value>::iterator made = outputs.begin();
+  for (const Item &item : items[0])
+    results.push_back(rebuild(item, made));
   return true;
 }
 
@@ -381,68 +384,122 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
   }
 }
 
+/// The rank of the elements of a sequence that the body takes as `input` and returns as `output`, from what the graph
+/// declares, or else from importing it.
+std::optional<unsigned> GraphImporter::elementRank(Node &node, GraphProto &graph, int input, int output,
+                                                   ArrayRef<Item> state, Scope &scope, const Opsets &opsets,
+                                                   int depth) {
+  for (const onnx::ValueInfoProto *info : {&graph.input(input), &graph.output(output)})
+    if (const auto &type = info->type().sequence_type().elem_type().tensor_type(); type.has_shape())
+      return type.shape().dim_size();
+  Attempt attempt(*this, scope);
+  std::optional<unsigned> rank;
+  quietly([&] {
+    Node quiet(builder, shapes, node.loc);
+    Body body(*this, node.loc, builder.getInsertionBlock());
+    mlir::OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&body.function.getBody().front());
+    SmallVector<Item> inputs{Item{body.addArgument(builder.getI64Type(), {}), std::nullopt, false, {}, std::nullopt},
+                             Item{quiet.intScalar(1, builder.getI1Type()), std::nullopt, false, {}, std::nullopt}};
+    for (const Item &item : state)
+      inputs.push_back(body.capture(item));
+    SmallVector<bool> wanted(graph.output_size(), true);
+    SmallVector<Item> results;
+    if (!importGraph(quiet, graph, inputs, wanted, scope, opsets, depth, results, &body))
+      return false;
+    const Item &made = results[output];
+    if (made.sequence)
+      rank = made.sequence->rank();
+    else if (made.list && !made.list->empty())
+      rank = quiet.rank(made.list->front());
+    return true;
+  });
+  attempt.takeBack();
+  return rank;
+}
+
 bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &graph, Scope &scope,
                                       const Opsets &opsets, int depth) {
   LoopParts parts;
-  auto isTensor = [&](const Item &item) {
-    if (!item.tensor || item.isOptional)
-      node.fail("a sequence or optional that a loop hands on needs a number of iterations that is known when the model "
-                "is compiled, at most " +
-                Twine(MaxIterations));
-    return !node.failed;
-  };
+  SmallVector<Item> state;
   for (int i = 0; i < proto.input_size(); ++i) {
     if (proto.input(i).empty())
       continue;
     Item *item = find(scope, proto.input(i));
-    if (!item || !isTensor(*item))
+    if (!item)
       return false;
     if (i >= 2)
-      parts.state.push_back(item->tensor);
+      state.push_back(*item);
+    else if (!item->tensor)
+      return node.fail("input " + Twine(i) + " must be a tensor"), false;
     else
       (i == 0 ? parts.trips : parts.condition) = asScalar(node, item->tensor);
   }
-  int carried = int(parts.state.size());
+  int carried = int(state.size());
   // What every iteration hands on as it got it is no state.
-  SmallVector<int> changing;
+  SmallVector<bool> changes;
   for (int i = 0; i < carried; ++i)
-    if (graph.output(i + 1).name() != graph.input(i + 2).name())
-      changing.push_back(i);
-  SmallVector<Value> state;
-  for (int i : changing)
-    state.push_back(parts.state[i]);
-  std::swap(state, parts.state);
+    changes.push_back(graph.output(i + 1).name() != graph.input(i + 2).name());
+  for (int i = 0; i < carried; ++i) {
+    Item &item = state[i];
+    if (!changes[i])
+      continue;
+    if (item.isOptional)
+      return node.fail("an optional that the iterations of a loop hand on needs a number of iterations that is known "
+                       "when the model is compiled, at most " +
+                       Twine(MaxIterations)),
+             false;
+    if (item.list) {
+      std::optional<unsigned> rank;
+      if (item.list->empty()) {
+        rank = elementRank(node, graph, i + 2, i + 1, state, scope, opsets, depth);
+        if (!rank)
+          return node.fail("the rank of the elements of '" + graph.input(i + 2).name() +
+                           "' is not known; declare their shape in the loop's body"),
+                 false;
+      }
+      item = asSequence(node, item, rank);
+    }
+    flatten(item, parts.state);
+  }
   SmallVector<bool> wanted(graph.output_size(), true);
   for (int i = 0, kept = graph.output_size() - 1 - carried; i < kept; ++i)
     wanted[1 + carried + i] = node.wants(carried + i);
   parts.build = [&](Body &body, ArrayRef<Value> arguments, SmallVectorImpl<Value> &made) {
-    SmallVector<Item> inputs{Item{arguments[0], std::nullopt, false, {}},
-                             Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}}};
-    for (int i = 0, next = 1; i < carried; ++i)
-      inputs.push_back(
-          Item{is_contained(changing, i) ? arguments[next++] : body.capture(state[i]), std::nullopt, false, {}});
+    SmallVector<Item> inputs{Item{arguments[0], std::nullopt, false, {}, std::nullopt},
+                             Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}, std::nullopt}};
+    ArrayRef<Value>::iterator next = arguments.begin() + 1;
+    for (int i = 0; i < carried; ++i)
+      inputs.push_back(changes[i] ? rebuild(state[i], next) : body.capture(state[i]));
     SmallVector<Item> results;
     if (!importGraph(node, graph, inputs, wanted, scope, opsets, depth, results, &body))
       return false;
     for (auto [index, item] : enumerate(results)) {
-      bool isState = index >= 1 && int(index) <= carried;
-      if (!wanted[index] || (isState && !is_contained(changing, int(index) - 1)))
+      int of = int(index) - 1; // which state
+      if (!wanted[index] || (of >= 0 && of < carried && !changes[of]))
         continue;
-      if (!isTensor(item))
-        return false;
-      made.push_back(item.tensor);
+      if (of >= 0 && of < carried && state[of].sequence)
+        item = asSequence(node, item, state[of].sequence->rank());
+      bool alike = of >= 0 && of < carried ? bool(item.tensor) == bool(state[of].tensor) : bool(item.tensor);
+      if (!alike || item.isOptional)
+        return node.fail("an iteration makes a tensor where a sequence is expected, or the other way round"), false;
+      flatten(item, made);
     }
-    return true;
+    return !node.failed;
   };
   SmallVector<Value> results;
   if (node.failed || !runLoop(node, parts, results))
     return false;
-  auto next = results.begin();
+  ArrayRef<Value>::iterator next = results.begin();
   for (int i = 0; i < graph.output_size() - 1; ++i) {
     bool isState = i < carried;
-    Value value = isState && !is_contained(changing, i) ? state[i] : (isState || wanted[i + 1]) ? *next++ : Value();
+    Item item;
+    if (isState)
+      item = changes[i] ? rebuild(state[i], next) : state[i];
+    else if (wanted[i + 1])
+      item.tensor = *next++;
     if (i < proto.output_size() && node.wants(i))
-      scope.values[proto.output(i)] = Item{value, std::nullopt, false, {}};
+      scope.values[proto.output(i)] = item;
   }
   return true;
 }
@@ -461,13 +518,13 @@ bool GraphImporter::importRunTimeScan(Node &node, const ScanParts &scan, GraphPr
   parts.build = [&](Body &body, ArrayRef<Value> arguments, SmallVectorImpl<Value> &made) {
     SmallVector<Item> inputs;
     for (Value value : arguments.drop_front())
-      inputs.push_back(Item{value, std::nullopt, false, {}});
+      inputs.push_back(Item{value, std::nullopt, false, {}, std::nullopt});
     for (auto [sequence, axis, reversed] : zip_equal(scan.sequences, scan.axes, scan.reversed)) {
       Value inside = body.capture(sequence), at = arguments[0];
       if (reversed)
         at = node.sub(node.sub(lengthOf(inside, axis), at), 1);
       Value part = node.make<GatherOp>({inside, at}, {node.i64("axis", axis)});
-      inputs.push_back(Item{part, std::nullopt, false, {}});
+      inputs.push_back(Item{part, std::nullopt, false, {}, std::nullopt});
     }
     SmallVector<Item> items;
     if (node.failed || !importGraph(node, graph, inputs, all, scope, opsets, depth, items, &body))

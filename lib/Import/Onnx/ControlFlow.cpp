@@ -135,8 +135,8 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
   for (int64_t trip = 0; (!trips || trip < *trips) && (*condition)[0]; ++trip) {
     if (trip >= MaxIterations || (!trips && !worthUnrolling(*body, trip + 1)))
       return attempt.takeBack(), atRunTime();
-    SmallVector<Item> inputs{Item{node.intScalar(trip, builder.getI64Type()), std::nullopt, false, {}},
-                             Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}}};
+    SmallVector<Item> inputs{Item{node.intScalar(trip, builder.getI64Type()), std::nullopt, false, {}, std::nullopt},
+                             Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}, std::nullopt}};
     inputs.append(state.begin(), state.end());
     SmallVector<Item> results;
     if (!importGraph(node, *body, inputs, all, scope, opsets, depth, results))
@@ -154,9 +154,10 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
   for (auto [index, name] : enumerate(proto.output())) {
     if (!node.wants(index))
       continue;
-    scope.values[name] = int(index) < carried
-                             ? state[index]
-                             : Item{stack(node, scans[index - carried], 0, false), std::nullopt, false, {}};
+    scope.values[name] =
+        int(index) < carried
+            ? state[index]
+            : Item{stack(node, scans[index - carried], 0, false), std::nullopt, false, {}, std::nullopt};
   }
   return !node.failed;
 }
@@ -191,7 +192,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     if (node.failed)
       return false;
     if (int(index) < carried) {
-      state.push_back(Item{value, std::nullopt, false, {}});
+      state.push_back(Item{value, std::nullopt, false, {}, std::nullopt});
       continue;
     }
     axes.push_back(node.axis(setting("scan_input_axes", int(index) - carried), node.rank(value)));
@@ -227,7 +228,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
         value = node.transpose(value, perm);
       }
       if (node.wants(index))
-        scope.values[name] = Item{value, std::nullopt, false, {}};
+        scope.values[name] = Item{value, std::nullopt, false, {}, std::nullopt};
     }
     return !node.failed;
   }
@@ -238,7 +239,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     for (auto [index, value] : enumerate(sequences)) {
       int64_t at = setting("scan_input_directions", int(index)) ? length->getConst() - 1 - step : step;
       Value part = node.squeeze(node.sliceAxis(value, axes[index], SymExpr(at), SymExpr(1)), {axes[index]});
-      inputs.push_back(Item{part, std::nullopt, false, {}});
+      inputs.push_back(Item{part, std::nullopt, false, {}, std::nullopt});
     }
     if (node.failed || !importGraph(node, *body, inputs, all, scope, opsets, depth, results))
       return false;
@@ -255,7 +256,8 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
                                                setting("scan_output_directions", scan) != 0),
                                          std::nullopt,
                                          false,
-                                         {}};
+                                         {},
+                                         std::nullopt};
   }
   return !node.failed;
 }

@@ -94,6 +94,9 @@ bool GraphImporter::importWithRest(Node &node, const NodeProto &proto, GraphProt
 
 /// The run must take branch `taken`.
 void GraphImporter::requireBranch(Node &node, Value condition, bool taken, StringRef reason) {
+  mlir::emitWarning(node.loc) << "only the branch for a condition that is " << (taken ? "true" : "false")
+                              << " can be compiled; a run that needs the other one ends with an error (" << reason
+                              << ")";
   ShapeBinder binder(builder, shapes);
   binder.setLoc(node.loc);
   SmallVector<SymExpr> symbol = binder.bind(binder.asList(condition));

@@ -203,17 +203,33 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
     scope.initializers[tensor.name()] = &tensor;
 
   struct Input {
-    StringRef name;
+    std::string name;
     Type element;
     SmallVector<DeclaredDim> dims;
+    std::string of = {}; // the sequence that it is a tensor of
   };
   std::vector<Input> inputs;
   for (const onnx::ValueInfoProto &info : graph.input()) {
     if (scope.initializers.count(info.name()))
       continue; // a default that a caller could replace is a constant here
     auto refuse = [&](const Twine &reason) { return error("input '" + info.name() + "' " + reason); };
+    if (info.type().has_sequence_type() && info.type().sequence_type().elem_type().has_tensor_type()) {
+      // Two inputs: the elements one after another, and a row with the dims of each.
+      const onnx::TypeProto_Tensor &each = info.type().sequence_type().elem_type().tensor_type();
+      Type element = elementType(&context, each.elem_type());
+      if (!element)
+        return refuse("has elements of type " + onnxTypeName(each.elem_type()) + ", which is not supported");
+      if (!each.has_shape())
+        return refuse("is a sequence of tensors without rank; give their shape in the model");
+      inputs.push_back({info.name() + ".data", element, {DeclaredDim(std::string())}, info.name()});
+      inputs.push_back({info.name() + ".shapes",
+                        builder.getI64Type(),
+                        {DeclaredDim(std::string()), DeclaredDim(int64_t(each.shape().dim_size()))},
+                        info.name()});
+      continue;
+    }
     if (!info.type().has_tensor_type())
-      return refuse("is not a tensor; sequences, maps and optionals are not supported as inputs");
+      return refuse("is neither a tensor nor a sequence of tensors; maps and optionals are not supported as inputs");
     Type element = elementType(&context, info.type().tensor_type().elem_type());
     if (!element)
       return refuse("has element type " + onnxTypeName(info.type().tensor_type().elem_type()) +
@@ -258,13 +274,22 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
     function.setArgAttr(index, kNameAttr, builder.getStringAttr(input.name));
     function.setArgAttr(index, kShapeArgAttr, ShapeAttr::get(&context, ArrayRef<SymExpr>(allDims[index])));
     entry->getArgument(index).setLoc(mlir::NameLoc::get(builder.getStringAttr(input.name)));
-    scope.values[input.name].tensor = entry->getArgument(index);
+    Value argument = entry->getArgument(index);
+    if (input.of.empty()) {
+      scope.values[input.name].tensor = argument;
+      continue;
+    }
+    std::optional<Sequence> &sequence = scope.values[input.of].sequence;
+    if (!sequence)
+      sequence.emplace();
+    (StringRef(input.name).ends_with(".data") ? sequence->data : sequence->shapes) = argument;
   }
   builder.setInsertionPointToEnd(entry);
   return succeeded(seedArguments(function.getBody(), shapes));
 }
 
 bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
+  SmallVector<std::string> names;
   SmallVector<Value> values;
   SmallVector<Type> types;
   for (const onnx::ValueInfoProto &info : graph.output()) {
@@ -272,18 +297,34 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
     Item *item = find(scope, info.name());
     if (!item)
       return false;
-    if (!item->tensor || item->isOptional || !(info.type().has_tensor_type() || !info.has_type()))
-      return refuse("is not a tensor; sequences and optionals are not supported as outputs");
+    if (item->isOptional)
+      return refuse("is an optional, which is not supported as an output");
+    if (item->list || item->sequence) {
+      Node node(builder, shapes, module->getLoc());
+      Item sequence = asSequence(node, *item);
+      if (node.failed)
+        return false;
+      for (auto [part, value] :
+           {std::pair(".data", sequence.sequence->data), std::pair(".shapes", sequence.sequence->shapes)}) {
+        names.push_back(info.name() + part);
+        values.push_back(value);
+        types.push_back(value.getType());
+      }
+      continue;
+    }
+    if (!item->tensor || !(info.type().has_tensor_type() || !info.has_type()))
+      return refuse("is declared as another type than the graph computes");
     int declared = info.type().tensor_type().elem_type(), actual = onnxType(mlir::getElementTypeOrSelf(item->tensor));
     if (declared && declared != actual)
       return refuse("is declared as " + onnxTypeName(declared) + ", but the graph computes " + onnxTypeName(actual));
+    names.push_back(info.name());
     values.push_back(item->tensor);
     types.push_back(item->tensor.getType());
   }
   mlir::func::ReturnOp::create(builder, module->getLoc(), values);
   function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), types));
-  for (auto [index, info] : enumerate(graph.output()))
-    function.setResultAttr(index, kNameAttr, builder.getStringAttr(info.name()));
+  for (auto [index, name] : enumerate(names))
+    function.setResultAttr(index, kNameAttr, builder.getStringAttr(name));
   return true;
 }
 
@@ -443,7 +484,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
         continue;
       if (!value)
         return node.fail("output '" + name + "' is not supported"), false;
-      scope.values[name] = Item{value, std::nullopt, false, {}};
+      scope.values[name] = Item{value, std::nullopt, false, {}, std::nullopt};
     }
     return !node.failed;
   };
@@ -463,6 +504,9 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   if (domain.empty() && (node.op == "Loop" || node.op == "Scan"))
     return node.op == "Loop" ? importLoop(node, proto, scope, opsets, depth)
                              : importScan(node, proto, scope, opsets, depth);
+
+  if (domain.empty() && node.op == "SequenceMap")
+    return importSequenceMap(node, proto, scope, opsets, depth);
 
   for (const std::string &name : proto.input()) {
     node.inputs.push_back(name.empty() ? Value() : findTensor(node, scope, name));

@@ -31,13 +31,20 @@ public:
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
-  /// A tensor, or a list of tensors: sequences and optionals exist only while importing.
+  /// A sequence that the run makes: the elements one after another (rank 1), and the dims of each (i64, one row an
+  /// element).
+  struct Sequence {
+    Value data, shapes;
+    unsigned rank() const; ///< of the elements
+  };
+  /// A tensor, or a list of tensors: lists and optionals exist only while importing.
   struct Item {
     Value tensor;
     std::optional<llvm::SmallVector<Value>> list;
     bool isOptional = false;
     /// Element type of an empty list's tensors.
     Type element;
+    std::optional<Sequence> sequence;
   };
 
 private:
@@ -141,6 +148,10 @@ private:
                    llvm::SmallVectorImpl<Item> &results, std::string &reason);
   bool importRunTimeIf(Node &node, onnx::NodeProto &proto, onnx::GraphProto &thenGraph, onnx::GraphProto &elseGraph,
                        Scope &scope, const Opsets &opsets, int depth);
+  /// What two branches' results differ in, or "".
+  static std::string difference(llvm::ArrayRef<Item> a, llvm::ArrayRef<Item> b);
+  std::optional<unsigned> elementRank(Node &node, onnx::GraphProto &graph, int input, int output,
+                                      llvm::ArrayRef<Item> state, Scope &scope, const Opsets &opsets, int depth);
   bool importRunTimeLoop(Node &node, onnx::NodeProto &proto, onnx::GraphProto &graph, Scope &scope,
                          const Opsets &opsets, int depth);
   bool importRunTimeScan(Node &node, const ScanParts &scan, onnx::GraphProto &graph, Scope &scope, const Opsets &opsets,
@@ -165,6 +176,17 @@ private:
   bool importWithRest(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, Scope &scope,
                       const Opsets &opsets, int depth, const Rest &after);
   void requireBranch(Node &node, Value condition, bool taken, llvm::StringRef reason);
+  // Sequences.cpp
+  /// The operator on sequences that the run makes.
+  bool importSequenceOperator(Node &node, const onnx::NodeProto &proto, llvm::ArrayRef<Item *> items, Scope &scope);
+  bool importSequenceMap(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  /// A list as a sequence; the elements of an empty one have `rank`.
+  Item asSequence(Node &node, const Item &item, std::optional<unsigned> rank = std::nullopt);
+  Value concatSequence(Node &node, const Sequence &sequence, int64_t axis, bool fresh);
+  Sequence splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze);
+  static void flatten(llvm::ArrayRef<Item> items, llvm::SmallVectorImpl<Value> &into);
+  /// An item like `item` of the tensors from `next` on.
+  static Item rebuild(Item item, llvm::ArrayRef<Value>::iterator &next);
   bool runLoop(Node &node, const LoopParts &parts, llvm::SmallVectorImpl<Value> &results);
   SymDims dimsOutside(llvm::ArrayRef<SymExpr> inside, const std::set<std::string> &innerSymbols,
                       llvm::SmallVectorImpl<SymExpr> &symbols);

@@ -31,12 +31,27 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
   if (node.failed)
     return true;
 
+  // What the run makes or where the run decides.
+  bool atRunTime = any_of(items, [](Item *item) { return item && item->sequence; });
+  if (op == "SequenceAt" || op == "SequenceErase" || op == "SequenceInsert") {
+    Item *at = items.size() > (op == "SequenceInsert" ? 2u : 1u) ? items.back() : nullptr;
+    atRunTime |= at && at->tensor && !node.constantInts(at->tensor);
+  } else if (op == "SplitToSequence" && items[0] && items[0]->tensor) {
+    int64_t axis = node.axis(node.getInt("axis", 0), node.rank(items[0]->tensor));
+    atRunTime |= !node.failed && !node.dim(items[0]->tensor, unsigned(axis)).isConst();
+    atRunTime |= items.size() > 1 && items[1] && items[1]->tensor && !node.constantInts(items[1]->tensor);
+  }
+  if (node.failed)
+    return true;
+  if (atRunTime)
+    return importSequenceOperator(node, proto, items, scope);
+
   auto output = [&](Item item) {
     if (proto.output_size() && !node.failed)
       scope.values[proto.output(0)] = std::move(item);
     return true;
   };
-  auto tensor = [&](Value value) { return output(Item{value, std::nullopt, false, {}}); };
+  auto tensor = [&](Value value) { return output(Item{value, std::nullopt, false, {}, std::nullopt}); };
   auto operand = [&](unsigned i) -> Value {
     if (i >= items.size() || !items[i])
       return {};
