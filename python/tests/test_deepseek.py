@@ -290,6 +290,41 @@ def test_threads_share_a_model(linear):
     assert failures == []
 
 
+def test_threads_share_bodies():
+    program = ds.compile_onnx(
+        model(
+            "float[N] x, int64 n, bool c => float[M] y",
+            """s = Loop(n, c, x) <body = b (int64 i, bool d, float[N] s) => (bool e, float[N] t) {
+                 e = Identity(d)
+                 h = Sin(s)
+                 t = Add(h, x)
+               }>
+               y = If(c) <then_branch = t () => (float[M] o) { o = Concat<axis=0>(s, x) },
+                          else_branch = e () => (float[M] p) { p = Neg(s) }>""",
+        )
+    )
+    inputs = [
+        (RNG.standard_normal(seed + 1).astype(np.float32), np.array(seed % 5), np.array(seed % 3 != 0))
+        for seed in range(8)
+    ]
+    expected = [program.session(threads=1)(*arrays).copy() for arrays in inputs]
+    failures = []
+
+    def work(seed: int) -> None:
+        session = program.session(threads=1 + seed % 2)
+        for _ in range(125):
+            if not np.array_equal(session(*inputs[seed]), expected[seed]):
+                failures.append(seed)
+                return
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
 def counts_while(work) -> int:
     """How often another thread got to run while `work` did."""
     count, done = 0, threading.Event()

@@ -51,3 +51,22 @@ func.func @stages(%s: tensor<1xi64>) -> (tensor<?xi64>) {
   %3 = ds.add %2, %c : (tensor<?xi64>, tensor<1xi64>) -> tensor<?xi64>
   return %3 : tensor<?xi64>
 }
+
+// -----
+
+// So does an op that runs other functions.
+// CHECK-LABEL: @branches(
+// CHECK:      %[[A:.*]] = ds.static({{.*}}) -> tensor<4xf32> {
+// CHECK:      %[[R:.*]] = ds.if %{{.*}} then @same(%[[A]]) else @same(%{{.*}})
+// CHECK:      %[[Y:.*]] = ds.static({{.*}} = %[[R]] : tensor<4xf32>) -> tensor<4xf32> {
+// CHECK:      return %[[Y]]
+func.func @branches(%x: tensor<4xf32>, %c: tensor<i1>) -> tensor<4xf32> {
+  %a = ds.exp %x : (tensor<4xf32>) -> tensor<4xf32>
+  %r = ds.if %c then @same(%a) else @same(%x) {shapes = [#ds.shape<["4"]>], symbols = #ds.shape<[]>}
+    : (tensor<i1>, tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = ds.neg %r : (tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+func.func private @same(%x: tensor<4xf32>) -> tensor<4xf32> {
+  return %x : tensor<4xf32>
+}
