@@ -1,5 +1,6 @@
 //===- Targets.cpp - The CPUs that a compilation is for -------------------===//
-// Guarantees: see Targets.h. A CPU that has all features of another one comes before it, so that a machine takes the best
+// Guarantees: see Targets.h. A CPU that has all features of another one comes before it, so that a machine takes the
+// best
 //   code that it can run, whatever the order in the list.
 //===----------------------------------------------------------------------===//
 #include "Targets.h"

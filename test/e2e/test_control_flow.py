@@ -359,3 +359,23 @@ def test_agrees(name, tmp_path):
                     continue
                 assert found.shape == reference.shape, f"run {number}: {output.name} {found.shape} {reference.shape}"
                 assert error_of_scale(found, reference) <= 1e-5, f"run {number}: {output.name}"
+
+
+def test_outputs_of_any_rank(tmp_path):
+    graph = """g (float[N,K] x, bool c) => (float[] y) {
+      m = Constant<value = int64[1] {-1}>()
+      s = If (c) < then_branch = t () => (float[P] o) { o = Reshape(x, m) },
+                   else_branch = e () => (float[P,Q] p) { p = Transpose(x) } >
+      y = Exp(s)
+    }"""
+    path = os.path.join(tmp_path, "model.onnx")
+    onnx.save(parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]>\n{graph}'), path)
+    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), timeout=300)
+    assert compiled.code == 0, compiled.stderr
+    for n, c in ((3, True), (3, False), (5, False)):
+        x = floats(n, 2)
+        result = run_program(os.path.join(tmp_path, "model"), {"x": x, "c": boolean(c)}, str(tmp_path))
+        assert result.code == 0, result.stderr
+        data, shape = (np.load(os.path.join(tmp_path, f"y.{part}.npy")) for part in ("data", "shape"))
+        expected = np.exp(x.reshape(-1) if c else x.T)
+        assert tuple(shape) == expected.shape and error_of_scale(data.reshape(shape), expected) <= 1e-6

@@ -176,7 +176,7 @@ mlir::NamedAttribute GraphImporter::shapesAttr(ArrayRef<SymDims> all) {
 
 std::string GraphImporter::difference(ArrayRef<Item> a, ArrayRef<Item> b) {
   for (auto [x, y] : zip_equal(a, b)) {
-    if (bool(x.tensor) != bool(y.tensor) || x.isOptional != y.isOptional)
+    if (bool(x.tensor) != bool(y.tensor) || x.isOptional != y.isOptional || x.isBoxed != y.isBoxed)
       return "one is a tensor, the other is not";
     if (x.sequence.has_value() != y.sequence.has_value() || (x.list && x.list->size() != y.list->size()))
       return "the sequences are not alike";
@@ -196,7 +196,7 @@ std::string GraphImporter::difference(ArrayRef<Item> a, ArrayRef<Item> b) {
 
 bool GraphImporter::runBranches(Node &node, Value condition,
                                 function_ref<bool(int, Body &, SmallVectorImpl<Item> &)> build,
-                                SmallVectorImpl<Item> &results, std::string &reason) {
+                                SmallVectorImpl<Item> &results, std::string &reason, bool box) {
   Body both[2] = {{*this, node.loc, builder.getInsertionBlock()}, {*this, node.loc, builder.getInsertionBlock()}};
   SmallVector<Item> items[2];
   for (int i : {0, 1}) {
@@ -205,9 +205,20 @@ bool GraphImporter::runBranches(Node &node, Value condition,
     if (!build(i, both[i], items[i]))
       return false;
   }
-  // Sequences of different lengths are the run's.
+  auto convert = [&](int i, Item &item, function_ref<Item(const Item &)> into) {
+    mlir::OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&both[i].function.getBody().front());
+    item = into(item);
+  };
+  // Sequences of different lengths are the run's, and tensors of different ranks can be.
   for (auto [x, y] : zip_equal(items[0], items[1])) {
-    if (!(x.list || x.sequence) || !(y.list || y.sequence) || (x.list && y.list && x.list->size() == y.list->size()))
+    bool ranksDiffer = x.tensor && y.tensor ? node.rank(x.tensor) != node.rank(y.tensor) : x.isBoxed != y.isBoxed;
+    if (box && ranksDiffer) {
+      convert(0, x, [&](const Item &item) { return boxed(node, item); });
+      convert(1, y, [&](const Item &item) { return boxed(node, item); });
+    }
+    if (x.isBoxed || !(x.list || x.sequence) || !(y.list || y.sequence) ||
+        (x.list && y.list && x.list->size() == y.list->size()))
       continue;
     auto rankOf = [&](const Item &item) -> std::optional<unsigned> {
       if (item.sequence)
@@ -215,11 +226,8 @@ bool GraphImporter::runBranches(Node &node, Value condition,
       return item.list->empty() ? std::optional<unsigned>() : node.rank(item.list->front());
     };
     std::optional<unsigned> rank = rankOf(x) ? rankOf(x) : rankOf(y);
-    for (auto [body, item] : {std::pair(&both[0], &x), std::pair(&both[1], &y)}) {
-      mlir::OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToEnd(&body->function.getBody().front());
-      *item = asSequence(node, *item, rank);
-    }
+    convert(0, x, [&](const Item &item) { return asSequence(node, item, rank); });
+    convert(1, y, [&](const Item &item) { return asSequence(node, item, rank); });
   }
   if (node.failed)
     return false;

@@ -3,7 +3,9 @@
 // Guarantees: what follows in the graph is imported for each branch by itself. Where that succeeds for one only, the
 //   program takes that one, and a run whose condition says otherwise ends with the reason why the other one cannot be.
 //   Where it succeeds for both, each branch goes on to the graph's end.
-// Declines: outputs of the graph that differ in rank.
+// Declines: using what has another rank in each branch, but as an output of the model: that is two tensors, its
+// elements and
+//   its shape.
 
 #include "GraphImporter.h"
 
@@ -164,7 +166,7 @@ bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphP
   };
   SmallVector<Item> results;
   std::string reason;
-  if (!runBranches(node, condition, build, results, reason))
+  if (!runBranches(node, condition, build, results, reason, /*box=*/true))
     return reason.empty()
                ? false
                : (node.fail("the branches lead to outputs of the graph that are not alike: " + reason), false);

@@ -304,6 +304,15 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
       Item sequence = asSequence(node, *item);
       if (node.failed)
         return false;
+      if (item->isBoxed) {
+        Value shape = node.reshape(item->sequence->shapes, {node.dim(item->sequence->shapes, 1)});
+        for (auto [part, value] : {std::pair(".data", item->sequence->data), std::pair(".shape", shape)}) {
+          names.push_back(info.name() + part);
+          values.push_back(value);
+          types.push_back(value.getType());
+        }
+        continue;
+      }
       for (auto [part, value] :
            {std::pair(".data", sequence.sequence->data), std::pair(".shapes", sequence.sequence->shapes)}) {
         names.push_back(info.name() + part);
@@ -371,7 +380,9 @@ Value GraphImporter::findTensor(Node &node, Scope &scope, StringRef name) {
     return {};
   }
   if (!item->tensor)
-    return node.fail("'" + name + "' is a sequence or empty optional where a tensor is expected");
+    return node.fail("'" + name +
+                     (item->isBoxed ? "' has a rank that only the run decides, which is supported for outputs alone"
+                                    : "' is a sequence or empty optional where a tensor is expected"));
   return item->tensor;
 }
 

@@ -45,6 +45,8 @@ public:
     /// Element type of an empty list's tensors.
     Type element;
     std::optional<Sequence> sequence;
+    /// The sequence is one tensor whose rank the run decides.
+    bool isBoxed = false;
   };
 
 private:
@@ -143,9 +145,10 @@ private:
   };
   /// Makes the bodies of both branches by `build`, and the op that runs one of them. False with a `reason` where their
   /// results are not alike.
+  /// With `box`, results that differ in rank become boxed.
   bool runBranches(Node &node, Value condition,
                    llvm::function_ref<bool(int, Body &, llvm::SmallVectorImpl<Item> &)> build,
-                   llvm::SmallVectorImpl<Item> &results, std::string &reason);
+                   llvm::SmallVectorImpl<Item> &results, std::string &reason, bool box = false);
   bool importRunTimeIf(Node &node, onnx::NodeProto &proto, onnx::GraphProto &thenGraph, onnx::GraphProto &elseGraph,
                        Scope &scope, const Opsets &opsets, int depth);
   /// What two branches' results differ in, or "".
@@ -182,6 +185,7 @@ private:
   bool importSequenceMap(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// A list as a sequence; the elements of an empty one have `rank`.
   Item asSequence(Node &node, const Item &item, std::optional<unsigned> rank = std::nullopt);
+  Item boxed(Node &node, const Item &item);
   Value concatSequence(Node &node, const Sequence &sequence, int64_t axis, bool fresh);
   Sequence splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze);
   static void flatten(llvm::ArrayRef<Item> items, llvm::SmallVectorImpl<Value> &into);

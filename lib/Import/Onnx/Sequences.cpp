@@ -68,8 +68,10 @@ public:
     if (n.failed)
       return s;
     SymExpr index = numbers[0], offset = numbers[1], end = numbers[1] + numbers[2];
-    return {n.concat({cut(s.data, SymExpr(0), offset), cut(s.data, end, length(s) - end)}, 0),
-            n.concat({cut(s.shapes, SymExpr(0), index), cut(s.shapes, index + SymExpr(1), count(s) - index - SymExpr(1))}, 0)};
+    return {
+        n.concat({cut(s.data, SymExpr(0), offset), cut(s.data, end, length(s) - end)}, 0),
+        n.concat({cut(s.shapes, SymExpr(0), index), cut(s.shapes, index + SymExpr(1), count(s) - index - SymExpr(1))},
+                 0)};
   }
   /// Along the first axis (`fresh`: a new one).
   Value joined(const Sequence &s, bool fresh) {
@@ -145,11 +147,21 @@ GraphImporter::Item GraphImporter::asSequence(Node &node, const Item &item, std:
   }
   for (Value value : *item.list)
     if (node.rank(value) != node.rank(item.list->front()) || node.elem(value) != node.elem(item.list->front())) {
-      node.fail("the sequence has elements of different rank or type, which is not supported where the run decides what "
-                "is in it");
+      node.fail(
+          "the sequence has elements of different rank or type, which is not supported where the run decides what "
+          "is in it");
       return result;
     }
   result.sequence = builder.of(*item.list);
+  return result;
+}
+
+GraphImporter::Item GraphImporter::boxed(Node &node, const Item &item) {
+  if (!item.tensor || item.isOptional)
+    return item;
+  Item result;
+  result.sequence = SequenceBuilder(node).of({item.tensor});
+  result.isBoxed = true;
   return result;
 }
 
@@ -240,7 +252,8 @@ GraphImporter::Sequence GraphImporter::splitToSequence(Node &node, Value x, Valu
   Value starts = node.make<CumSumOp>({lengths}, {node.i64("axis", 0), node.unit("exclusive")});
   loop.build = [&](Body &body, ArrayRef<Value> arguments, SmallVectorImpl<Value> &made) {
     Value at = node.reshape(arguments[0], {SymExpr(1)});
-    Value range = node.concat({node.make<GatherOp>({body.capture(starts), at}), node.make<GatherOp>({body.capture(lengths), at})}, 0);
+    Value range = node.concat(
+        {node.make<GatherOp>({body.capture(starts), at}), node.make<GatherOp>({body.capture(lengths), at})}, 0);
     SmallVector<SymExpr> bounds = node.failed ? SmallVector<SymExpr>(2) : sizesOf(node, range, "split");
     Value part = node.sliceAxis(body.capture(x), axis, bounds[0], bounds[1]);
     if (squeeze && !parts)
@@ -311,8 +324,9 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
   auto importOnce = [&](Node &n, Body &body, Value number, SmallVectorImpl<Item> &results) {
     auto at = [&](const Item &item) {
       Item inside = body.capture(item);
-      return inside.sequence ? Item{SequenceBuilder(n).at(*inside.sequence, number), std::nullopt, false, {}, std::nullopt}
-                             : inside;
+      return inside.sequence
+                 ? Item{SequenceBuilder(n).at(*inside.sequence, number), std::nullopt, false, {}, std::nullopt}
+                 : inside;
     };
     return importGraph(n, *graph, inputsAt(at), wanted, scope, opsets, depth, results, &body);
   };
@@ -348,7 +362,8 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
       return false;
     made.push_back(node.intScalar(1, builder.getI1Type()));
     for (auto [index, item] : enumerate(results)) {
-      Sequence next = SequenceBuilder(node).insert({arguments[1 + 2 * index], arguments[2 + 2 * index]}, item.tensor, {});
+      Sequence next =
+          SequenceBuilder(node).insert({arguments[1 + 2 * index], arguments[2 + 2 * index]}, item.tensor, {});
       made.append({next.data, next.shapes});
     }
     return !node.failed;
@@ -378,14 +393,17 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
     item.sequence = sequence;
     return output(item);
   };
-  auto operand = [&](unsigned i) -> Value {
-    return i < items.size() && items[i] ? items[i]->tensor : Value();
-  };
+  auto operand = [&](unsigned i) -> Value { return i < items.size() && items[i] ? items[i]->tensor : Value(); };
   if (op == "SplitToSequence") {
     int64_t axis = node.axis(node.getInt("axis", 0), node.rank(operand(0)));
     return node.failed ||
            sequenceItem(splitToSequence(node, operand(0), operand(1), axis, !node.getInt("keepdims", 1)));
   }
+  for (Item *item : items)
+    if (item && item->isBoxed && op != "Identity")
+      return node.fail(
+                 "takes a tensor whose rank only the run decides, which is supported for outputs of the model alone"),
+             true;
   std::optional<unsigned> rank;
   if (op == "SequenceInsert" && operand(1))
     rank = node.rank(operand(1));
