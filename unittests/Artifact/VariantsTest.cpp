@@ -66,9 +66,10 @@ TEST(Variants, WhatEachLacksIsNamed) {
   TestFolder folder;
   std::vector<Program> programs = twoPrograms(true);
   programs[1].features.push_back("sse9");
-  EXPECT_NE(problem(linkVariants(folder.file("a.so"), programs), DS_UNSUPPORTED)
-                .find("compiled for 2 CPUs, and this one lacks features that each needs ('newer': avx9000; 'older': sse9)"),
-            std::string::npos);
+  EXPECT_NE(
+      problem(linkVariants(folder.file("a.so"), programs), DS_UNSUPPORTED)
+          .find("compiled for 2 CPUs, and this one lacks features that each needs ('newer': avx9000; 'older': sse9)"),
+      std::string::npos);
   for (Program &program : programs)
     program.triple = "sparc-sun-solaris";
   EXPECT_NE(problem(linkVariants(folder.file("b.so"), programs), DS_UNSUPPORTED).find("'sparc-sun-solaris'"),
@@ -143,7 +144,8 @@ TEST(Variants, OfDifferentProgramsAreRefused) {
   memcpy(copy.data(), bytes.data() + second, header.length);
   ds_error problemOfParse;
   ASSERT_EQ(meta.parse(copy.data(), header.length, &problemOfParse), DS_OK);
-  const size_t at = size_t(reinterpret_cast<const char *>(&meta.Program->code_id) - reinterpret_cast<char *>(copy.data()));
+  const size_t at =
+      size_t(reinterpret_cast<const char *>(&meta.Program->code_id) - reinterpret_cast<char *>(copy.data()));
   reinterpret_cast<char *>(copy.data())[at] ^= 1;
   header.hash = 0;
   memcpy(copy.data(), &header, sizeof header);
@@ -151,5 +153,6 @@ TEST(Variants, OfDifferentProgramsAreRefused) {
   memcpy(copy.data(), &header, sizeof header);
   bytes.replace(second, header.length, reinterpret_cast<char *>(copy.data()), header.length);
   writeFile(folder.file("other.so"), bytes);
-  EXPECT_NE(problem(folder.file("other.so"), DS_BAD_ARTIFACT).find("variants of different programs"), std::string::npos);
+  EXPECT_NE(problem(folder.file("other.so"), DS_BAD_ARTIFACT).find("variants of different programs"),
+            std::string::npos);
 }
