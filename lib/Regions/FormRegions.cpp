@@ -27,10 +27,9 @@ public:
 static LogicalResult checkKnownOnEntry(Operation *op, const ShapeState &state) {
   auto depends = [&](const Twine &what) {
     InFlightDiagnostic diagnostic = emitNodeError(op)
-                                    << what.str()
-                                    << " depends on data; this needs a dynamic region, which this version does not "
-                                       "support";
-    diagnostic.attachNote() << "every dimension must follow from those of the inputs";
+                                    << what.str() << " depends on data that is not read as a size (ds.bind)";
+    diagnostic.attachNote() << "every dimension must follow from those of the inputs and from numbers that are bound; "
+                               "--force-static can state some";
     return diagnostic;
   };
   for (auto [index, result] : llvm::enumerate(op->getResults())) {

@@ -24,8 +24,8 @@ func.func @empty(%x: tensor<?xf32>) -> tensor<?xf32> {
 // -----
 
 func.func @dynamic(%x: tensor<4xf32>, %s: tensor<2xi64>) -> tensor<?x?xf32> {
-  // expected-error@unknown {{node 'view' (Reshape): dimension 0 of result 0 depends on data; this needs a dynamic region, which this version does not support}}
-  // expected-note@unknown {{every dimension must follow from those of the inputs}}
+  // expected-error@unknown {{node 'view' (Reshape): dimension 0 of result 0 depends on data that is not read as a size (ds.bind)}}
+  // expected-note@unknown {{every dimension must follow from those of the inputs and from numbers that are bound; --force-static can state some}}
   %0 = ds.reshape %x, %s : (tensor<4xf32>, tensor<2xi64>) -> tensor<?x?xf32> loc(fused<"Reshape">["view"])
   return %0 : tensor<?x?xf32>
 }

@@ -2,8 +2,7 @@
 // Assumes: the context may load the ds and func dialects.
 // Guarantees: a verified module whose `main` holds ops of ds with the newest operators' semantics, or errors emitted as
 // diagnostics (one line each, with node name and operator). Weights are resources that own or map their data.
-// Declines: control flow and sizes that depend on data; element types below 8 bits, 8-bit floats, strings, complex
-// numbers.
+// Declines: strings, complex numbers, optionals and maps as inputs or outputs.
 
 #ifndef DS_IMPORT_ONNX_H
 #define DS_IMPORT_ONNX_H

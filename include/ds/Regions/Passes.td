@@ -33,7 +33,7 @@ def FormRegionsPass : Pass<"ds-form-regions", "::mlir::func::FuncOp"> {
     Afterwards: every op of ds lies in a `ds.static` (constants inside the region that uses them), and every dim inside is
     known when the region begins. A `ds.bind` stands between two regions: the second may use sizes that it reads.
 
-    Fails where a dim depends on data: such an op needs a dynamic region. The diagnostic names node, operator and dim.
+    Fails where a dim depends on data: such a dim must be bound before (`ds.bind`). The diagnostic names node, operator and dim.
   }];
   let dependentDialects = ["::ds::DsDialect"];
 }

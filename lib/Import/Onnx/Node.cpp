@@ -29,7 +29,8 @@ Value Node::fail(const Twine &message) {
 }
 
 Value Node::needsDynamic(const Twine &why) {
-  return fail(why + "; this needs a dynamic region, which this version does not support");
+  return fail(
+      why + "; it must be known when the model is compiled: a constant, or what follows from sizes that --shape gives");
 }
 
 SymDims Node::dims(Value value) const {

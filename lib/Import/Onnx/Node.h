@@ -83,7 +83,7 @@ public:
   bool failed = false;
   /// Reports `message` unless something failed before; returns null to be returned on.
   Value fail(const llvm::Twine &message);
-  /// Fails because the node needs what only a dynamic region can do.
+  /// Fails because only the run knows what the node needs.
   Value needsDynamic(const llvm::Twine &why);
 
   //===-- what is known of values -------------------------------------------===//
