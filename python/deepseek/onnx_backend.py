@@ -19,12 +19,19 @@ from ._model import Model
 
 
 def _is_sequence(info: onnx.ValueInfoProto) -> bool:
-    return info.type.WhichOneof("value") == "sequence_type"
+    return info.type.WhichOneof("value") in ("sequence_type", "optional_type")
 
 
-def sequence_to_arrays(values: Sequence[Any], info: onnx.ValueInfoProto) -> tuple[np.ndarray, np.ndarray]:
-    """A sequence of tensors as a compiled model takes it: the elements one after another, and a row with the dims of each."""
-    element = info.type.sequence_type.elem_type.tensor_type
+def _is_optional(info: onnx.ValueInfoProto) -> bool:
+    return info.type.WhichOneof("value") == "optional_type"
+
+
+def sequence_to_arrays(values: Any, info: onnx.ValueInfoProto) -> tuple[np.ndarray, np.ndarray]:
+    """A sequence of tensors as a compiled model takes it: the elements one after another, and a row with the dims of each. An
+    optional tensor is a sequence of one, or (None) of nothing."""
+    if _is_optional(info):
+        values = [] if values is None else [values]
+    element = getattr(info.type, info.type.WhichOneof("value")).elem_type.tensor_type
     arrays = [np.asarray(value, helper.tensor_dtype_to_np_dtype(element.elem_type)) for value in values]
     rank = arrays[0].ndim if arrays else len(element.shape.dim)
     data = (
@@ -43,7 +50,7 @@ def arrays_to_sequence(data: np.ndarray, shapes: np.ndarray) -> list[np.ndarray]
 
 class DeepSeekRep(BackendRep):
     """A compiled model. `run` takes the inputs in order or by name, or one array where there is one input. Sequences are
-    lists of arrays."""
+    lists of arrays, optionals arrays or None."""
 
     def __init__(self, model: Model, proto: onnx.ModelProto | None = None):
         self.model = model
@@ -73,9 +80,15 @@ class DeepSeekRep(BackendRep):
         if not any(_is_sequence(info) for info in self.outputs):
             return results
         rest = iter(results)
-        return tuple(
-            arrays_to_sequence(next(rest), next(rest)) if _is_sequence(info) else next(rest) for info in self.outputs
-        )
+        outputs = []
+        for info in self.outputs:
+            output: Any = next(rest)
+            if _is_sequence(info):
+                output = arrays_to_sequence(output, next(rest))
+                if _is_optional(info):
+                    output = output[0] if output else None
+            outputs.append(output)
+        return tuple(outputs)
 
 
 class DeepSeekBackend(Backend):

@@ -74,18 +74,26 @@ def make_symbolic(model: onnx.ModelProto) -> None:
                 dimension.Clear()
 
 
-def is_sequence(value: onnx.ValueInfoProto) -> bool:
-    return value.type.WhichOneof("value") == "sequence_type"
+def element_of(info: onnx.ValueInfoProto) -> onnx.TypeProto.Tensor | None:
+    """What a sequence of tensors, or an optional tensor, has inside; None for anything else."""
+    kind = info.type.WhichOneof("value")
+    if kind not in ("sequence_type", "optional_type"):
+        return None
+    inside = getattr(info.type, kind).elem_type
+    return inside.tensor_type if inside.WhichOneof("value") == "tensor_type" else None
 
 
 def to_tensors(values: list, infos) -> list:
-    """Sequences as the two tensors that a compiled model takes for one: the elements, and the dims of each."""
+    """Sequences as the two tensors that a compiled model takes for one: the elements, and the dims of each. An optional is
+    a sequence of one element, or none."""
     tensors = []
     for value, info in zip(values, infos):
-        if not is_sequence(info) or not isinstance(value, list):
+        element = element_of(info)
+        if element is None:
             tensors.append(value)
             continue
-        element = info.type.sequence_type.elem_type.tensor_type
+        if info.type.WhichOneof("value") == "optional_type":
+            value = [] if value is None else [value]
         dtype = onnx.helper.tensor_dtype_to_np_dtype(element.elem_type)
         rank = value[0].ndim if value else len(element.shape.dim)
         tensors.append(np.concatenate([np.empty(0, dtype), *(v.ravel().astype(dtype) for v in value)]))
@@ -98,10 +106,12 @@ def from_tensors(tensors: list, infos) -> list:
     values, rest = [], iter(tensors)
     for info in infos:
         tensor = next(rest)
-        if is_sequence(info):
+        if element_of(info) is not None:
             shapes = next(rest)
             ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
             tensor = [part.reshape(shape) for part, shape in zip(np.split(tensor, ends), shapes)]
+            if info.type.WhichOneof("value") == "optional_type":
+                tensor = tensor[0] if tensor else None
         values.append(tensor)
     return values
 
@@ -127,7 +137,7 @@ def run_case(case: Case, timeout: float, symbolic: bool) -> None:
             for inputs, expected in data_sets(case, model):
                 inputs = to_tensors(inputs, model.graph.input)
                 if not all(isinstance(value, np.ndarray) for value in inputs):
-                    raise Failure("inputs that are neither tensors nor sequences")
+                    raise Failure("inputs that are neither tensors nor sequences or optionals of tensors")
                 outputs = from_tensors(program.run(inputs), model.graph.output)
                 Runner.assert_similar_outputs(expected, outputs, case.rtol, case.atol)
 

@@ -320,6 +320,16 @@ MODELS |= {
         }""",
         [{"x": floats(n), "c": boolean(c)} for n, c in ((3, True), (3, False), (6, True))],
     ),
+    "optional_of_branches": (
+        """g (float[N] x, bool c) => (bool has, float[M] y) {
+          o = If (c) < then_branch = t () => (optional(float[N]) a) { s = Exp(x)  a = Optional(s) },
+                       else_branch = e () => (optional(float[N]) b) { b = Optional<type = float[N]>() } >
+          has = OptionalHasElement(o)
+          y = If (has) < then_branch = tt () => (float[M] p) { p = OptionalGetElement(o) },
+                         else_branch = ee () => (float[M] q) { q = Concat<axis=0>(x, x) } >
+        }""",
+        [{"x": floats(n), "c": boolean(c)} for n, c in ((3, True), (3, False))],
+    ),
     "sequence_position_is_data": (
         """g (float[N] x, float[N] w, int64 p) => (float[N] y) {
           s = SequenceConstruct(x, w, x)

@@ -217,6 +217,23 @@ bool GraphImporter::runBranches(Node &node, Value condition,
       convert(0, x, [&](const Item &item) { return boxed(node, item); });
       convert(1, y, [&](const Item &item) { return boxed(node, item); });
     }
+    if (x.isOptional && y.isOptional && !(x.list || y.list) &&
+        (bool(x.tensor) != bool(y.tensor) || x.sequence || y.sequence)) {
+      Type element;
+      unsigned rank = 0;
+      for (const Item *item : {&x, &y}) {
+        Value of = item->tensor ? item->tensor : item->sequence ? item->sequence->data : Value();
+        if (!of)
+          continue;
+        element = node.elem(of);
+        rank = item->tensor ? node.rank(of) : item->sequence->rank();
+      }
+      if (!element)
+        continue; // neither is there
+      convert(0, x, [&](const Item &item) { return asOptionalSequence(node, item, element, rank); });
+      convert(1, y, [&](const Item &item) { return asOptionalSequence(node, item, element, rank); });
+      continue;
+    }
     if (x.isBoxed || !(x.list || x.sequence) || !(y.list || y.sequence) ||
         (x.list && y.list && x.list->size() == y.list->size()))
       continue;

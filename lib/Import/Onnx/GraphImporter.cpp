@@ -213,14 +213,20 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
     if (scope.initializers.count(info.name()))
       continue; // a default that a caller could replace is a constant here
     auto refuse = [&](const Twine &reason) { return error("input '" + info.name() + "' " + reason); };
-    if (info.type().has_sequence_type() && info.type().sequence_type().elem_type().has_tensor_type()) {
-      // Two inputs: the elements one after another, and a row with the dims of each.
-      const onnx::TypeProto_Tensor &each = info.type().sequence_type().elem_type().tensor_type();
+    bool isOptional = info.type().has_optional_type();
+    const onnx::TypeProto &inside =
+        isOptional ? info.type().optional_type().elem_type() : info.type().sequence_type().elem_type();
+    if (inside.has_tensor_type()) {
+      // Two inputs: the elements one after another, and a row with the dims of each. An optional has one or none.
+      const onnx::TypeProto_Tensor &each = inside.tensor_type();
       Type element = elementType(&context, each.elem_type());
       if (!element)
         return refuse("has elements of type " + onnxTypeName(each.elem_type()) + ", which is not supported");
       if (!each.has_shape())
-        return refuse("is a sequence of tensors without rank; give their shape in the model");
+        return refuse(Twine("is ") + (isOptional ? "an optional tensor" : "a sequence of tensors") +
+                      " without rank; give the shape in the model");
+      if (isOptional)
+        scope.values[info.name()].isOptional = true;
       inputs.push_back({info.name() + ".data", element, {DeclaredDim(std::string())}, info.name()});
       inputs.push_back({info.name() + ".shapes",
                         builder.getI64Type(),
@@ -229,7 +235,7 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
       continue;
     }
     if (!info.type().has_tensor_type())
-      return refuse("is neither a tensor nor a sequence of tensors; maps and optionals are not supported as inputs");
+      return refuse("is neither a tensor nor a sequence or an optional of tensors, which are what is supported");
     Type element = elementType(&context, info.type().tensor_type().elem_type());
     if (!element)
       return refuse("has element type " + onnxTypeName(info.type().tensor_type().elem_type()) +
@@ -297,11 +303,16 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
     Item *item = find(scope, info.name());
     if (!item)
       return false;
-    if (item->isOptional)
-      return refuse("is an optional, which is not supported as an output");
-    if (item->list || item->sequence) {
+    if (item->list || item->sequence || item->isOptional) {
       Node node(builder, shapes, module->getLoc());
-      Item sequence = asSequence(node, *item);
+      const onnx::TypeProto_Tensor &each = info.type().optional_type().elem_type().tensor_type();
+      Item sequence = item->isOptional ? asOptionalSequence(node, *item, elementType(&context, each.elem_type()),
+                                                            unsigned(each.shape().dim_size()))
+                                       : asSequence(node, *item);
+      if (node.failed)
+        return false;
+      if (!sequence.sequence)
+        return refuse("is an optional of something else than a tensor, which is not supported");
       if (node.failed)
         return false;
       if (item->isBoxed) {

@@ -45,7 +45,8 @@ public:
     /// Element type of an empty list's tensors.
     Type element;
     std::optional<Sequence> sequence;
-    /// The sequence is one tensor whose rank the run decides.
+    /// The sequence is one tensor whose rank the run decides. (An optional that the run decides is a sequence of one
+    /// element, or none.)
     bool isBoxed = false;
   };
 
@@ -185,6 +186,8 @@ private:
   bool importSequenceMap(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// A list as a sequence; the elements of an empty one have `rank`.
   Item asSequence(Node &node, const Item &item, std::optional<unsigned> rank = std::nullopt);
+  /// An optional as a sequence; one without an element is of `element` and `rank`.
+  Item asOptionalSequence(Node &node, const Item &item, Type element, unsigned rank);
   Item boxed(Node &node, const Item &item);
   Value concatSequence(Node &node, const Sequence &sequence, int64_t axis, bool fresh);
   Sequence splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze);

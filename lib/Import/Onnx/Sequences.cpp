@@ -156,6 +156,20 @@ GraphImporter::Item GraphImporter::asSequence(Node &node, const Item &item, std:
   return result;
 }
 
+GraphImporter::Item GraphImporter::asOptionalSequence(Node &node, const Item &item, Type element, unsigned rank) {
+  if (item.sequence)
+    return item;
+  if (item.list) {
+    node.fail("an optional sequence is not supported where the run decides whether it is there");
+    return item;
+  }
+  Item result;
+  result.isOptional = true;
+  SequenceBuilder builder(node);
+  result.sequence = item.tensor ? builder.of({item.tensor}) : builder.empty(element, rank);
+  return result;
+}
+
 GraphImporter::Item GraphImporter::boxed(Node &node, const Item &item) {
   if (!item.tensor || item.isOptional)
     return item;
@@ -418,12 +432,23 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
                 ")");
     return !node.failed;
   };
-  if (op == "Identity" || op == "OptionalGetElement" || op == "Optional") {
-    item.isOptional = op == "Optional";
+  if (op == "Identity")
     return output(item);
+  if (item.isOptional) {
+    // A sequence of one element, or none.
+    if (op == "OptionalGetElement")
+      return tensor(build.at(sequence, node.ints({0})));
+    if (op == "OptionalHasElement")
+      return tensor(node.compare(ComparePredicate::gt, asScalar(node, build.countOf(sequence)),
+                                 node.intScalar(0, builder.getI64Type())));
+    return node.fail("takes an optional, which it does not expect"), true;
   }
+  if (op == "OptionalGetElement")
+    return output(item);
   if (op == "OptionalHasElement")
     return tensor(node.scalar(1, builder.getI1Type()));
+  if (op == "Optional")
+    return node.fail("an optional sequence is not supported where the run decides what is in it"), true;
   if (op == "SequenceLength")
     return tensor(asScalar(node, build.countOf(sequence)));
   if (op == "SequenceAt")
