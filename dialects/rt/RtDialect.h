@@ -31,6 +31,9 @@ inline constexpr llvm::StringLiteral kGrain = "rt.grain";     ///< ShapeAttr of 
 inline constexpr llvm::StringLiteral kScratch = "rt.scratch"; ///< ShapeAttr of one: bytes of scratch a worker needs
 inline constexpr llvm::StringLiteral kFlops = "rt.flops";     ///< ShapeAttr of one: floating-point operations
 inline constexpr llvm::StringLiteral kBytes = "rt.bytes";     ///< ShapeAttr of one: bytes a launch must read and write
+/// On a launch and its dispatch: a ShapeAttr of what the kernel's symbols k0, k1, ... are there. Without it the
+/// kernel's symbols are the program's.
+inline constexpr llvm::StringLiteral kSymbols = "rt.symbols";
 /// On a launch: ShapeAttrs of its results.
 inline constexpr llvm::StringLiteral kShapes = "rt.shapes";
 /// On the host function: what the entry dimensions must fulfil ({a, b, kind, message}, see ShapeConstraint).

@@ -4,6 +4,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/NodeName.h"
+#include "dialects/ds/Substitute.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Group/Passes.h"
 #include "lib/Group/Fusion.h"
@@ -131,8 +132,17 @@ rt::LaunchOp GroupPass::buildKernel(Operation *tail, ArrayRef<Operation *> membe
   for (Value result : tail->getResults())
     yielded.push_back(mapping.lookup(result));
   rt::YieldOp::create(atModule, loc, yielded);
+  // Symbols by the order of their appearance: kernels that differ in names of sizes alone are equal.
+  std::map<std::string, SymExpr> formal;
+  SmallVector<SymExpr> actual;
+  for (const std::string &name : symbolsInAttributes(kernel)) {
+    formal.try_emplace(name, SymExpr::symbol("k" + std::to_string(actual.size())));
+    actual.push_back(SymExpr::symbol(name));
+  }
+  substituteSymbols(kernel, formal);
   StringRef symbol = unique(kernel);
   auto launch = rt::LaunchOp::create(builder, loc, tail->getResultTypes(), symbol, arguments.getArrayRef());
+  launch->setAttr(rt::kSymbols, ShapeAttr::get(context, ArrayRef<SymExpr>(actual)));
   SmallVector<Attribute> resultShapes;
   for (Value result : tail->getResults())
     resultShapes.push_back(ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(result))));

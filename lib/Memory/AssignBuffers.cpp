@@ -243,7 +243,9 @@ LogicalResult AssignBuffers::run() {
       bindings.push_back(buffers.lookup(rootOf(operand)));
     for (Value result : launch.getResults())
       bindings.push_back(buffers.lookup(result));
-    rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), bindings);
+    auto dispatch = rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), bindings);
+    if (Attribute symbols = launch->getAttr(rt::kSymbols))
+      dispatch->setAttr(rt::kSymbols, symbols);
   }
   replaceBefore(launches.size());
 

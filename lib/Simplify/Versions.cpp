@@ -5,9 +5,9 @@
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/NodeName.h"
 #include "dialects/ds/ShapeState.h"
+#include "dialects/ds/Substitute.h"
 #include "ds/Import/Onnx.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -16,18 +16,6 @@ using namespace mlir;
 namespace ds {
 
 using Values = std::map<std::string, SymExpr>;
-
-/// Puts expressions in the place of symbols, in all attributes of `root` and what is in it.
-static void substitute(Operation *root, const Values &values) {
-  AttrTypeReplacer replacer;
-  replacer.addReplacement([&](ShapeAttr shape) -> Attribute {
-    SmallVector<SymExpr> dims;
-    for (const SymExpr &dim : shape.getDims())
-      dims.push_back(dim.substitute(values));
-    return ShapeAttr::get(shape.getContext(), ArrayRef<SymExpr>(dims));
-  });
-  replacer.recursivelyReplaceElementsIn(root, /*replaceAttrs=*/true, /*replaceLocs=*/false, /*replaceTypes=*/false);
-}
 
 /// The functions that `op` runs, and how to say that it runs another one.
 static SmallVector<std::pair<FlatSymbolRefAttr, std::function<void(FlatSymbolRefAttr)>>> bodiesOf(Operation *op) {
@@ -62,7 +50,7 @@ static func::FuncOp cloneWithBodies(func::FuncOp function, SymbolTable &table, c
       if (auto body = table.lookup<func::FuncOp>(name.getValue()))
         set(FlatSymbolRefAttr::get(cloneWithBodies(body, table, suffix, values)));
   });
-  substitute(copy, values);
+  substituteSymbols(copy, values);
   return copy;
 }
 
@@ -172,7 +160,7 @@ private:
 
 void Forcing::substituteAll(const Values &values) {
   for (auto function : module.getOps<func::FuncOp>())
-    substitute(function, values);
+    substituteSymbols(function, values);
 }
 
 void Forcing::check(Location loc, Value value, ArrayRef<int64_t> expected) {

@@ -275,8 +275,8 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
     artifact::Launch launch;
     launch.kernel = kernelNumbers.lookup(kernel);
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
-    launch.flops = numberOf(kernelExpr(kernel, rt::kFlops));
-    launch.bytes = numberOf(kernelExpr(kernel, rt::kBytes));
+    launch.flops = numberOf(kernelExpr(dispatch, rt::kFlops));
+    launch.bytes = numberOf(kernelExpr(dispatch, rt::kBytes));
     program.launches.push_back(std::move(launch));
   }
   return program;

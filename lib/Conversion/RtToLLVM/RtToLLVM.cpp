@@ -285,13 +285,13 @@ LogicalResult HostBuilder::buildRun() {
         Value address = LLVM::LoadOp::create(b, loc, pointer, element(buffers, pointer, numbers.lookup(buffer)));
         LLVM::StoreOp::create(b, loc, address, element(bindings, pointer, i));
       }
-      for (auto [i, size] : llvm::enumerate(kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims()))
+      for (auto [i, size] : llvm::enumerate(kernelExprs(dispatch, rt::kSizes)))
         LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
       Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
       auto call = LLVM::CallOp::create(b, loc, launchType,
                                        ValueRange{launch, self, constant(i32, node), code, state,
-                                                  valueOf(kernelExpr(kernel, rt::kRange)),
-                                                  valueOf(kernelExpr(kernel, rt::kGrain))});
+                                                  valueOf(kernelExpr(dispatch, rt::kRange)),
+                                                  valueOf(kernelExpr(dispatch, rt::kGrain))});
       Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
       Block *block = b.getInsertionBlock();
       Block *stop = b.createBlock(&run.getBody(), run.getBody().end());

@@ -12,9 +12,20 @@ ModuleOp kernelModule(rt::DispatchOp dispatch) {
   return SymbolTable::lookupNearestSymbolFrom<ModuleOp>(dispatch, dispatch.getKernelAttr());
 }
 
-SymExpr kernelExpr(ModuleOp kernel, StringRef attribute) {
-  return kernel->getAttrOfType<ShapeAttr>(attribute).getDim(0);
+SmallVector<SymExpr> kernelExprs(rt::DispatchOp dispatch, StringRef attribute) {
+  SmallVector<SymExpr> exprs(kernelModule(dispatch)->getAttrOfType<ShapeAttr>(attribute).getDims());
+  auto actual = dispatch->getAttrOfType<ShapeAttr>(rt::kSymbols);
+  if (!actual)
+    return exprs;
+  std::map<std::string, SymExpr> values;
+  for (auto [index, symbol] : llvm::enumerate(actual.getDims()))
+    values.try_emplace("k" + std::to_string(index), symbol);
+  for (SymExpr &expr : exprs)
+    expr = expr.substitute(values);
+  return exprs;
 }
+
+SymExpr kernelExpr(rt::DispatchOp dispatch, StringRef attribute) { return kernelExprs(dispatch, attribute).front(); }
 
 SmallVector<ModuleOp> launchedKernels(func::FuncOp function) {
   llvm::SetVector<Operation *> kernels;
@@ -159,11 +170,9 @@ static std::vector<SymExpr> wantedExprs(func::FuncOp function) {
   for (auto buffer : function.getOps<rt::BufferOp>())
     if (buffer.getKind() == rt::BufferKind::temporary)
       wanted.push_back(buffer.getBytes().getDim(0));
-  for (ModuleOp kernel : launchedKernels(function)) {
-    llvm::append_range(wanted, kernel->getAttrOfType<ShapeAttr>(rt::kSizes).getDims());
-    for (StringRef attribute : {rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
-      wanted.push_back(kernelExpr(kernel, attribute));
-  }
+  for (auto dispatch : function.getOps<rt::DispatchOp>())
+    for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
+      llvm::append_range(wanted, kernelExprs(dispatch, attribute));
   for (auto call : function.getOps<rt::CallOp>()) {
     add(call.getInputTensors());
     add(call.getOutputTensors());
@@ -182,8 +191,8 @@ std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function) {
     constraint.a.collectSymbols(used);
     constraint.b.collectSymbols(used);
   }
-  for (ModuleOp kernel : launchedKernels(function))
-    kernelExpr(kernel, rt::kScratch).collectSymbols(used);
+  for (auto dispatch : function.getOps<rt::DispatchOp>())
+    kernelExpr(dispatch, rt::kScratch).collectSymbols(used);
   auto drop = [&](ShapeAttr symbols) {
     for (const SymExpr &symbol : symbols.getDims())
       used.erase(*symbol.symbolName());
@@ -247,7 +256,7 @@ ValueTable::ValueTable(func::FuncOp function) {
       ++launches;
       ++stages.back().launchCount;
       SymExpr &scratch = stages.back().scratch;
-      scratch = SymExpr::max(scratch, kernelExpr(kernelModule(dispatch), rt::kScratch));
+      scratch = SymExpr::max(scratch, kernelExpr(dispatch, rt::kScratch));
     }
   }
 

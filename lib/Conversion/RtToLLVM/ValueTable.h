@@ -75,8 +75,10 @@ private:
 
 /// The module that holds the code of a dispatch's kernel.
 mlir::ModuleOp kernelModule(rt::DispatchOp dispatch);
-/// A one-expression attribute of a kernel's module.
-SymExpr kernelExpr(mlir::ModuleOp kernel, llvm::StringRef attribute);
+/// The expressions that an attribute of a dispatch's kernel states, in the program's symbols.
+llvm::SmallVector<SymExpr> kernelExprs(rt::DispatchOp dispatch, llvm::StringRef attribute);
+/// The only one.
+SymExpr kernelExpr(rt::DispatchOp dispatch, llvm::StringRef attribute);
 
 /// Kernels of the host function in order of first launch, each once.
 llvm::SmallVector<mlir::ModuleOp> launchedKernels(mlir::func::FuncOp function);
