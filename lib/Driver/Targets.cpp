@@ -35,7 +35,8 @@ FailureOr<std::vector<CpuTarget>> resolveTargets(StringRef cpus, StringRef tripl
     needs.push_back(checked(targets.back()));
     for (size_t i = 0; i + 1 < targets.size(); ++i)
       if (targets[i].cpu == targets.back().cpu) {
-        error = "the CPU '" + targets[i].cpu + "' is in the list twice" + (name == "native" ? " ('native' is it)" : "");
+        error = "the CPU '" + targets[i].cpu + "' is in the list twice" +
+                (name == "native" || names[i] == "native" ? " ('native' is it)" : "");
         return failure();
       } else if (needs[i] == needs.back()) {
         error = "the CPUs '" + targets[i].cpu + "' and '" + targets.back().cpu +
@@ -44,7 +45,7 @@ FailureOr<std::vector<CpuTarget>> resolveTargets(StringRef cpus, StringRef tripl
       }
   }
   // Wider vectors first; of two sets of features where one holds the other, the larger.
-  llvm::stable_sort(targets, [](const CpuTarget &a, const CpuTarget &b) {
+  llvm::sort(targets, [](const CpuTarget &a, const CpuTarget &b) {
     if (a.vectorBytes != b.vectorBytes)
       return a.vectorBytes > b.vectorBytes;
     size_t left = checked(a).size(), right = checked(b).size();

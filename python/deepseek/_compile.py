@@ -68,7 +68,7 @@ def compile_onnx(
     weights     "inside" the artifact, in a safetensors file "beside" it, or "auto": beside past 2 GB
     target      the machine that the code is for ("aarch64-linux-gnu"), by default this one
     target_cpu  its CPU: "znver4", "x86-64-v3", "cortex-a76", ...; by default this one ("native"), or "generic" in a machine of
-                another architecture
+                another architecture. Of a list, "znver4,x86-64-v3", loading takes the best that the machine can run
     shapes      dimensions to make static, by symbol ("N") or by input and index ("x:0")
     opt_level   0 to 3
     precise     nothing that trades accuracy for speed
