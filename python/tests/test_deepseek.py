@@ -272,6 +272,15 @@ def test_compile_errors_are_the_compilers_message(tmp_path):
 # ===-- threads --------------------------------------------------------------=== #
 
 
+def in_threads(work) -> None:
+    """`work(0)` to `work(7)`, at once."""
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_threads_share_a_model(linear):
     failures = []
 
@@ -282,11 +291,7 @@ def test_threads_share_a_model(linear):
             if not np.allclose(linear(x), x @ WEIGHTS, atol=1e-5):
                 failures.append(seed)
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work)
     assert failures == []
 
 
@@ -317,11 +322,7 @@ def test_threads_share_bodies():
                 failures.append(seed)
                 return
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work)
     assert failures == []
 
 

@@ -43,6 +43,7 @@ public:
                            llvm::function_ref<mlir::LogicalResult(mlir::Value)> finish);
 
 private:
+  mlir::Value opaque(mlir::Value number);
   mlir::LogicalResult product(const Operands &operands, int64_t rows, mlir::Value row, mlir::Value target);
 
   KernelEmitter &e;
