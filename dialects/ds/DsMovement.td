@@ -217,13 +217,16 @@ def DS_ResizeOp : DS_TensorOp<"resize", [DS_Element<["elementCost"]>]> {
     ONNX's Resize over all dims: output coordinate o of dim d maps to an input coordinate by `coordinates` (with
     `scales[d]`, or where absent `size[d] / dims(x)[d]`); the value is the nearest, (multi-)linear or cubic (Keys, with
     `cubic_coeff_a`) interpolation there. `roi` holds the starts, then the ends of all dims (`tf_crop_and_resize` only).
+    `given` holds what is known only when the model runs: the scales of all dims, then the starts, then the ends. It
+    counts for the dims whose entry of `scales` is 0.
 
     Constraints:
     1. `size` has one expression a dim of `x`, and is the result's shape.
-    2. `scales`, if present, has one entry a dim, all positive; `roi` two.
-    3. Operand and result have the same element type.
+    2. `scales`, if present, has one entry a dim, none negative; `roi` two. A dim of scale 1 keeps its size.
+    3. `given` has three entries a dim; it is present if and only if an entry of `scales` is 0.
+    4. Operand and result have the same element type.
   }];
-  let arguments = (ins DS_NumberTensor:$x, DS_ShapeAttr:$size, OptionalAttr<DenseF64ArrayAttr>:$scales,
+  let arguments = (ins DS_NumberTensor:$x, Optional<DS_TensorOf<[F32], "f32">>:$given, DS_ShapeAttr:$size, OptionalAttr<DenseF64ArrayAttr>:$scales,
                        OptionalAttr<DenseF64ArrayAttr>:$roi,
                        DefaultValuedAttr<DS_ResizeModeAttr, "::ds::ResizeMode::nearest">:$mode,
                        DefaultValuedAttr<DS_ResizeCoordinatesAttr, "::ds::ResizeCoordinates::half_pixel">:$coordinates,

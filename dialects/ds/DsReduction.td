@@ -72,4 +72,29 @@ def DS_TopKOp : DS_TensorOp<"top_k", [], ["useKnownShapes"]> {
   let hasVerifier = 1;
 }
 
+def DS_NonMaxSuppressionOp : DS_TensorOp<"non_max_suppression"> {
+  let summary = "the boxes of best score that do not overlap";
+  let description = [{
+    For each batch entry and class, goes through the boxes whose score is above `score_threshold` (without it: all) from
+    the best on, of equal ones the lower index first, and keeps those that overlap none that it has kept by more than
+    `iou_threshold`, until `max_output` are kept. `counts` says how many there are, `indices` which, in this order; what
+    follows them is -1.
+
+    A box is y1, x1, y2, x2 of two opposite corners, or with `centered` x, y, width, height. Two overlap by
+    `common / ((area1 + area2) - common)`, each operation rounded to f32; a box whose area is not positive overlaps
+    none.
+
+    Constraints:
+    1. `boxes` is [B, N, 4], `scores` [B, C, N]; `most` is one expression.
+    2. `max_output`, `iou_threshold` and `score_threshold` have one element.
+    3. `indices` is [B, C, most], of which `max_output` above `most` is cut off; `counts` is [B, C].
+
+    Created by import; consumed by code generation (a kernel's root).
+  }];
+  let arguments = (ins DS_TensorOf<[F32], "f32">:$boxes, DS_TensorOf<[F32], "f32">:$scores,
+                       DS_TensorOf<[I64], "i64">:$max_output, DS_TensorOf<[F32], "f32">:$iou_threshold,
+                       Optional<DS_TensorOf<[F32], "f32">>:$score_threshold, DS_ShapeAttr:$most, UnitAttr:$centered);
+  let results = (outs DS_TensorOf<[I64], "i64">:$indices, DS_TensorOf<[I64], "i64">:$counts);
+}
+
 #endif

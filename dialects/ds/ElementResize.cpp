@@ -25,6 +25,14 @@ public:
         workElement(element.isF64() ? element : Type(b.getF32Type())), f(eb, b.getF32Type()), work(eb, workElement) {}
 
   FailureOr<Value> build() {
+    for (unsigned i = 0; i < 3 * in.size(); ++i) {
+      bool isRead =
+          isGiven(i % in.size()) && (i < in.size() || op.getCoordinates() == ResizeCoordinates::tf_crop_and_resize);
+      FailureOr<Value> number = isRead ? eb.element(op.getGiven(), {eb.constantIndex(i)}) : Value();
+      if (failed(number))
+        return failure();
+      given.push_back(*number);
+    }
     FailureOr<Value> value = sample(0, {});
     if (failed(value) || isNearest() || isa<FloatType>(element))
       return value;
@@ -36,6 +44,8 @@ public:
   }
 
 private:
+  /// Whether scale and region of the dim are known only when the model runs.
+  bool isGiven(unsigned d) { return op.getScales() && (*op.getScales())[d] == 0; }
   bool isNearest() { return op.getMode() == ResizeMode::nearest; }
 
   /// The value at `own` (input indices of dims below d), interpolated over the dims from d on.
@@ -97,6 +107,7 @@ private:
   ResizeOp op;
   ArrayRef<LaneIndex> indices;
   SymDims in, out;
+  SmallVector<Value> given; // where isGiven; scales, starts, ends
   Type element, workElement;
   LaneMath f, work;
 };
@@ -130,6 +141,8 @@ std::optional<int64_t> Resampler::integerScale(unsigned d) {
 }
 
 Value Resampler::scale(unsigned d) {
+  if (isGiven(d))
+    return given[d];
   if (op.getScales())
     return constant(static_cast<float>((*op.getScales())[d]));
   if (in[d].isConst() && out[d].isConst())
@@ -169,12 +182,13 @@ Value Resampler::coordinate(unsigned d) {
     return f.div(f.add(o, constant(0.5)), scale(d));
   case ResizeCoordinates::tf_crop_and_resize: {
     auto roi = op.getRoi();
-    double start = roi ? (*roi)[d] : 0.0, end = roi ? (*roi)[in.size() + d] : 1.0;
+    Value start = isGiven(d) ? given[in.size() + d] : constant(roi ? (*roi)[d] : 0.0);
+    Value end = isGiven(d) ? given[2 * in.size() + d] : constant(roi ? (*roi)[in.size() + d] : 1.0);
     Value last = size(in[d] - SymExpr(1));
     Value steps = f.max(size(out[d] - SymExpr(1)), constant(1));
-    Value step = f.div(f.mul(constant(end - start), last), steps);
-    Value many = f.add(f.mul(constant(start), last), f.mul(o, step));
-    return unlessOne(many, f.mul(constant(0.5 * (start + end)), last));
+    Value step = f.div(f.mul(f.sub(end, start), last), steps);
+    Value many = f.add(f.mul(start, last), f.mul(o, step));
+    return unlessOne(many, f.mul(f.mul(constant(0.5), f.add(start, end)), last));
   }
   }
   llvm_unreachable("unknown coordinates");

@@ -333,15 +333,29 @@ LogicalResult ResizeOp::inferShapes(ShapeState &state) {
     return failure();
   if (getRoi() && failed(checkEntries(*this, "roi", getRoi()->size(), 2 * x.size())))
     return failure();
-  state.setDims(getResult(), getSize().getDims());
+  SymDims size = getSize().getDims();
+  if (std::optional<ArrayRef<double>> scales = getScales())
+    for (unsigned d = 0; d < x.size(); ++d)
+      if ((*scales)[d] == 1 &&
+          failed(state.requireEqual(size[d], x[d], *this, "a dimension of scale 1 to keep its size")))
+        return failure();
+  if (getGiven() && failed(state.requireEqual(product(dimsOf(getGiven(), state)), SymExpr(3 * int64_t(x.size())), *this,
+                                              "three entries a dimension in 'given'")))
+    return failure();
+  state.setDims(getResult(), size);
   return success();
 }
 
 LogicalResult ResizeOp::verify() {
+  bool asks = false;
   if (std::optional<ArrayRef<double>> scales = getScales())
-    for (double scale : *scales)
-      if (!(scale > 0))
+    for (double scale : *scales) {
+      if (!(scale >= 0))
         return emitOpError() << "expected positive scales, got " << scale;
+      asks |= scale == 0;
+    }
+  if (asks != bool(getGiven()))
+    return emitOpError() << "expected 'given' if and only if a scale is 0";
   return verifySameElementType(*this, getX(), getResult(), "operand", "result");
 }
 

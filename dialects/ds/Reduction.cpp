@@ -184,4 +184,28 @@ bool TopKOp::useKnownShapes(const ShapeState &state) {
   return true;
 }
 
+//===----------------------------------------------------------------------===//
+// NonMaxSuppressionOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult NonMaxSuppressionOp::inferShapes(ShapeState &state) {
+  SymDims boxes = dimsOf(getBoxes(), state), scores = dimsOf(getScores(), state);
+  if (boxes.size() != 3 || scores.size() != 3)
+    return emitNodeError(*this) << "expected boxes and scores of rank 3, got " << boxes.size() << " and "
+                                << scores.size();
+  if (getMost().size() != 1)
+    return emitNodeError(*this) << "expected one expression in 'most', got " << getMost().size();
+  if (failed(state.requireEqual(boxes[2], SymExpr(4), *this, "four numbers a box")) ||
+      failed(state.requireEqual(boxes[0], scores[0], *this, "as many batch entries of boxes as of scores")) ||
+      failed(state.requireEqual(boxes[1], scores[2], *this, "as many boxes as scores of a class")))
+    return failure();
+  for (Value single : {getMaxOutput(), getIouThreshold(), getScoreThreshold()})
+    if (single &&
+        failed(state.requireEqual(product(dimsOf(single, state)), SymExpr(1), *this, "one element in each limit")))
+      return failure();
+  state.setDims(getIndices(), {scores[0], scores[1], getMost().getDim(0)});
+  state.setDims(getCounts(), {scores[0], scores[1]});
+  return success();
+}
+
 } // namespace ds

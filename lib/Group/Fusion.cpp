@@ -21,8 +21,8 @@ bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, Require
 bool Fusion::isRoot(Operation *op) {
   return isa<GemmOp, ConvGemmOp, ConvWinogradOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp,
              ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, CumProdOp,
-             TopKOp, SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp, ScatterNdOp, ConcatOp,
-             ResizeOp>(op) ||
+             TopKOp, NonMaxSuppressionOp, SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp,
+             ScatterNdOp, ConcatOp, ResizeOp>(op) ||
          !isa<ElementOpInterface>(op);
 }
 
@@ -82,7 +82,8 @@ bool Fusion::shouldInline(Operation *op) {
   if (result.use_empty())
     return false;
   for (Operation *user : result.getUsers())
-    if (isHostOp(user) || user->hasTrait<OpTrait::IsTerminator>() || isa<TopKOp, ScatterElementsOp, ScatterNdOp>(user))
+    if (isHostOp(user) || user->hasTrait<OpTrait::IsTerminator>() ||
+        isa<TopKOp, NonMaxSuppressionOp, ScatterElementsOp, ScatterNdOp>(user))
       return false;
   int64_t cost = treeCost(op);
   bool isScalar = product(dims(result)).isConst(1);

@@ -241,6 +241,8 @@ bool UnarySinker::tile(TileOp op) {
 }
 
 bool UnarySinker::resize(ResizeOp op) {
+  if (op.getGiven())
+    return false;
   ResizeOp inner = clone(op);
   inner.setSizeAttr(toInnerShape(op.getSize()));
   if (std::optional<ArrayRef<double>> scales = op.getScales())

@@ -135,6 +135,12 @@ def lists(*values):
     return lambda rng, shape: left.pop(0) if len(left) > 1 else left[0]
 
 
+def filled(*values):
+    """Draws one value everywhere, the given ones one after another."""
+    draw = lists(*values)
+    return lambda rng, shape: np.full(shape, draw(rng, shape))
+
+
 # Sizes that inputs of the model say: read while it runs.
 DATA_DEPENDENT = [
     Case(
@@ -271,6 +277,98 @@ DATA_DEPENDENT = [
         "int64[N,M] x => int64[a] y, int64[a] i, int64[b] v, int64[a] c, int64[d] z, int64[d] j, int64[e] w, int64[d] k",
         "y, i, v, c = Unique(x); z, j, w, k = Unique<sorted=0>(x)",
         {"N": (3, 1, 20), "M": (5, 1, 7)},
+    ),
+    *[
+        Case(
+            f"unique_axis_{axis}_{order}",
+            f"{kind}[N,M,2] x => {kind}[a,b,c] y, int64[d] i, int64[e] v, int64[d] k",
+            f"y, i, v, k = Unique<axis={axis}, sorted={order}>(x)",
+            {"N": (3, 1, 20, 2), "M": (4, 1, 3, 50)},
+            draw={"x": lambda rng, shape: rng.integers(0, 2, shape)},
+        )
+        for axis, kind in ((0, "float"), (1, "int64"), (-1, "double"))
+        for order in (0, 1)
+    ],
+    *[
+        Case(
+            f"nms_{name}",
+            f"float[B,N,4] b, float[B,C,N] s, int64[1] m, {signature} => int64[K,3] y",
+            f"y = NonMaxSuppression{attributes}({arguments})",
+            {"B": (1, 2, 1, 3, 1), "C": (1, 3, 80, 0, 2), "N": (37, 300, 20, 5, 0)},
+            # Boxes on a grid and scores of few values: equal ones decide the order.
+            draw={
+                "b": lambda rng, shape: rng.integers(0, 40, shape) / 16,
+                "s": lambda rng, shape: rng.integers(-2, 9, shape) / 8,
+                "m": lists([1000], [7], [3], [2], [9]),
+                "i": filled(0.5, 0.3, 0.0, 1.0, 0.5),
+                "t": filled(0.0, 0.25, -0.25, 0.5, 2.0),
+            },
+        )
+        for name, attributes, arguments, signature in (
+            ("corners", "", "b, s, m, i, t", "float[1] i, float[1] t"),
+            ("centered", "<center_point_box=1>", "b, s, m, i, t", "float i, float t"),
+            ("all_scores", "", "b, s, m, i", "float[1] i"),
+            ("no_overlap", "", "b, s, m, , t", "float[1] t"),
+        )
+    ],
+    Case(
+        "nms_constants",
+        "float[1,N,4] b, float[1,2,N] s => int64[K,3] y",
+        "m = Constant<value_ints=[9]>(); i = Constant<value_floats=[0.4]>(); y = NonMaxSuppression(b, s, m, i)",
+        {"N": (37, 300, 5)},
+    ),
+    Case(
+        "nms_none",
+        "float[1,N,4] b, float[1,2,N] s => int64[K,3] y",
+        "y = NonMaxSuppression(b, s)",
+        {"N": (37, 3)},
+    ),
+    *[
+        Case(
+            f"resize_scales_by_input_{name}",
+            "float[1,2,H,W] x, float[4] s => float[a,b,c,d] y",
+            f"y = Resize<{attributes}>(x, , s)",
+            {"H": (4, 5, 7), "W": (6, 3, 8)},
+            draw={"s": lists([1, 1, 2, 1.5], [1, 1, 0.6, 3], [1, 1, 1, 0.5])},
+            opset=18,
+        )
+        for name, attributes in (
+            ("nearest", 'mode="nearest"'),
+            ("linear", 'mode="linear"'),
+            ("antialias", 'mode="linear", antialias=1'),
+            ("cubic", 'mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1'),
+            ("corners", 'mode="linear", coordinate_transformation_mode="align_corners"'),
+            ("asymmetric", 'mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"'),
+        )
+    ],
+    Case(
+        "resize_ratio_by_input",
+        "float[1,2,H,W] x, int64[2] s => float[1,2,c,d] y",
+        'y = Resize<axes=[2,3], keep_aspect_ratio_policy="not_larger">(x, , , s)',
+        {"H": (4, 5, 7), "W": (6, 3, 8)},
+        draw={"s": lists([7, 20], [9, 4], [14, 14])},
+        opset=18,
+    ),
+    Case(
+        "resize_region_by_input",
+        "float[1,1,H,W] x, float[8] r, int64[4] s => float[a,b,c,d] y",
+        'y = Resize<mode="linear", coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=3.0>(x, r, , s)',
+        {"H": (4, 5), "W": (6, 3)},
+        draw={"r": lists([0, 0, 0.2, 0.4, 1, 1, 0.8, 1.3], [0, 0, 0, -0.5, 1, 1, 1, 1]), "s": lists([1, 1, 5, 7])},
+    ),
+    Case(
+        "pad_axes_by_input",
+        "float[N,M,2] x, int64[4] p, int64[2] a => float[n,m,k] y",
+        "y = Pad(x, p, , a)",
+        {"N": (3, 1), "M": (5, 2)},
+        draw={"p": lists([1, 0, 2, 3], [0, -1, 0, 1]), "a": lists([0, 1], [-1, 1])},
+        opset=18,
+    ),
+    Case(
+        "reduce_no_axes",
+        "float[N,M] x, int64[0] a => float[1,1] y, float[N,M] z",
+        "y = ReduceSum(x, a); z = ReduceSum<noop_with_empty_axes=1>(x, a)",
+        {"N": (3, 1), "M": (5, 2)},
     ),
     Case(
         "shape_from_data",

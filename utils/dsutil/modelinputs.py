@@ -57,7 +57,7 @@ def candidates(inputs: list[Input]) -> dict[str, list[int]]:
                 elif image and index == 3:
                     pools[dimension] = [96, 160, 224, 320, 64, 32]
                 else:
-                    pools[dimension] = [5, 16, 33, 64, 1, 8]
+                    pools[dimension] = [5, 16, 33, 64, 1, 8, 576, 512, 256]
     return pools
 
 
@@ -82,6 +82,24 @@ def value_limit(model: onnx.ModelProto, name: str) -> int:
                     if np.array_equal(table, np.arange(table.size)):
                         limit = min(limit, table.size)
     return limit
+
+
+def choices(model: onnx.ModelProto, name: str) -> list[int]:
+    """The constants that the input, one integer, is compared with: a sampling rate, a mode."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
+    same = {name}
+    found = []
+    for node in model.graph.node:
+        if node.op_type in ("Cast", "Gather", "Identity", "Reshape", "Squeeze", "Unsqueeze") and node.input[0] in same:
+            same.add(node.output[0])
+        if node.op_type == "Equal":
+            for value, other in zip(node.input, reversed(node.input)):
+                if value in same and other in constants and numpy_helper.to_array(constants[other]).size == 1:
+                    found.append(int(numpy_helper.to_array(constants[other]).flat[0]))
+    return found
 
 
 def text_picture(shape: list[int], rng: np.random.Generator) -> np.ndarray:
@@ -111,6 +129,8 @@ def make_inputs(model: onnx.ModelProto, sizes: dict[str, int], seed: int) -> dic
         elif dtype.kind in "iu" and "mask" in name.lower():
             array = rng.integers(0, 2, shape)
             array[..., :1] = 1  # a row that is masked out as a whole has no defined result
+        elif dtype.kind in "iu" and shape == [] and choices(model, name):
+            array = np.asarray(rng.choice([*choices(model, name), 0]))
         elif dtype.kind in "iu":
             array = rng.integers(0, max(1, min(value_limit(model, name), np.iinfo(dtype).max)), shape)
         elif len(shape) == 4 and shape[1] == 3 and min(shape[2:]) >= 32:

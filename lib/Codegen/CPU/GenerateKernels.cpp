@@ -45,6 +45,7 @@ const RootEmitter kRootEmitters[] = {
      emitPool},
     {[](Operation *op) { return isa<ScatterElementsOp, ScatterNdOp>(op); }, emitScatter},
     {[](Operation *op) { return isa<TopKOp>(op); }, emitTopK},
+    {[](Operation *op) { return isa<NonMaxSuppressionOp>(op); }, emitNonMaxSuppression},
     {[](Operation *op) {
        auto axis = op->getAttrOfType<IntegerAttr>("axis");
        return isa<ArgMaxOp, ArgMinOp>(op) &&

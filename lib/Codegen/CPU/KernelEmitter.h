@@ -126,6 +126,7 @@ mlir::LogicalResult emitScatter(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitTopK(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitRecurrent(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitArgExtremum(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitNonMaxSuppression(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitScan(KernelEmitter &e, mlir::Operation *root);
 
 /// Stores every result of the kernel at `indices` (positions in the results' dims, which all are equal).

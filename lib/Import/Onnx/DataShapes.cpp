@@ -117,3 +117,19 @@ SymDims ds::importer::insertedOnes(Node &n, Value x, Value axes) {
   n.failed |= math.hasFailed();
   return bound;
 }
+
+Value ds::importer::padsOfAllAxes(Node &n, Value pads, Value axes, int64_t rank) {
+  int64_t count = lengthOf(n, axes, "axes");
+  if (!n.failed && lengthOf(n, pads, "pads") != 2 * count)
+    n.fail("needs two pads for each of " + Twine(count) + " axes");
+  if (n.failed)
+    return {};
+  AxesArithmetic math(n, axes, rank);
+  Value list = math.asList(pads);
+  auto spread = [&](int64_t first) {
+    return math.scatter(math.ints(rank, 0), math.axes, math.part(list, first, count));
+  };
+  Value all = math.concat({spread(0), spread(count)});
+  n.failed |= math.hasFailed();
+  return n.failed ? Value() : all;
+}

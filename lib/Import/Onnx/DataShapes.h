@@ -30,6 +30,9 @@ Value aroundAxis(Node &n, Value x, Value axis);
 /// The dims of `x` with ones inserted at `axes` (positions in the result).
 SymDims insertedOnes(Node &n, Value x, Value axes);
 
+/// The pads of `axes`, first the low then the high ones, as those of all `rank` axes; the others get 0.
+Value padsOfAllAxes(Node &n, Value pads, Value axes, int64_t rank);
+
 } // namespace ds::importer
 
 #endif

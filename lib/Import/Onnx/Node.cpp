@@ -359,7 +359,6 @@ bool ds::importer::needsDynamicRegion(StringRef op) {
                                "ConcatFromSequence",
                                "Optional",
                                "OptionalGetElement",
-                               "OptionalHasElement",
-                               "NonMaxSuppression"};
+                               "OptionalHasElement"};
   return ops.contains(op);
 }

@@ -77,6 +77,22 @@ func.func @scatter(%x: tensor<4xf32>, %i: tensor<2xi64>, %u: tensor<3xf32>) {
 
 func.func @resize(%x: tensor<4x6xf32>) {
   // expected-error @+1 {{expected positive scales}}
+  %0 = ds.resize %x {size = #ds.shape<["8", "6"]>, scales = array<f64: 2.0, -1.0>} : (tensor<4x6xf32>) -> tensor<8x6xf32>
+  return
+}
+
+// -----
+
+func.func @resize_given(%x: tensor<4x6xf32>) {
+  // expected-error @+1 {{expected 'given' if and only if a scale is 0}}
   %0 = ds.resize %x {size = #ds.shape<["8", "6"]>, scales = array<f64: 2.0, 0.0>} : (tensor<4x6xf32>) -> tensor<8x6xf32>
+  return
+}
+
+// -----
+
+func.func @resize_kept(%x: tensor<4x6xf32>) {
+  // expected-error @+1 {{expected a dimension of scale 1 to keep its size, got 7 and 6}}
+  %0 = ds.resize %x {size = #ds.shape<["8", "7"]>, scales = array<f64: 2.0, 1.0>} : (tensor<4x6xf32>) -> tensor<8x7xf32>
   return
 }

@@ -88,6 +88,14 @@ func.func @sorted(%a: tensor<2x3xf32>) {
 
 // -----
 
+func.func @boxes(%b: tensor<2x9x4xf32>, %s: tensor<2x3x8xf32>, %m: tensor<i64>, %t: tensor<f32>) {
+  // expected-error @+1 {{expected as many boxes as scores of a class, got 9 and 8}}
+  %0:2 = ds.non_max_suppression %b, %s, %m, %t {most = #ds.shape<["5"]>} : (tensor<2x9x4xf32>, tensor<2x3x8xf32>, tensor<i64>, tensor<f32>) -> (tensor<2x3x5xi64>, tensor<2x3xi64>)
+  return
+}
+
+// -----
+
 func.func @top_k(%a: tensor<2x3xf32>) {
   // expected-error @+1 {{expected k to be at most the size of the axis, got 4 and 3}}
   %0:2 = ds.top_k %a {axis = 1, count = #ds.shape<["4"]>} : (tensor<2x3xf32>) -> (tensor<2x4xf32>, tensor<2x4xi64>)

@@ -50,6 +50,13 @@ func.func @movement(%x: tensor<4x6xf32>, %l: tensor<1xi64>, %v: tensor<f32>) {
   return
 }
 
+// CHECK-LABEL: @boxes
+func.func @boxes(%b: tensor<2x9x4xf32>, %s: tensor<2x3x9xf32>, %m: tensor<i64>, %t: tensor<f32>) {
+  // CHECK: ds.non_max_suppression %{{.*}} {centered, most = #ds.shape<["5"]>} : (tensor<2x9x4xf32>, tensor<2x3x9xf32>, tensor<i64>, tensor<f32>, tensor<f32>) -> (tensor<2x3x5xi64>, tensor<2x3xi64>)
+  %0:2 = ds.non_max_suppression %b, %s, %m, %t, %t {centered, most = #ds.shape<["5"]>} : (tensor<2x9x4xf32>, tensor<2x3x9xf32>, tensor<i64>, tensor<f32>, tensor<f32>) -> (tensor<2x3x5xi64>, tensor<2x3xi64>)
+  return
+}
+
 // CHECK-LABEL: @windows
 func.func @windows(%x: tensor<1x4x8x8xf32>, %w: tensor<6x2x3x3xf32>, %b: tensor<6xf32>) {
   // CHECK: ds.conv

@@ -1,7 +1,7 @@
 //===- Movement.cpp - Operators that move elements ------------------------===//
 // Assumes: see Node.h.
 // Guarantees: axes, splits and pads that are known become attributes.
-// Declines: axes and splits that are computed while the model runs.
+// Declines: splits that are computed while the model runs.
 
 #include "../DataShapes.h"
 
@@ -171,17 +171,15 @@ static void pad(Node &n) {
       pads.push_back(SymExpr(count));
     double given = n.getFloat("value", 0);
     value = given != 0 ? n.scalar(given, n.elem(x)) : Value();
-  } else if (std::optional<SmallVector<SymExpr>> known = n.contents(n.in(1))) {
+  } else if (auto known = n.contents(n.in(1)); known && (!n.has(3) || n.constantInts(n.in(3)))) {
     pads = *known;
-  } else if (!n.has(3)) {
-    SmallVector<Value> operands{x, n.in(1)};
+  } else {
+    SmallVector<Value> operands{x, n.has(3) ? padsOfAllAxes(n, n.in(1), n.in(3), rank) : n.in(1)};
     bool hasValue = value && *kind == PadMode::constant;
     if (hasValue)
       operands.push_back(value);
     return n.set(0, n.make<PadOp>(operands, {n.segments({1, 1, hasValue}),
                                              n.attr("mode", PadModeAttr::get(n.b.getContext(), *kind))}));
-  } else {
-    return (void)n.needsDynamic("'pads' of some axes are known only when the model runs");
   }
   Ints axes;
   if (n.has(3)) {

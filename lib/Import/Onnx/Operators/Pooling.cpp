@@ -3,6 +3,7 @@
 // Guarantees: global pools are reductions; Lp pools are average pools of powers.
 // Declines: average pools with SAME padding that depends on a symbolic size; Lp pools that round their size up.
 
+#include "../DataShapes.h"
 #include "Windows.h"
 
 using namespace llvm;
@@ -103,12 +104,12 @@ static void maxUnpool(Node &n) {
   for (unsigned d = 0; d < spatial; ++d)
     result[2 + d] = (dims[2 + d] - SymExpr(1)) * SymExpr(strides[d]) + SymExpr(kernel[d] - pads[d] - pads[spatial + d]);
   if (n.has(2)) {
-    std::optional<SmallVector<SymExpr>> given = n.contents(n.in(2));
-    if (!given)
-      return (void)n.needsDynamic("'output_shape' is computed while the model runs");
-    if (given->size() != dims.size())
-      return (void)n.fail("'output_shape' has " + Twine(given->size()) + " entries for rank " + Twine(dims.size()));
-    result.assign(given->begin(), given->end());
+    SmallVector<SymExpr> given = sizesOf(n, n.in(2), "output_shape");
+    if (!n.failed && given.size() != dims.size())
+      n.fail("'output_shape' has " + Twine(given.size()) + " entries for rank " + Twine(dims.size()));
+    if (n.failed)
+      return;
+    result.assign(given.begin(), given.end());
   }
   Value zeros = n.fill({product(result)}, 0, n.elem(x));
   auto none = n.attr("reduction", ScatterReductionAttr::get(n.b.getContext(), ScatterReduction::none));

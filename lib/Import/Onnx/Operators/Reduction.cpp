@@ -27,7 +27,8 @@ struct ReduceAxes {
 static ReduceAxes reduceAxes(Node &n) {
   ReduceAxes result;
   int64_t rank = n.rank(n.in(0));
-  if (n.has(1) && !n.constantInts(n.in(1))) {
+  bool isEmpty = n.has(1) && n.rank(n.in(1)) == 1 && n.dim(n.in(1), 0).isConst(0);
+  if (n.has(1) && !isEmpty && !n.constantInts(n.in(1))) {
     SplitDims split = splitByAxes(n, n.in(0), n.in(1));
     if (n.failed)
       return result;
@@ -38,7 +39,7 @@ static ReduceAxes reduceAxes(Node &n) {
     result.keepdims = false;
     return result;
   }
-  Ints given = n.has(1) ? n.requireInts(n.in(1), "axes") : n.getInts("axes");
+  Ints given = isEmpty ? Ints() : n.has(1) ? n.requireInts(n.in(1), "axes") : n.getInts("axes");
   result.keepdims = n.getInt("keepdims", 1) != 0;
   result.none = given.empty() && n.getInt("noop_with_empty_axes", 0);
   result.axes = given.empty() && !result.none ? span(0, rank) : n.axes(given, rank);

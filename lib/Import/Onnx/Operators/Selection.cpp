@@ -1,8 +1,9 @@
 //===- Selection.cpp - Operators whose results are as many as data says ---===//
 // Assumes: see Node.h.
-// Guarantees: NonZero, Compress and Unique of all elements, composed: positions come from running sums, their number is
-//   bound (ds.bind), and is a size like any other from there on.
-// Declines: Unique along an axis; NonZero of a scalar.
+// Guarantees: NonZero, Compress, Unique and NonMaxSuppression, composed: positions come from running sums, their number
+//   is bound (ds.bind), and is a size like any other from there on. Unique along an axis takes time and memory that
+//   grow as the square of the number of slices.
+// Declines: NonZero of a scalar.
 
 #include "../DataShapes.h"
 
@@ -100,9 +101,56 @@ static std::pair<Value, Value> sorted(Node &n, Value list) {
 
 static Value gather(Node &n, Value x, Value at) { return n.make<GatherOp>({x, at}, {n.i64("axis", 0)}); }
 
+/// Whole slices: each is compared with every other at the first place where they differ.
+static void uniqueSlices(Node &n, int64_t axis) {
+  Type i64 = n.b.getI64Type();
+  Value x = n.in(0), zero = n.intScalar(0, i64);
+  SymDims dims = n.dims(x);
+  SymExpr size = dims[axis], length = SymExpr(1);
+  Ints order{axis};
+  for (int64_t d = 0; d < int64_t(dims.size()); ++d)
+    if (d != axis) {
+      order.push_back(d);
+      length = length * dims[d];
+    }
+  Value rows = n.reshape(n.transpose(x, order), {size, length});
+  Value differs = n.compare(ComparePredicate::ne, n.unsqueeze(rows, {1}), n.unsqueeze(rows, {0}));
+  Value place = n.make<ArgMaxOp>({n.cast(differs, n.b.getIntegerType(32))}, {n.i64("axis", 2)}, i64);
+  // At [i, j]: the element of slice i where slice j differs from it; transposed, that of j.
+  Value own = n.make<GatherElementsOp>({rows, place}, {n.i64("axis", 1)});
+  Value other = n.transpose(own, {1, 0});
+  Value index = counting(n, size);
+  Value isBefore = n.compare(ComparePredicate::lt, n.unsqueeze(index, {0}), n.unsqueeze(index, {1}));
+  auto countOf = [&](Value condition) { return n.reduce<ReduceSumOp>(asOnes(n, condition), {1}, /*keepdims=*/false); };
+  auto both = [&](Value p, Value q) { return n.make<AndOp>({p, q}); };
+  Value equals = both(isBefore, n.compare(ComparePredicate::eq, own, other));
+  Value isFirst = n.compare(ComparePredicate::eq, countOf(equals), zero);
+  // A slice's group is the number of different slices that are less.
+  Value group = countOf(both(n.compare(ComparePredicate::lt, other, own), n.unsqueeze(isFirst, {0})));
+  Value ones = asOnes(n, isFirst);
+  Positions firsts = positionsOfOnes(n, ones);
+  if (n.failed)
+    return;
+  Value where = firsts.list;
+  if (n.getInt("sorted", 1)) {
+    Value at = gather(n, group, where);
+    where = scatter(n, n.fill({firsts.count}, 0, i64), at, where);
+  } else {
+    // In the order of first occurrence: the number of the group's first slice among all firsts.
+    Value rank = scatter(n, n.fill({firsts.count}, 0, i64), gather(n, group, where), counting(n, firsts.count));
+    group = gather(n, rank, group);
+  }
+  n.set(0, n.make<GatherOp>({x, where}, {n.i64("axis", axis)}));
+  n.set(1, where);
+  n.set(2, group);
+  n.set(3, scatter(n, n.fill({firsts.count}, 0, i64), group, n.fill({size}, 1, i64), ScatterReduction::add));
+}
+
 static void uniqueElements(Node &n) {
-  if (n.hasAttr("axis") && n.rank(n.in(0)) != 1)
-    return (void)n.needsDynamic("the axis is given: whole slices are compared");
+  if (n.hasAttr("axis") && n.rank(n.in(0)) != 1) {
+    int64_t axis = n.axis(n.getInt("axis", 0), n.rank(n.in(0)));
+    return n.failed ? void() : uniqueSlices(n, axis);
+  }
   Type i64 = n.b.getI64Type();
   Value x = flatten(n, n.in(0));
   if (n.failed)
@@ -135,8 +183,56 @@ static void uniqueElements(Node &n) {
   n.set(3, counts);
 }
 
+/// The kernel leaves a row of indices and their number for each class of each batch entry; here the rows are put one
+/// behind the other.
+static void nonMaxSuppression(Node &n) {
+  Type i64 = n.b.getI64Type(), f32 = n.b.getF32Type();
+  Value boxes = n.in(0), scores = n.in(1);
+  if (n.rank(boxes) != 3 || n.rank(scores) != 3)
+    return (void)n.fail("needs boxes and scores of rank 3, got " + Twine(n.rank(boxes)) + " and " +
+                        Twine(n.rank(scores)));
+  SymDims dims = n.dims(scores);
+  SymExpr most = dims[2];
+  Value maximum = n.has(2) ? n.in(2) : n.intScalar(0, i64);
+  if (auto known = n.contents(maximum); known && known->size() == 1) {
+    SymExpr limit = SymExpr::max((*known)[0], 0);
+    if (!limit.isConst() || limit.getConst() < (int64_t(1) << 31))
+      most = SymExpr::min(most, limit);
+  }
+  SmallVector<Value> operands{boxes, scores, maximum, n.has(3) ? n.in(3) : n.scalar(0, f32)};
+  if (n.has(4))
+    operands.push_back(n.in(4));
+  SmallVector<mlir::NamedAttribute> attrs{n.shape("most", {most})};
+  if (n.getInt("center_point_box", 0))
+    attrs.push_back(n.unit("centered"));
+  SmallVector<Value> found = n.makeMany<NonMaxSuppressionOp>({i64, i64}, operands, attrs);
+  if (n.failed)
+    return;
+  SymExpr classes = dims[1], groups = dims[0] * classes;
+  Value counts = n.reshape(found[1], {groups});
+  SmallVector<SymExpr> total =
+      sizesOf(n, n.reduce<ReduceSumOp>(counts, {0}, /*keepdims=*/true), "the number of boxes selected");
+  if (n.failed)
+    return;
+  // A result belongs to the class after those that have ended at it or before.
+  Value ends = runningSum(n, counts, /*exclusive=*/false);
+  Value marks =
+      scatter(n, n.fill({total[0] + SymExpr(1)}, 0, i64), ends, n.fill({groups}, 1, i64), ScatterReduction::add);
+  Value group = n.sliceAxis(runningSum(n, marks, /*exclusive=*/false), 0, SymExpr(0), total[0]);
+  Value inGroup = n.sub(counting(n, total[0]), gather(n, n.sub(ends, counts), group));
+  Value at = n.add(n.mul(group, n.shapeValue({most})), inGroup);
+  Value index = gather(n, n.reshape(found[0], {groups * most}), at);
+  Value batch = n.div(group, n.shapeValue({classes}));
+  Value number = n.sub(group, n.mul(batch, n.shapeValue({classes})));
+  SmallVector<Value> columns;
+  for (Value column : {batch, number, index})
+    columns.push_back(n.unsqueeze(column, {1}));
+  n.set(0, n.concat(columns, 1));
+}
+
 void ds::importer::registerSelection(Registry &r) {
   r.add("NonZero", nonZero);
   r.add("Compress", compress);
   r.add("Unique", uniqueElements);
+  r.add("NonMaxSuppression", nonMaxSuppression);
 }

@@ -2,9 +2,9 @@
 // Assumes: see Node.h.
 // Guarantees: a transform is a product with the matrix of its roots of unity, which is a constant where the length is
 //   known and exact where sines and cosines are 0 or 1.
-// Declines: lengths and axes that decide a result's size and are computed while the model runs.
+// Declines: axes that decide a result's size and are computed while the model runs.
 
-#include "../Node.h"
+#include "../DataShapes.h"
 
 #include "dialects/ds/Elements.h"
 
@@ -138,10 +138,10 @@ static bool isComplex(Node &n, Value x) {
 static std::optional<SymExpr> lengthInput(Node &n, unsigned i, StringRef what) {
   if (!n.has(i))
     return std::nullopt;
-  std::optional<SymExpr> length = n.shapes.getScalar(n.in(i));
-  if (!length)
-    n.needsDynamic("'" + what + "' is computed while the model runs");
-  return length;
+  SmallVector<SymExpr> length = sizesOf(n, n.in(i), what);
+  if (!n.failed && length.size() != 1)
+    n.fail("'" + what + "' must be one number, not " + Twine(length.size()));
+  return n.failed ? std::nullopt : std::optional(length[0]);
 }
 
 static void dft(Node &n) {
