@@ -1,6 +1,7 @@
 //===- Heap.h - A heap in the worker's scratch, as generated code ---------===//
 // Assumes: entries are pairs of i64, a key and an index; no two have the same index.
-// Guarantees: the root is the entry with the least key, of equal ones that with the greatest index. `orderOf` makes a key
+// Guarantees: the root is the entry with the least key, of equal ones that with the greatest index. `orderOf` makes a
+// key
 //   of any number: of the same order (NaN is above all numbers, as in NumPy; -0 and 0 are equal).
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CODEGEN_CPU_HEAP_H

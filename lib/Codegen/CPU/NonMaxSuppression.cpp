@@ -65,8 +65,8 @@ private:
 FailureOr<Value> NonMaxSuppressionEmitter::collect(Value batch, Value number) {
   auto counts = e.forLoop(e.i64(0), e.size(scores[2]), 1, e.i64(0), [&](Value i, ValueRange state) {
     auto one = [&]() -> FailureOr<SmallVector<Value>> {
-      auto score = e.element(op.getScores(),
-                             {LaneIndex::uniform(batch), LaneIndex::uniform(number), LaneIndex::uniform(i)});
+      auto score =
+          e.element(op.getScores(), {LaneIndex::uniform(batch), LaneIndex::uniform(number), LaneIndex::uniform(i)});
       if (failed(score))
         return failure();
       // The heap's root is the least key and the greatest index; wanted are the best score and the least index.
@@ -75,8 +75,7 @@ FailureOr<Value> NonMaxSuppressionEmitter::collect(Value batch, Value number) {
       if (!scoreThreshold)
         return SmallVector<Value>{e.addI(state[0], e.i64(1))};
       Value isCandidate = compare(arith::CmpFPredicate::OGT, *score, scoreThreshold);
-      return SmallVector<Value>{
-          e.addI(state[0], arith::ExtUIOp::create(b, loc, b.getI64Type(), isCandidate))};
+      return SmallVector<Value>{e.addI(state[0], arith::ExtUIOp::create(b, loc, b.getI64Type(), isCandidate))};
     };
     return one();
   });
@@ -88,8 +87,7 @@ FailureOr<Value> NonMaxSuppressionEmitter::collect(Value batch, Value number) {
 FailureOr<Box> NonMaxSuppressionEmitter::readBox(Value batch, Value index) {
   Value number[4];
   for (auto [i, value] : llvm::enumerate(number)) {
-    auto element =
-        e.element(op.getBoxes(), {LaneIndex::uniform(batch), LaneIndex::uniform(index), e.constantIndex(i)});
+    auto element = e.element(op.getBoxes(), {LaneIndex::uniform(batch), LaneIndex::uniform(index), e.constantIndex(i)});
     if (failed(element))
       return failure();
     value = *element;

@@ -332,6 +332,7 @@ Handler ds::importer::findHandler(StringRef op) {
     registerPooling(result);
     registerNormalization(result);
     registerQuantization(result);
+    registerFeatures(result);
     registerResize(result);
     registerSelection(result);
     registerSampling(result);

@@ -231,6 +231,7 @@ void registerConvolution(Registry &registry);
 void registerPooling(Registry &registry);
 void registerNormalization(Registry &registry);
 void registerQuantization(Registry &registry);
+void registerFeatures(Registry &registry);
 void registerResize(Registry &registry);
 void registerSelection(Registry &registry);
 void registerSampling(Registry &registry);

@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <onnx/defs/schema.h>
 #include <onnx/onnx_pb.h>
@@ -36,12 +37,54 @@ static std::string shorten(StringRef message) {
   return rest.str();
 }
 
+/// What schemas say of values in words only. Implementations take other ones each in its own way.
+static std::string checkValue(const onnx::AttributeProto &attribute) {
+  static const StringSet<> flags{"align_corners",
+                                 "allowzero",
+                                 "antialias",
+                                 "center_point_box",
+                                 "ceil_mode",
+                                 "count_include_pad",
+                                 "detect_negative",
+                                 "detect_positive",
+                                 "exclude_outside",
+                                 "exclusive",
+                                 "fmod",
+                                 "input_forget",
+                                 "inverse",
+                                 "is_causal",
+                                 "keepdims",
+                                 "largest",
+                                 "layout",
+                                 "linear_before_reset",
+                                 "noop_with_empty_axes",
+                                 "onesided",
+                                 "reverse",
+                                 "saturate",
+                                 "select_last_index",
+                                 "sorted",
+                                 "storage_order",
+                                 "training_mode",
+                                 "transA",
+                                 "transB",
+                                 "upper"};
+  bool isInt = attribute.type() == onnx::AttributeProto::INT && attribute.ref_attr_name().empty();
+  if (isInt && flags.contains(attribute.name()) && attribute.i() != 0 && attribute.i() != 1)
+    return "attribute '" + attribute.name() + "' must be 0 or 1, not " + std::to_string(attribute.i());
+  if (attribute.name() == "softcap" && attribute.f() < 0)
+    return "attribute 'softcap' must not be negative";
+  return {};
+}
+
 std::string ds::importer::checkNode(const onnx::OpSchema &schema, const onnx::NodeProto &node) {
   try {
     schema.Verify(node);
   } catch (const std::exception &exception) {
     return shorten(exception.what());
   }
+  for (const onnx::AttributeProto &attribute : node.attribute())
+    if (std::string reason = checkValue(attribute); !reason.empty())
+      return reason;
   return {};
 }
 

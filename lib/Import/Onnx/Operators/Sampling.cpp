@@ -1,11 +1,11 @@
 //===- Sampling.cpp - Operators that read images between their pixels -----===//
 // Assumes: see Node.h.
 // Guarantees: GridSample, RoiAlign and DeformConv are gathers of the pixels around each position, from the flattened
-//   image, and a weighted sum. Indices are clamped, whatever the coordinates are.
+//   image, and a weighted sum. Indices are clamped, whatever the coordinates are. AffineGrid is a sum of products.
 // Declines: RoiAlign with sampling_ratio 0, where the number of samples depends on the region; images of more than two
 //   dimensions for DeformConv and cubic interpolation.
 
-#include "../Node.h"
+#include "../DataShapes.h"
 
 using namespace llvm;
 using namespace ds;
@@ -377,7 +377,57 @@ static void deformConv(Node &n) {
   n.set(0, bias ? n.add(result, n.reshape(bias, {SymExpr(outputs), SymExpr(1), SymExpr(1)})) : result);
 }
 
+//===----------------------------------------------------------------------===//
+// AffineGrid
+//===----------------------------------------------------------------------===//
+
+/// The middles (or, with `align_corners`, the ends) of `size` equal parts of [-1, 1].
+static Value partsOfRange(Node &n, const SymExpr &size, bool alignCorners, Type type) {
+  Value index = n.cast(n.iota(size), type), count = n.cast(n.shapeValue({size}, /*isScalar=*/true), type);
+  if (!alignCorners)
+    return n.sub(n.div(n.add(n.mul(index, 2), 1), count), 1);
+  Value steps = n.maximum(n.sub(count, 1), n.scalar(1, type)); // one part is at -1
+  return n.sub(n.div(n.mul(index, 2), steps), 1);
+}
+
+/// theta[n] times (x, y, z, 1) at each point of a grid: [N, (D,) H, W, 2 or 3].
+static void affineGrid(Node &n) {
+  Value theta = n.in(0);
+  SmallVector<SymExpr> size = sizesOf(n, n.in(1), "size");
+  if (n.failed)
+    return;
+  unsigned spatial = size.size() - 2;
+  if (n.rank(theta) != 3 || (size.size() != 4 && size.size() != 5))
+    return (void)n.fail("needs matrices of rank 3 and a size of 4 or 5 entries");
+  bool alignCorners = n.getInt("align_corners", 0) != 0;
+  Type own = n.elem(theta), type = own.isF64() ? own : Type(n.b.getF32Type());
+  theta = n.cast(theta, type);
+  SymDims grid(spatial + 1, SymExpr(1)), all{size[0]};
+  all.append(size.begin() + 2, size.end());
+  SmallVector<Value> points; // x first: along the last dim
+  for (unsigned k = 0; k < spatial; ++k) {
+    SymDims dims(grid);
+    dims[spatial - k] = all[spatial - k];
+    points.push_back(n.reshape(partsOfRange(n, all[spatial - k], alignCorners, type), dims));
+  }
+  auto entry = [&](int64_t row, int64_t column) {
+    Value rowOf = n.sliceAxis(theta, 1, SymExpr(row), SymExpr(1));
+    SymDims dims(grid);
+    dims[0] = n.dim(theta, 0);
+    return n.reshape(n.sliceAxis(rowOf, 2, SymExpr(column), SymExpr(1)), dims);
+  };
+  SmallVector<Value> coordinates;
+  for (unsigned row = 0; row < spatial; ++row) {
+    Value sum = entry(row, spatial);
+    for (unsigned k = 0; k < spatial; ++k)
+      sum = n.add(sum, n.mul(entry(row, k), points[k]));
+    coordinates.push_back(n.unsqueeze(n.expand(sum, all), {int64_t(spatial) + 1}));
+  }
+  n.set(0, n.cast(n.concat(coordinates, spatial + 1), own));
+}
+
 void ds::importer::registerSampling(Registry &r) {
+  r.add("AffineGrid", affineGrid);
   r.add("GridSample", gridSample);
   r.add("RoiAlign", roiAlign);
   r.add("DeformConv", deformConv);
