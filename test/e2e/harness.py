@@ -43,6 +43,18 @@ class Case:
         return [{name: values[run % len(values)] for name, values in self.sizes.items()} for run in range(count)]
 
 
+def lists(*values):
+    """Draws the given lists one after another, whatever the generator says."""
+    left = [np.array(value) for value in values]
+    return lambda rng, shape: left.pop(0) if len(left) > 1 else left[0]
+
+
+def filled(*values):
+    """Draws one value everywhere, the given ones one after another."""
+    draw = lists(*values)
+    return lambda rng, shape: np.full(shape, draw(rng, shape))
+
+
 def text_model(signature: str, body: str, opset: int = 17) -> onnx.ModelProto:
     inputs, outputs = signature.split("=>")
     body = "\n".join(line.strip() for line in body.split(";"))

@@ -2,19 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, check_case
-
-def lists(*values):
-    """Draws the given lists one after another, whatever the generator says."""
-    left = [np.array(value) for value in values]
-    return lambda rng, shape: left.pop(0) if len(left) > 1 else left[0]
-
-
-def filled(*values):
-    """Draws one value everywhere, the given ones one after another."""
-    draw = lists(*values)
-    return lambda rng, shape: np.full(shape, draw(rng, shape))
-
+from harness import Case, check_case, filled, lists
 
 DATA_DEPENDENT = [
     Case(

@@ -1,8 +1,8 @@
-"""Operators that read images between their pixels, and Fourier transforms."""
+"""Operators that read images between their pixels, Fourier transforms, and operators that make features."""
 
 import numpy as np
 import pytest
-from harness import Case, check_case
+from harness import Case, check_case, lists
 
 
 def around(low, high):
@@ -108,6 +108,66 @@ SIGNAL = [
 ]
 
 
-@pytest.mark.parametrize("case", SAMPLING + SIGNAL, ids=lambda case: case.name)
+FEATURES = [
+    Case(
+        "mel_weights",
+        "int64 bins, int64 length, int64 rate, float low, float high => float[a,b] y",
+        "y = MelWeightMatrix(bins, length, rate, low, high)",
+        {"none": (0, 1, 2)},
+        draw={
+            "bins": lists(8, 40, 3),
+            "length": lists(64, 512, 7),
+            "rate": lists(8000, 16000, 44100),
+            "low": lists(0, 20, 125),
+            "high": lists(4000, 7600, 22000),
+        },
+    ),
+    *[
+        Case(
+            f"tf_idf_{mode}_{skips}_{shape}",
+            f"int64[{shape}] x => float[{shape.replace('M', '7')}] y",
+            f'y = TfIdfVectorizer<mode="{mode}", min_gram_length=1, max_gram_length=3, max_skip_count={skips}, '
+            "ngram_counts=[0, 3, 9], ngram_indexes=[0, 2, 1, 3, 5, 4, 6], pool_int64s=[2, 3, 5, 5, 4, 5, 6, 7, 2, 2, 3, 4], "
+            "weights=[1.0, 0.5, 2.0, 3.0, 0.25, 4.0, 5.0]>(x)",
+            {"N": (1, 3, 2), "M": (12, 2, 40)},
+            draw={"x": lambda rng, shape: rng.integers(2, 6, shape)},
+        )
+        for mode in ("TF", "IDF", "TFIDF")
+        for skips in (0, 2)
+        for shape in ("M", "N,M")
+    ],
+    *[
+        Case(
+            f"col2im_{name}",
+            f"float[N,{2 * block},{steps}] x => float[N,2,{image}] y",
+            f"s = Constant<value_ints=[{image}]>(); k = Constant<value_ints=[{sizes}]>(); y = Col2Im{attributes}(x, s, k)",
+            {"N": (1, 3)},
+            opset=18,
+        )
+        for name, image, sizes, block, steps, attributes in (
+            ("plain", "5,5", "1,5", 5, 5, ""),
+            ("strides", "5,5", "3,3", 9, 4, "<strides=[2,2]>"),
+            ("dilations", "6,6", "2,2", 4, 5, "<dilations=[1,5]>"),
+            ("pads", "5,5", "1,5", 5, 15, "<pads=[0,1,0,1]>"),
+            ("3d", "3,4,5", "1,1,5", 5, 12, ""),
+        )
+    ],
+    *[
+        Case(
+            f"affine_grid_{dims}d_{corners}",
+            f"float[N,{dims},{dims + 1}] x, int64[{dims + 2}] s => float[{'a,b,c,d,e,f'[: 2 * dims + 3]}] y",
+            f"y = AffineGrid<align_corners={corners}>(x, s)",
+            {"N": (1, 3, 2)},
+            draw={"s": lists(*[[n, 4, *[5, 6, 1, 7, 3][k : k + dims]] for k, n in enumerate((1, 3, 2))])},
+            opset=20,
+            reference="onnx",
+        )
+        for dims in (2, 3)
+        for corners in (0, 1)
+    ],
+]
+
+
+@pytest.mark.parametrize("case", SAMPLING + SIGNAL + FEATURES, ids=lambda case: case.name)
 def test_agrees_with_reference(case, tmp_path):
     check_case(case, str(tmp_path))

@@ -57,7 +57,7 @@ def candidates(inputs: list[Input]) -> dict[str, list[int]]:
                 elif image and index == 3:
                     pools[dimension] = [96, 160, 224, 320, 64, 32]
                 else:
-                    pools[dimension] = [5, 16, 33, 64, 1, 8, 576, 512, 256]
+                    pools[dimension] = [5, 16, 33, 64, 1, 8, 576, 512, 320, 256, 224]
     return pools
 
 
@@ -137,7 +137,7 @@ def make_inputs(model: onnx.ModelProto, sizes: dict[str, int], seed: int) -> dic
             array = text_picture(shape, rng)
         else:
             array = rng.standard_normal(shape)
-        arrays[name] = np.ascontiguousarray(array.astype(dtype))
+        arrays[name] = np.array(array, dtype, order="C")  # of rank 0 too
     return arrays
 
 
@@ -150,8 +150,11 @@ def variants(
     if not pools:
         return [{}, {}, {}]
 
+    # Where a value of an input decides what runs, the sizes have to be right for each of them.
+    seeds = range(4) if any(choices(model, name) for name, _, _ in model_inputs(model)) else (0,)
+
     def accepted(sizes: dict[str, int]) -> bool:
-        return works(make_inputs(model, sizes, 0))
+        return all(works(make_inputs(model, sizes, seed)) for seed in seeds)
 
     def first_that_works() -> dict[str, int]:
         for tried in itertools.islice(itertools.product(*pools.values()), 400):

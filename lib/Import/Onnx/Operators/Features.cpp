@@ -1,6 +1,7 @@
 //===- Features.cpp - Operators that make features or undo them -----------===//
 // Assumes: see Node.h.
-// Guarantees: MelWeightMatrix, TfIdfVectorizer of integers and Col2Im, composed of comparisons, sums and scatters; their
+// Guarantees: MelWeightMatrix, TfIdfVectorizer of integers and Col2Im, composed of comparisons, sums and scatters;
+// their
 //   sizes may be computed while the model runs.
 // Declines: TfIdfVectorizer of strings; blocks of unknown rank.
 
@@ -57,8 +58,8 @@ static void melWeightMatrix(Node &n) {
   Value isRising = allOf(n, {compare(ComparePredicate::ge, row, lower), compare(ComparePredicate::le, row, center)});
   Value isFalling = allOf(n, {compare(ComparePredicate::ge, row, center), compare(ComparePredicate::lt, row, higher)});
   Value steep = n.cast(compare(ComparePredicate::eq, row, center), f64);
-  Value up = n.select(compare(ComparePredicate::eq, rise, zero), steep,
-                      n.select(isRising, share(row, lower, rise), none));
+  Value up =
+      n.select(compare(ComparePredicate::eq, rise, zero), steep, n.select(isRising, share(row, lower, rise), none));
   Value result = n.select(isFalling, share(higher, row, fall), up);
   Type type = elementType(n.b.getContext(), int(n.getInt("output_datatype", 1)));
   n.set(0, type ? n.cast(result, type) : n.fail("the output's type is not supported"));
@@ -191,9 +192,9 @@ static void col2Im(Node &n) {
   SymExpr channels = SymExpr::exactDiv(n.dim(x, 1), product(block)), images = batch * channels;
   Value at = n.expand(n.reshape(place, {SymExpr(1), elements}), {images, elements});
   auto how = ScatterReductionAttr::get(n.b.getContext(), ScatterReduction::add);
-  Value sums = n.make<ScatterElementsOp>(
-      {n.fill({images, product(padded)}, 0, n.elem(x)), at, n.reshape(x, {images, elements})},
-      {n.i64("axis", 1), n.attr("reduction", how)});
+  Value sums =
+      n.make<ScatterElementsOp>({n.fill({images, product(padded)}, 0, n.elem(x)), at, n.reshape(x, {images, elements})},
+                                {n.i64("axis", 1), n.attr("reduction", how)});
   SymDims all{batch, channels};
   all.append(padded);
   Value result = n.reshape(sums, all);
