@@ -103,20 +103,26 @@ static void maxUnpool(Node &n) {
   SymDims dims = n.dims(x), result = dims;
   for (unsigned d = 0; d < spatial; ++d)
     result[2 + d] = (dims[2 + d] - SymExpr(1)) * SymExpr(strides[d]) + SymExpr(kernel[d] - pads[d] - pads[spatial + d]);
+  SymDims wanted = result;
   if (n.has(2)) {
     SmallVector<SymExpr> given = sizesOf(n, n.in(2), "output_shape");
     if (!n.failed && given.size() != dims.size())
       n.fail("'output_shape' has " + Twine(given.size()) + " entries for rank " + Twine(dims.size()));
     if (n.failed)
       return;
-    result.assign(given.begin(), given.end());
+    wanted.assign(given.begin(), given.end());
   }
   Value zeros = n.fill({product(result)}, 0, n.elem(x));
   auto none = n.attr("reduction", ScatterReductionAttr::get(n.b.getContext(), ScatterReduction::none));
   SymDims flat{product(dims)};
   Value filled =
       n.make<ScatterElementsOp>({zeros, n.reshape(index, flat), n.reshape(x, flat)}, {n.i64("axis", 0), none});
-  n.set(0, n.reshape(filled, result));
+  // A larger output has the image at its start; indices count in the image.
+  SymDims low(dims.size(), SymExpr(0)), high;
+  for (auto [from, to] : zip_equal(result, wanted))
+    high.push_back(to - from);
+  Value image = n.reshape(filled, result);
+  n.set(0, wanted == result ? image : n.padConstant(image, low, high));
 }
 
 static Ints spatialAxes(Node &n) {

@@ -57,8 +57,9 @@ static std::pair<Value, Value> constantRoots(Node &n, const Transform &t, Type t
   return {n.constant(makeFloatElements(tensor, cosines)), n.constant(makeFloatElements(tensor, sines))};
 }
 
-static std::pair<Value, Value> computedRoots(Node &n, const Transform &t, Type type) {
-  Type i64 = n.b.getI64Type();
+static std::pair<Value, Value> computedRoots(Node &n, const Transform &t, Type result) {
+  // In f64, so that what should be 0 or 1 rounds to it.
+  Type i64 = n.b.getI64Type(), type = n.b.getF64Type();
   Value row = n.reshape(n.iota(t.rows()), {t.rows(), SymExpr(1)});
   Value length = n.shapeValue({t.length}, /*isScalar=*/true);
   // The product is reduced as an integer: large angles lose no digits.
@@ -66,7 +67,7 @@ static std::pair<Value, Value> computedRoots(Node &n, const Transform &t, Type t
   Value angle = n.mul(n.div(n.cast(turns, type), n.cast(length, type)), 2 * M_PI);
   Value cosines = n.make<CosOp>({angle}), sines = n.make<SinOp>({angle});
   if (!t.inverse)
-    return {cosines, sines};
+    return {n.cast(cosines, result), n.cast(sines, result)};
   Value scale = n.div(n.scalar(1, type), n.cast(length, type));
   if (t.onesided) {
     Value twice = n.mul(row, n.intScalar(2, i64));
@@ -75,7 +76,7 @@ static std::pair<Value, Value> computedRoots(Node &n, const Transform &t, Type t
         n.b.getI1Type());
     scale = n.mul(n.select(once, n.scalar(1, type), n.scalar(2, type)), scale);
   }
-  return {n.mul(cosines, scale), n.mul(sines, scale)};
+  return {n.cast(n.mul(cosines, scale), result), n.cast(n.mul(sines, scale), result)};
 }
 
 /// Transforms dim -2 of x, [..., rows, 1 or 2], to [..., columns, 1 or 2].

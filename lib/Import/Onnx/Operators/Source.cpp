@@ -1,6 +1,6 @@
 //===- Source.cpp - Constants, casts, and values made from shapes ---------===//
 // Assumes: see Node.h.
-// Guarantees: dims read as data become size expressions at once.
+// Guarantees: dims read as data become size expressions at once, unless data decides them.
 // Declines: strings, sparse tensors, random numbers.
 
 #include "../Node.h"
@@ -42,15 +42,27 @@ static void constantOfShape(Node &n) {
   n.set(0, n.make<FillOp>({n.in(0)}, {n.attr("value", value)}, value.getType()));
 }
 
+/// Whether data decides the dims, and is not bound yet: they are no expressions then.
+static bool dependsOnData(Node &n, ArrayRef<SymExpr> dims) {
+  return any_of(dims, [&](const SymExpr &dim) { return !n.shapes.isKnownOnEntry(dim); });
+}
+
 static void shape(Node &n) {
   SymDims dims = n.dims(n.in(0));
   int64_t rank = dims.size();
   auto clamp = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank); };
   int64_t start = clamp(n.getInt("start", 0)), end = clamp(n.getInt("end", rank));
+  if (dependsOnData(n, dims))
+    return n.set(
+        0, n.make<ShapeOfOp>({n.in(0)}, {n.i64("start", start), n.i64("end", std::max(start, end))}, n.b.getI64Type()));
   n.set(0, n.shapeValue(ArrayRef<SymExpr>(dims).slice(start, std::max<int64_t>(end - start, 0))));
 }
 
-static void size(Node &n) { n.set(0, n.shapeValue({product(n.dims(n.in(0)))}, /*isScalar=*/true)); }
+static void size(Node &n) {
+  SymDims dims = n.dims(n.in(0));
+  n.set(0, dependsOnData(n, dims) ? n.make<SizeOfOp>({n.in(0)}, {}, n.b.getI64Type())
+                                  : n.shapeValue({product(dims)}, /*isScalar=*/true));
+}
 
 static void range(Node &n) { n.set(0, n.make<RangeOp>({n.in(0), n.in(1), n.in(2)})); }
 
