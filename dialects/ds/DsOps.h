@@ -39,10 +39,10 @@
 #include "dialects/ds/DsRegion.h.inc"
 
 namespace ds {
-/// True for ops that run functions of the module.
-inline bool runsBodies(mlir::Operation *op) { return llvm::isa<IfOp, LoopOp>(op); }
+/// True for ops that the runtime carries out between two stages, and whose results are memory of their own.
+inline bool isCall(mlir::Operation *op) { return llvm::isa<IfOp, LoopOp, CustomOp>(op); }
 /// True for ops between two stages of a program: after them more sizes are known than before.
-inline bool endsStage(mlir::Operation *op) { return llvm::isa<BindOp>(op) || runsBodies(op); }
+inline bool endsStage(mlir::Operation *op) { return llvm::isa<BindOp>(op) || isCall(op); }
 } // namespace ds
 
 #endif

@@ -126,6 +126,35 @@ def DS_LoopOp : DS_BodyOp<"loop"> {
   }];
 }
 
+def DS_CustomOp : DS_Op<"custom", [DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+  let summary = "an operator that the program brings along which runs the model";
+  let description = [{
+    The results are what the operator `op_type` of `domain` makes of the inputs when the model runs. The program that
+    runs it registers the operator with the session (`ds_custom_op`), which asks it for the sizes of the results, gives
+    it memory for them, and has it compute them. `op_attributes` are the model's node's own.
+
+    What is known of the results' dims beforehand is in `shapes`, and the run checks it; dims that only the operator
+    tells are symbols that the op defines. `takes` says, where the node leaves out an input, for each input whether it
+    is there; `makes` the same of outputs.
+
+    Constraints:
+    1. As many entries of `takes` are true as there are operands, of `makes` as there are results.
+    2. There is a shape for each result, with as many dims as the result has.
+    3. Each entry of `symbols` is a symbol that nothing else in the function defines, and a dim of a result.
+    4. Each entry of `op_attributes` is an i64, an f32, a string, an array of these, or the elements of a tensor.
+
+    Created by import; it ends a stage of the program, as `ds.if` does.
+  }];
+  let arguments = (ins StrAttr:$op_type, StrAttr:$domain, Variadic<DS_Tensor>:$inputs, DictionaryAttr:$op_attributes,
+                       OptionalAttr<DenseBoolArrayAttr>:$takes, OptionalAttr<DenseBoolArrayAttr>:$makes,
+                       DS_ShapeArray:$shapes, DS_ShapeAttr:$symbols);
+  let results = (outs Variadic<DS_Tensor>:$outputs);
+  let assemblyFormat = [{
+    $op_type `of` $domain `(` $inputs `)` $op_attributes attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def DS_ReturnOp : DS_Op<"return", [Pure, Terminator, ReturnLike, HasParent<"StaticOp">]> {
   let summary = "ends a region";
   let description = [{

@@ -2,6 +2,7 @@
 // Guarantees: shape functions, verifiers and folds of the ops in DsRegion.td.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
+#include "dialects/ds/Elements.h"
 #include "dialects/ds/ShapeHelpers.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/STLExtras.h"
@@ -114,10 +115,10 @@ LogicalResult RequireOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// IfOp, LoopOp
+// IfOp, LoopOp, CustomOp
 //===----------------------------------------------------------------------===//
 
-template <typename OpTy> static LogicalResult inferBodyResults(OpTy op, ShapeState &state) {
+template <typename OpTy> static LogicalResult inferCallResults(OpTy op, ShapeState &state) {
   for (const SymExpr &symbol : op.getSymbols().getDims())
     state.reserveSymbols(symbol);
   for (auto [result, shape] : llvm::zip_equal(op.getOutputs(), op.getShapes().template getAsRange<ShapeAttr>()))
@@ -125,7 +126,7 @@ template <typename OpTy> static LogicalResult inferBodyResults(OpTy op, ShapeSta
   return success();
 }
 
-template <typename OpTy> static LogicalResult verifyBodyResults(OpTy op) {
+template <typename OpTy> static LogicalResult verifyCallResults(OpTy op) {
   if (op.getShapes().size() != op.getNumResults())
     return op.emitOpError("expected ") << op.getNumResults() << " shapes, one a result, got " << op.getShapes().size();
   llvm::SmallVector<SymExpr> dims;
@@ -181,12 +182,12 @@ static LogicalResult verifyResult(Operation *op, FlatSymbolRefAttr name, Type ex
   return op->emitOpError("expected result ") << index << " of " << name << " to fit " << expected << ", got " << got;
 }
 
-LogicalResult IfOp::inferShapes(ShapeState &state) { return inferBodyResults(*this, state); }
+LogicalResult IfOp::inferShapes(ShapeState &state) { return inferCallResults(*this, state); }
 
 LogicalResult IfOp::verify() {
   if (failed(verifySingle(*this, getCondition(), "a condition")))
     return failure();
-  return verifyBodyResults(*this);
+  return verifyCallResults(*this);
 }
 
 LogicalResult IfOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -204,7 +205,7 @@ LogicalResult IfOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
-LogicalResult LoopOp::inferShapes(ShapeState &state) { return inferBodyResults(*this, state); }
+LogicalResult LoopOp::inferShapes(ShapeState &state) { return inferCallResults(*this, state); }
 
 LogicalResult LoopOp::verify() {
   if (failed(verifySingle(*this, getTrips(), "a number of trips")) ||
@@ -217,7 +218,7 @@ LogicalResult LoopOp::verify() {
     if (!isAlike(state.getType(), getResult(index).getType()))
       return emitOpError("expected result ")
              << index << " to be like the state, " << state.getType() << ", got " << getResult(index).getType();
-  return verifyBodyResults(*this);
+  return verifyCallResults(*this);
 }
 
 LogicalResult LoopOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -238,6 +239,33 @@ LogicalResult LoopOp::verifySymbolUses(SymbolTableCollection &symbols) {
                             i < getState().size() ? 0 : 1, i + 1)))
       return failure();
   return success();
+}
+
+LogicalResult CustomOp::inferShapes(ShapeState &state) { return inferCallResults(*this, state); }
+
+static bool isOperatorAttribute(Attribute value) {
+  if (auto integer = dyn_cast<IntegerAttr>(value))
+    return integer.getType().isSignlessInteger(64);
+  if (auto number = dyn_cast<FloatAttr>(value))
+    return number.getType().isF32();
+  if (auto array = dyn_cast<ArrayAttr>(value))
+    return llvm::all_of(array, [](Attribute each) { return isa<StringAttr>(each); });
+  return isa<StringAttr, DenseI64ArrayAttr, DenseF32ArrayAttr>(value) || ElementsView::get(value);
+}
+
+LogicalResult CustomOp::verify() {
+  auto present = [](std::optional<ArrayRef<bool>> entries, size_t otherwise) {
+    return entries ? static_cast<size_t>(llvm::count(*entries, true)) : otherwise;
+  };
+  if (size_t count = present(getTakes(), getInputs().size()); count != getInputs().size())
+    return emitOpError("expected ") << count << " operands, as many as 'takes' says, got " << getInputs().size();
+  if (size_t count = present(getMakes(), getNumResults()); count != getNumResults())
+    return emitOpError("expected ") << count << " results, as many as 'makes' says, got " << getNumResults();
+  for (NamedAttribute attribute : getOpAttributes())
+    if (!isOperatorAttribute(attribute.getValue()))
+      return emitOpError("expected an i64, an f32, a string, an array of these or a tensor as the operator's '")
+             << attribute.getName().strref() << "', got " << attribute.getValue();
+  return verifyCallResults(*this);
 }
 
 } // namespace ds

@@ -11,7 +11,8 @@ def Rt_BufferKind : I32EnumAttr<"BufferKind", "", [
   let genSpecializedAttr = 0;
 }
 
-def Rt_CallKind : I32EnumAttr<"CallKind", "", [I32EnumAttrCase<"branch", 0>, I32EnumAttrCase<"loop", 1>]> {
+def Rt_CallKind : I32EnumAttr<"CallKind", "", [
+    I32EnumAttrCase<"branch", 0>, I32EnumAttrCase<"loop", 1>, I32EnumAttrCase<"custom", 2>]> {
   let cppNamespace = "::ds::rt";
   let genSpecializedAttr = 0;
 }

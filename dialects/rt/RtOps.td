@@ -109,19 +109,23 @@ def Rt_CallKindAttr : EnumAttr<Rt_Dialect, Rt_CallKind, "call_kind"> {
 }
 
 def Rt_CallOp : Rt_Op<"call", [AttrSizedOperandSegments]> {
-  let summary = "runs other functions of the module, which are programs of their own";
+  let summary = "runs other functions of the module, which are programs of their own, or a custom operator";
   let description = [{
     A `branch` runs `bodies[0]` on the first `split` inputs where `condition` is true, otherwise `bodies[1]` on the
     others. A `loop` runs `bodies[0]` as `ds.loop` does; its first `split` inputs are the state. Buffers of kind `result`
     become the memory of what the body made; `symbols` are dims of it. `input_tensors` and `output_tensors` say the type
     and shape of each buffer.
 
+    A `custom` one runs an operator that the program brings along which runs the model: `custom` has its `op_type`,
+    `domain` and `attributes`, as `ds.custom` does. An empty entry of `input_tensors` or `output_tensors` stands for a
+    tensor that the node leaves out, which has no buffer.
+
     The op is the last of its stage.
   }];
   let arguments = (ins Rt_CallKindAttr:$kind, FlatSymbolRefArrayAttr:$bodies, Optional<Rt_Buffer>:$trips,
                        Optional<Rt_Buffer>:$condition, Variadic<Rt_Buffer>:$inputs, Variadic<Rt_Buffer>:$outputs,
                        DictArrayAttr:$input_tensors, DictArrayAttr:$output_tensors, I64Attr:$split,
-                       DS_ShapeAttr:$symbols, I64Attr:$trips_width);
+                       DS_ShapeAttr:$symbols, I64Attr:$trips_width, OptionalAttr<DictionaryAttr>:$custom);
   let assemblyFormat = [{
     $kind $bodies (`trips` $trips^)? (`while` $condition^)? `(` $inputs `)` `to` `(` $outputs `)` attr-dict
   }];

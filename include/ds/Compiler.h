@@ -55,6 +55,9 @@ struct CompileOptions {
   std::vector<ForcedNode> forced;
   /// Told, once regions are formed, what depends on data and why (--explain-regions).
   std::function<void(llvm::StringRef text)> explain;
+  /// Domains whose nodes, as far as they are nothing that is supported, are operators of the program that runs the
+  /// model ("com.example"): `ds_custom_op` of the runtime.
+  std::vector<std::string> customDomains;
   /// Ends after the phase of this name and writes the IR to `output`.
   std::string stopAfter;
   /// A folder that gets one numbered file a phase; of several CPUs, each has a folder in there.

@@ -92,6 +92,53 @@ struct WeightTable {
   std::vector<uint64_t> offsets, sizes;
   uint64_t length = 0, hash = 0;
 };
+
+/// Attributes of custom operators: what they hold lies in a table of bytes.
+class AttributeWriter {
+public:
+  /// False where the weight does not exist.
+  bool add(ds_artifact_text name, const Attribute &a, const WeightTable &weights) {
+    ds_artifact_attribute entry = {name, a.kind, a.dtype, 0, 0, 0, 0};
+    switch (a.kind) {
+    case DS_ATTRIBUTE_FLOAT:
+    case DS_ATTRIBUTE_FLOATS:
+      append(entry, a.floats);
+      break;
+    case DS_ATTRIBUTE_STRING:
+    case DS_ATTRIBUTE_STRINGS: {
+      std::vector<ds_artifact_bytes> list;
+      for (const std::string &s : a.strings) {
+        list.push_back({bytes.size(), s.size()});
+        bytes.append(s.c_str(), s.size() + 1);
+      }
+      append(entry, list);
+      break;
+    }
+    case DS_ATTRIBUTE_TENSOR:
+      if (a.weight >= weights.offsets.size())
+        return false;
+      entry.weight_offset = weights.offsets[a.weight];
+      entry.weight_length = weights.sizes[a.weight];
+      append(entry, a.ints);
+      break;
+    default:
+      append(entry, a.ints);
+    }
+    entries.push_back(entry);
+    return true;
+  }
+
+  std::vector<ds_artifact_attribute> entries;
+  std::string bytes;
+
+private:
+  template <typename T> void append(ds_artifact_attribute &entry, const std::vector<T> &values) {
+    bytes.resize((bytes.size() + 7) & ~size_t(7));
+    entry.offset = bytes.size();
+    entry.count = values.size();
+    bytes.append(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T));
+  }
+};
 } // namespace
 
 static std::vector<char> serialize(const Program &program, const WeightTable &weights, uint64_t codeId,
@@ -161,7 +208,11 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
                               uint32_t(c.outputs.size()),
                               {},
                               {},
-                              w.text(c.source)};
+                              w.text(c.source),
+                              {},
+                              {},
+                              0,
+                              0};
     for (size_t i = 0; i < std::min<size_t>(c.bodies.size(), 2); ++i) {
       entry.bodies[i] = c.bodies[i];
       entry.first_argument[i] = arguments.size();
@@ -175,6 +226,21 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
             {o.buffer, o.tensor.dtype, uint32_t(o.tensor.dimensions.size()), 0, addDimensions(o.tensor)});
     calls.push_back(entry);
   }
+  AttributeWriter attributes;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const Call &c = program.calls[i];
+    calls[i].name = w.text(c.name);
+    calls[i].domain = w.text(c.domain);
+    calls[i].first_attribute = attributes.entries.size();
+    calls[i].attribute_count = c.attributes.size();
+    for (const Attribute &a : c.attributes)
+      if (!attributes.add(w.text(a.name), a, weights)) {
+        error = "an attribute of a weight that does not exist";
+        return {};
+      }
+  }
+  w.table(DS_TABLE_ATTRIBUTES, attributes.entries);
+  w.add(DS_TABLE_ATTRIBUTE_BYTES, 1, attributes.bytes.size(), attributes.bytes.data());
   w.table(DS_TABLE_DIMENSIONS, dimensions);
   w.table(DS_TABLE_CALLS, calls);
   w.table(DS_TABLE_OPERANDS, operands);

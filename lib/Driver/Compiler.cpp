@@ -208,7 +208,7 @@ CompileStatus Compilation::checkOptions() {
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) {
-  ImportOptions importOptions{options.shapes, &badShapes};
+  ImportOptions importOptions{options.shapes, &badShapes, options.customDomains};
   StringRef suffix = sys::path::extension(options.input);
   if (suffix == ".onnx")
     return importOnnxFile(context, options.input, importOptions);

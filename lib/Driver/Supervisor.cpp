@@ -108,6 +108,7 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   shorter.shapes = options.shapes;
   shorter.versions = options.versions;
   shorter.forced = options.forced;
+  shorter.customDomains = options.customDomains;
   shorter.target = options.target;
   shorter.targetCpu = cpu.empty() ? options.targetCpu : cpu.str();
   shorter.optLevel = options.optLevel;

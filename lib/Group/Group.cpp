@@ -150,7 +150,7 @@ rt::LaunchOp GroupPass::buildKernel(Operation *tail, ArrayRef<Operation *> membe
   return launch;
 }
 
-/// A result that is an input, a constant, another result, or memory of a body needs a buffer of its own: a copy. So
+/// A result that is an input, a constant, another result, or memory of a call needs a buffer of its own: a copy. So
 /// does one that is written in a stage that does not know its dims yet: a view, by later sizes, of what came before
 /// they were bound.
 static void copyAliasedResults(func::FuncOp function) {
@@ -172,7 +172,7 @@ static void copyAliasedResults(func::FuncOp function) {
                   return root.getDefiningOp()->isBeforeInBlock(boundary) && boundary->isBeforeInBlock(lastView);
                 });
     Operation *maker = root.getDefiningOp();
-    bool owned = maker && !isa<ConstantOp>(maker) && !runsBodies(maker) && !late && taken.insert(root).second;
+    bool owned = maker && !isa<ConstantOp>(maker) && !isCall(maker) && !late && taken.insert(root).second;
     if (owned)
       continue;
     OpBuilder builder(terminator);

@@ -49,8 +49,8 @@ private:
 
   LogicalResult inferShapes();
   void describe(StringRef attribute, ArrayRef<Value> values, bool results);
-  /// Types and shapes, as rt.call states them.
-  ArrayAttr tensorsOf(ValueRange values);
+  /// Types and shapes, as rt.call states them; where some are left out, `present` says which are there.
+  ArrayAttr tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present = std::nullopt);
   /// What stands in the new body for an op that ends a stage.
   void replaceBoundary(Operation *op, const DenseMap<Value, Value> &buffers);
   Value createBuffer(Location loc, rt::BufferKind kind, int64_t index, const SymExpr &bytes, ElementsAttr value = {},
@@ -106,12 +106,16 @@ void AssignBuffers::describe(StringRef attribute, ArrayRef<Value> values, bool r
   function->setAttr(attribute, builder.getArrayAttr(all));
 }
 
-ArrayAttr AssignBuffers::tensorsOf(ValueRange values) {
-  SmallVector<Attribute> all;
-  for (Value value : values)
-    all.push_back(builder.getDictionaryAttr(
+ArrayAttr AssignBuffers::tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present) {
+  SmallVector<Attribute> all(present ? present->size() : values.size(), builder.getDictionaryAttr({}));
+  size_t at = 0;
+  for (Value value : values) {
+    while (present && !(*present)[at])
+      ++at;
+    all[at++] = builder.getDictionaryAttr(
         {builder.getNamedAttr("shape", ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value)))),
-         builder.getNamedAttr("type", TypeAttr::get(value.getType()))}));
+         builder.getNamedAttr("type", TypeAttr::get(value.getType()))});
+  }
   return builder.getArrayAttr(all);
 }
 
@@ -123,12 +127,24 @@ void AssignBuffers::replaceBoundary(Operation *op, const DenseMap<Value, Value> 
                        getElementTypeOrSelf(bind.getX().getType()).getIntOrFloatBitWidth());
     return;
   }
+  if (auto custom = dyn_cast<CustomOp>(op)) {
+    DictionaryAttr described =
+        builder.getDictionaryAttr({builder.getNamedAttr("op_type", custom.getOpTypeAttr()),
+                                   builder.getNamedAttr("domain", custom.getDomainAttr()),
+                                   builder.getNamedAttr("attributes", custom.getOpAttributesAttr())});
+    rt::CallOp::create(builder, op->getLoc(), rt::CallKind::custom, builder.getArrayAttr({}), Value(), Value(),
+                       buffersOf(custom.getInputs()), buffersOf(custom.getOutputs()),
+                       tensorsOf(custom.getInputs(), custom.getTakes()),
+                       tensorsOf(custom.getOutputs(), custom.getMakes()), /*split=*/0, custom.getSymbols(), 64,
+                       described);
+    return;
+  }
   auto call = [&](rt::CallKind kind, ArrayRef<Attribute> bodies, Value trips, Value condition, ValueRange inputs,
                   unsigned split, ShapeAttr symbols) {
     int64_t width = trips ? getElementTypeOrSelf(trips.getType()).getIntOrFloatBitWidth() : 64;
     rt::CallOp::create(builder, op->getLoc(), kind, builder.getArrayAttr(bodies), bufferOf(trips), bufferOf(condition),
                        buffersOf(inputs), buffersOf(op->getResults()), tensorsOf(inputs), tensorsOf(op->getResults()),
-                       split, symbols, width);
+                       split, symbols, width, DictionaryAttr());
   };
   SmallVector<Value> inputs;
   if (auto branch = dyn_cast<IfOp>(op)) {
@@ -228,7 +244,7 @@ LogicalResult AssignBuffers::run() {
     buffers[root] = slotBuffers[slot];
   int64_t made = 0;
   for (auto [op, before] : boundaries)
-    if (runsBodies(op))
+    if (isCall(op))
       for (Value result : op->getResults())
         buffers[result] = createBuffer(op->getLoc(), rt::BufferKind::result, made++, bytesOf(result, shapes));
   auto next = boundaries.begin();

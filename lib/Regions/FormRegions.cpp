@@ -1,8 +1,7 @@
 //===- FormRegions.cpp - Wrap a function's ops into static regions --------===//
 // Assumes: shapes inferred (ds-infer-shapes).
-// Guarantees: every op of ds lies in one ds.static, but for ds.bind, ds.if and ds.loop, which part them; every dim
-// inside is an expression
-//   over symbols known on entry to the region.
+// Guarantees: every op of ds lies in one ds.static, but for ds.bind, ds.if, ds.loop and ds.custom, which part them;
+// every dim inside is an expression over symbols known on entry to the region.
 // Declines: dims that depend on data and are not bound.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"

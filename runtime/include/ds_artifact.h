@@ -67,9 +67,11 @@ enum {
   DS_TABLE_BODIES = 18,       /* ds_artifact_body: programs that calls run; only the outermost program has them */
   DS_TABLE_BODY_BYTES = 19,   /* bytes: the metadata of bodies, each at a multiple of 8 */
   DS_TABLE_WEIGHTS_FILE = 20, /* at most one ds_artifact_weights_file: then there is no section of weights */
+  DS_TABLE_CODE = 21,         /* at most one ds_artifact_code */
+  DS_TABLE_ATTRIBUTES = 22,   /* ds_artifact_attribute: those of all custom operators' nodes */
+  DS_TABLE_ATTRIBUTE_BYTES = 23, /* bytes: what attributes hold */
   DS_TABLE_VERSIONS = 30,     /* ds_artifact_version; only the outermost program has them */
-  DS_TABLE_GUARDS = 31,       /* ds_artifact_guard: those of all versions */
-  DS_TABLE_CODE = 21          /* at most one ds_artifact_code */
+  DS_TABLE_GUARDS = 31        /* ds_artifact_guard: those of all versions */
 };
 
 /* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0
@@ -178,7 +180,7 @@ enum {
   DS_BUFFER_OUTPUT = 2,    /* index: the output; launch first_launch writes it first */
   DS_BUFFER_WEIGHT = 3,    /* offset and length in the weights section */
   DS_BUFFER_TEMPORARY = 4, /* size bytes, which launches first_launch..last_launch (both included) use */
-  DS_BUFFER_RESULT = 5     /* what a call made: the memory of its body's output */
+  DS_BUFFER_RESULT = 5     /* what a call made: the memory of its body's output, or its own */
 };
 
 typedef struct ds_artifact_buffer {
@@ -225,6 +227,8 @@ typedef struct ds_artifact_guard {
   int64_t size;
 } ds_artifact_guard;
 
+/* A tensor that a call takes or makes. One that the node of a custom operator leaves out has DS_ARTIFACT_NO_BUFFER, and
+ * type and rank 0. */
 typedef struct ds_artifact_operand {
   uint32_t buffer;
   uint32_t dtype;
@@ -235,13 +239,43 @@ typedef struct ds_artifact_operand {
 
 enum {
   DS_CALL_BRANCH = 1, /* bodies[0] on the first `split` inputs if the condition holds, else bodies[1] on the others */
-  DS_CALL_LOOP = 2    /* bodies[0], again and again: see ds_artifact_call */
+  DS_CALL_LOOP = 2,   /* bodies[0], again and again: see ds_artifact_call */
+  DS_CALL_CUSTOM = 3  /* an operator that the program brings along which runs the model */
 };
 
-/* Runs bodies, at the end of a stage. The body of a branch takes its inputs and makes the outputs. The body of a loop
+/* What an attribute of a custom operator's node is. */
+enum {
+  DS_ATTRIBUTE_INT = 1,
+  DS_ATTRIBUTE_FLOAT = 2,
+  DS_ATTRIBUTE_STRING = 3,
+  DS_ATTRIBUTE_INTS = 4,
+  DS_ATTRIBUTE_FLOATS = 5,
+  DS_ATTRIBUTE_STRINGS = 6,
+  DS_ATTRIBUTE_TENSOR = 7
+};
+
+/* `count` values lie in the table of attributes' bytes: int64_t, float, or ds_artifact_bytes; one where the kind is
+ * that of a single value. Those of a tensor are its dimensions (int64_t); its elements are a weight. */
+typedef struct ds_artifact_attribute {
+  ds_artifact_text name; /* unique in its call */
+  uint32_t kind;
+  uint32_t dtype;  /* of a tensor */
+  uint64_t offset; /* in DS_TABLE_ATTRIBUTE_BYTES, a multiple of 8 */
+  uint64_t count;
+  uint64_t weight_offset; /* of a tensor's elements in the weights section */
+  uint64_t weight_length;
+} ds_artifact_attribute;
+
+/* A string in the table of attributes' bytes, followed by a NUL; it may hold others. */
+typedef struct ds_artifact_bytes {
+  uint64_t offset;
+  uint64_t length;
+} ds_artifact_bytes;
+
+/* Runs bodies, or a custom operator, at the end of a stage. The body of a branch takes its inputs and makes the outputs. The body of a loop
  * takes the iteration's number (an int64 without dimensions), the state (the first `split` inputs) and the other
  * inputs; it makes a bool without dimensions (whether to go on), the next state, and one value for each further output,
- * which collects them along a new first dimension. */
+ * which collects them along a new first dimension. A custom operator has no bodies, and its results memory of its own. */
 typedef struct ds_artifact_call {
   uint32_t kind;
   uint32_t stage;       /* that it ends; not the last one */
@@ -256,6 +290,10 @@ typedef struct ds_artifact_call {
   uint64_t first_argument[2]; /* for each body: the values of its given symbols, in their order */
   uint32_t argument_count[2];
   ds_artifact_text source; /* as in diagnostics */
+  ds_artifact_text name;   /* of a custom operator, as the session knows it, and of its domain */
+  ds_artifact_text domain;
+  uint64_t first_attribute;
+  uint64_t attribute_count;
 } ds_artifact_call;
 #define DS_ARTIFACT_NO_BUFFER UINT32_MAX
 

@@ -38,7 +38,7 @@ typedef enum ds_status {
   DS_OK = 0,
   DS_BAD_ARGUMENT = 1, /* a NULL or number out of range where the function needs another */
   DS_BAD_ARTIFACT = 2, /* not an artifact, damaged, or of another version */
-  DS_UNSUPPORTED = 3,  /* a sound artifact that this machine cannot run */
+  DS_UNSUPPORTED = 3,  /* a sound artifact that this machine, or this program, cannot run */
   DS_BAD_INPUT = 4,    /* a tensor of the wrong type, rank or size, or values that an operator refuses */
   DS_OUT_OF_MEMORY = 5,
   DS_IO_ERROR = 6 /* the operating system refused to open, read, map or start something */
@@ -164,15 +164,21 @@ typedef struct ds_allocator {
   void (*release)(void *context, void *memory, size_t size);
 } ds_allocator;
 
+/* Operators that models use and this program implements: those of domains that ds-compile got by --custom-ops. */
+typedef struct ds_custom_op ds_custom_op;
+
 typedef struct ds_session_options {
   uint32_t threads;              /* the calling one included; 0 = the CPUs this process may use */
   uint32_t reserved;             /* 0 */
   const ds_allocator *allocator; /* NULL = memory of the operating system, in huge pages where it can */
   void (*logger)(void *context, const char *message); /* NULL = silence; tells of plans and memory */
   void *logger_context;
+  const ds_custom_op *custom_ops; /* copied; all that the model uses must be among them */
+  size_t custom_op_count;
 } ds_session_options;
 
-/* `options` may be NULL. The result does not depend on the number of threads. */
+/* `options` may be NULL. The result does not depend on the number of threads. DS_UNSUPPORTED: the model has a custom
+ * operator that the options lack. */
 DS_API ds_status ds_session_create(ds_model *model, const ds_session_options *options, ds_session **session,
                                    ds_error *error);
 /* NULL is fine. Session-owned outputs disappear with it. */
@@ -225,6 +231,72 @@ DS_API ds_status ds_session_resolve(ds_session *session, const int64_t *symbols,
 
 /* Bytes of memory that the session holds for temporaries, scratch and its own outputs and copies. */
 DS_API uint64_t ds_session_memory(const ds_session *session);
+
+/*===- Custom operators ---------------------------------------------------===*/
+
+/* The node whose operator runs, while it does. */
+typedef struct ds_custom_node ds_custom_node;
+
+/* An output whose shape is asked for. `shape` has `rank` entries: what the model says of the size, or -1. */
+typedef struct ds_custom_output {
+  int32_t dtype; /* 0: the node leaves the output out, and nothing is to be done */
+  int32_t rank;
+  int64_t *shape;
+} ds_custom_output;
+
+/* An operator. Its functions are called on the thread that runs the session, once each for every node that is computed,
+ * and must not use that session. Inputs are row-major without gaps and must not be written to; those that the node leaves
+ * out have dtype 0. A function that returns another status than DS_OK ends the run with that status and the message that
+ * it wrote to `error`, to which the node's name is added. */
+struct ds_custom_op {
+  const char *domain; /* "com.example" */
+  const char *name;   /* "MyOp" */
+  void *context;      /* handed to both functions; sessions in several threads may do so at the same time */
+  /* Fills in the entries of the shapes that are -1. It may look at the contents of the inputs. NULL: the model says all
+   * sizes. */
+  ds_status (*infer)(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t input_count,
+                     ds_custom_output *outputs, size_t output_count, ds_error *error);
+  /* Computes all elements of the outputs, whose memory is the session's. Outputs that the node leaves out have dtype 0. A
+   * bool must be 0 or 1. */
+  ds_status (*run)(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t input_count,
+                   const ds_tensor *outputs, size_t output_count, ds_error *error);
+};
+
+typedef struct ds_string {
+  const char *data; /* followed by a NUL */
+  size_t size;
+} ds_string;
+
+/* An attribute of a node: `count` values of one of the kinds, which live as long as the session. */
+typedef struct ds_attribute {
+  const char *name;
+  int32_t kind;             /* DS_ATTRIBUTE_INT and so on (ds_artifact.h); single values have count 1 */
+  size_t count;             /* not of a tensor */
+  const int64_t *ints;      /* of INT and INTS, otherwise NULL */
+  const float *floats;      /* of FLOAT and FLOATS */
+  const ds_string *strings; /* of STRING and STRINGS */
+  ds_tensor tensor;         /* of TENSOR; not to be written to */
+} ds_attribute;
+
+/* NULL where the node has no such attribute. */
+DS_API const ds_attribute *ds_custom_attribute(const ds_custom_node *node, const char *name);
+/* By number; NULL past the end. */
+DS_API const ds_attribute *ds_custom_attribute_at(const ds_custom_node *node, size_t index);
+/* A single value, or `otherwise` where the node has no attribute of that name and kind. */
+DS_API int64_t ds_custom_int(const ds_custom_node *node, const char *name, int64_t otherwise);
+DS_API float ds_custom_float(const ds_custom_node *node, const char *name, float otherwise);
+DS_API const char *ds_custom_string(const ds_custom_node *node, const char *name, const char *otherwise);
+/* "node 'filter' (com.example.MyOp)" */
+DS_API const char *ds_custom_source(const ds_custom_node *node);
+
+/* Calls `body` for parts of [0, count), of at least `grain` each, on the session's threads; returns when all are done:
+ * 0, or what the first part returned whose result is not 0. A call from within `body` computes on the calling thread
+ * alone. */
+DS_API int32_t ds_custom_parallel(ds_custom_node *node, int64_t count, int64_t grain,
+                                  int32_t (*body)(void *argument, int64_t begin, int64_t end), void *argument);
+
+/* The custom operators that the model uses, each once; DS_BAD_ARGUMENT past the end. */
+DS_API ds_status ds_model_custom_op(const ds_model *model, size_t index, const char **domain, const char **name);
 
 /*===- Profile ------------------------------------------------------------===*/
 

@@ -14,9 +14,14 @@
 
 #include "ds_dlpack.h"
 #include "ds_runtime.h"
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <initializer_list>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -163,14 +168,103 @@ private:
   std::shared_ptr<ds_model> handle;
 };
 
+/// The node whose custom operator runs.
+class CustomNode {
+public:
+  explicit CustomNode(ds_custom_node *node) : node(node) {}
+  ds_custom_node *c() const { return node; }
+
+  /// Attributes by name; `otherwise` where the node has none of that name and kind.
+  int64_t getInt(const char *name, int64_t otherwise) const { return ds_custom_int(node, name, otherwise); }
+  float getFloat(const char *name, float otherwise) const { return ds_custom_float(node, name, otherwise); }
+  std::string getString(const char *name, const std::string &otherwise = {}) const {
+    const ds_attribute *found = find(name, DS_ATTRIBUTE_STRING);
+    return found ? std::string(found->strings[0].data, found->strings[0].size) : otherwise;
+  }
+  std::vector<int64_t> getInts(const char *name) const {
+    const ds_attribute *found = find(name, DS_ATTRIBUTE_INTS);
+    return found ? std::vector<int64_t>(found->ints, found->ints + found->count) : std::vector<int64_t>();
+  }
+  std::vector<float> getFloats(const char *name) const {
+    const ds_attribute *found = find(name, DS_ATTRIBUTE_FLOATS);
+    return found ? std::vector<float>(found->floats, found->floats + found->count) : std::vector<float>();
+  }
+  std::vector<std::string> getStrings(const char *name) const {
+    std::vector<std::string> result;
+    if (const ds_attribute *found = find(name, DS_ATTRIBUTE_STRINGS))
+      for (size_t i = 0; i < found->count; ++i)
+        result.emplace_back(found->strings[i].data, found->strings[i].size);
+    return result;
+  }
+  /// Without a type where the node has none.
+  Tensor getTensor(const char *name) const {
+    const ds_attribute *found = find(name, DS_ATTRIBUTE_TENSOR);
+    return found ? Tensor(found->tensor) : Tensor();
+  }
+  /// "node 'filter' (com.example.MyOp)"
+  std::string source() const { return ds_custom_source(node); }
+
+  /// Calls `body(begin, end)` for parts of [0, count), of at least `grain` each, on the session's threads. An exception
+  /// comes out of here once all parts have ended.
+  template <typename Body> void parallelFor(int64_t count, int64_t grain, Body body) const {
+    struct Work {
+      Body &body;
+      std::atomic<bool> failed{false};
+      std::exception_ptr thrown;
+    } work{body, {}, {}};
+    ds_custom_parallel(
+        node, count, grain,
+        [](void *argument, int64_t begin, int64_t end) -> int32_t {
+          Work &work = *static_cast<Work *>(argument);
+          try {
+            work.body(begin, end);
+          } catch (...) {
+            if (!work.failed.exchange(true))
+              work.thrown = std::current_exception();
+          }
+          return 0;
+        },
+        &work);
+    if (work.failed)
+      std::rethrow_exception(work.thrown);
+  }
+
+private:
+  const ds_attribute *find(const char *name, int32_t kind) const {
+    const ds_attribute *found = ds_custom_attribute(node, name);
+    return found && found->kind == kind ? found : nullptr;
+  }
+
+  ds_custom_node *node;
+};
+
+/// An operator that models use and this program implements. Tensors that a node leaves out have dtype 0. Exceptions end
+/// the run: an Error with its status, another one as DS_BAD_INPUT.
+struct CustomOp {
+  using Shapes = std::vector<std::vector<int64_t>>;
+
+  std::string domain, name;
+  /// Computes the outputs, which are memory of the session.
+  std::function<void(CustomNode &node, const std::vector<Tensor> &inputs, const std::vector<Tensor> &outputs)> run;
+  /// Fills in the sizes that are -1: those that the model does not say. May be empty where there are none.
+  std::function<void(CustomNode &node, const std::vector<Tensor> &inputs, Shapes &shapes)> infer = {};
+};
+
 /// Runs of a model by one thread at a time.
 class Session {
 public:
-  explicit Session(const Model &model, const ds_session_options &options = {})
-      : outputs(model.outputCount()), model(model) {
+  explicit Session(const Model &model, const ds_session_options &options = {}, std::vector<CustomOp> operators = {})
+      : operators(std::make_unique<std::vector<CustomOp>>(std::move(operators))), outputs(model.outputCount()),
+        model(model) {
+    std::vector<ds_custom_op> all(options.custom_ops, options.custom_ops + options.custom_op_count);
+    for (CustomOp &op : *this->operators)
+      all.push_back({op.domain.c_str(), op.name.c_str(), &op, op.infer ? inferCustom : nullptr, op.run ? runCustom : nullptr});
+    ds_session_options given = options;
+    given.custom_ops = all.data();
+    given.custom_op_count = all.size();
     ds_session *session = nullptr;
     ds_error error;
-    check(ds_session_create(model.c(), &options, &session, &error), error);
+    check(ds_session_create(model.c(), &given, &session, &error), error);
     handle.reset(session);
   }
 
@@ -223,10 +317,63 @@ private:
     ds_error error;
     check(ds_session_run(c(), given.data(), given.size(), out, count, &error), error);
   }
+  // What the runtime calls.
+  static std::vector<Tensor> views(const ds_tensor *tensors, size_t count) {
+    return std::vector<Tensor>(tensors, tensors + count);
+  }
+  template <typename Function> static ds_status guarded(ds_error *error, Function function) {
+    auto say = [&](ds_status status, const char *message) {
+      const std::string text = message;
+      const size_t length = std::min(text.size(), sizeof error->message - 1);
+      text.copy(error->message, length);
+      error->message[length] = 0;
+      return status;
+    };
+    try {
+      function();
+      return DS_OK;
+    } catch (const Error &thrown) {
+      return say(thrown.status(), thrown.what());
+    } catch (const std::bad_alloc &) {
+      return say(DS_OUT_OF_MEMORY, "out of memory");
+    } catch (const std::exception &thrown) {
+      return say(DS_BAD_INPUT, thrown.what());
+    } catch (...) {
+      return say(DS_BAD_INPUT, "an exception of a type that is not known");
+    }
+  }
+  static ds_status inferCustom(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+                         ds_custom_output *outputs, size_t outputCount, ds_error *error) {
+    return guarded(error, [&] {
+      CustomNode wrapped(node);
+      CustomOp::Shapes shapes;
+      for (size_t i = 0; i < outputCount; ++i)
+        shapes.emplace_back(outputs[i].shape, outputs[i].shape + outputs[i].rank);
+      static_cast<CustomOp *>(context)->infer(wrapped, views(inputs, inputCount), shapes);
+      if (shapes.size() != outputCount)
+        throw Error(DS_BAD_INPUT, "the operator tells " + std::to_string(shapes.size()) + " shapes of " +
+                                      std::to_string(outputCount) + " outputs");
+      for (size_t i = 0; i < outputCount; ++i) {
+        if (shapes[i].size() != size_t(outputs[i].rank))
+          throw Error(DS_BAD_INPUT, "the operator tells a shape of " + std::to_string(shapes[i].size()) +
+                                        " dimensions for output " + std::to_string(i) + ", which has " +
+                                        std::to_string(outputs[i].rank));
+        std::copy(shapes[i].begin(), shapes[i].end(), outputs[i].shape);
+      }
+    });
+  }
+  static ds_status runCustom(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+                       const ds_tensor *outputs, size_t outputCount, ds_error *error) {
+    return guarded(error, [&] {
+      CustomNode wrapped(node);
+      static_cast<CustomOp *>(context)->run(wrapped, views(inputs, inputCount), views(outputs, outputCount));
+    });
+  }
   struct Destroy {
     void operator()(ds_session *session) const { ds_session_destroy(session); }
   };
 
+  std::unique_ptr<std::vector<CustomOp>> operators; // outlives the session; its place is the operators' context
   std::unique_ptr<ds_session, Destroy> handle;
   std::vector<ds_tensor> outputs;
   Model model;

@@ -143,6 +143,14 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       BodyBytes = Bytes + T.offset;
       BodyLength = T.count;
       break;
+    case DS_TABLE_ATTRIBUTES:
+      Take(Attributes, static_cast<ds_artifact_attribute *>(nullptr));
+      break;
+    case DS_TABLE_ATTRIBUTE_BYTES:
+      Fits = T.entry_size == 1;
+      AttributeBytes = Bytes + T.offset;
+      AttributeLength = T.count;
+      break;
     case DS_TABLE_PROPERTIES:
       Take(Properties, static_cast<ds_artifact_property *>(nullptr));
       break;
@@ -287,7 +295,7 @@ uint64_t Metadata::constantElements(const ds_artifact_buffer &B, size_t Stage, u
     for (size_t I = 0; I < Calls.size(); ++I)
       for (uint32_t R = 0; Calls[I].stage < Stage && R < Calls[I].output_count; ++R) {
         const ds_artifact_operand &O = Operands[Calls[I].first_operand + Calls[I].input_count + R];
-        if (&Buffers[O.buffer] == &B)
+        if (!isAbsent(O) && &Buffers[O.buffer] == &B)
           return Count(O.dtype, O.rank, O.first_dimension);
       }
     return 0;
@@ -308,18 +316,15 @@ bool Metadata::isOperand(const ds_artifact_operand &O, size_t Stage) const {
   return true;
 }
 
-/// Without what only the bodies tell.
-const char *Metadata::callProblem() const {
+/// Operands, and in what order the calls make them.
+const char *Metadata::operandProblem() const {
   Array<unsigned char> Made;
   if (!Made.resize(Buffers.size()))
     return "more buffers than memory";
-  for (size_t I = 0; I < Arguments.size(); ++I)
-    if (!isNumber(Arguments[I]) || Arguments[I].kind == DS_NUMBER_NONE)
-      return "a number that a call gives";
   for (size_t I = 0; I < Calls.size(); ++I) {
     const ds_artifact_call &C = Calls[I];
-    const bool Loop = C.kind == DS_CALL_LOOP;
-    if ((!Loop && C.kind != DS_CALL_BRANCH) || !isText(C.source))
+    const bool Loop = C.kind == DS_CALL_LOOP, Custom = C.kind == DS_CALL_CUSTOM;
+    if ((!Loop && !Custom && C.kind != DS_CALL_BRANCH) || !isText(C.source))
       return "the kind of a call";
     if (uint64_t(C.stage) + 1 >= Stages.size() || (I && C.stage <= Calls[I - 1].stage))
       return "the stage of a call";
@@ -330,6 +335,8 @@ const char *Metadata::callProblem() const {
     for (uint64_t O = 0; O < Count; ++O) {
       const ds_artifact_operand &Operand = Operands[C.first_operand + O];
       const bool IsInput = O < C.input_count;
+      if (Custom && isAbsent(Operand) && Operand.buffer == DS_ARTIFACT_NO_BUFFER && Operand.rank == 0)
+        continue;
       if (!isOperand(Operand, C.stage + !IsInput))
         return "an operand of a call";
       const ds_artifact_buffer &B = Buffers[Operand.buffer];
@@ -337,7 +344,35 @@ const char *Metadata::callProblem() const {
         return "the buffer of an operand of a call";
     }
     for (uint64_t O = C.input_count; O < Count; ++O)
-      Made[Operands[C.first_operand + O].buffer] = 1;
+      if (const ds_artifact_operand &Operand = Operands[C.first_operand + O]; !isAbsent(Operand))
+        Made[Operand.buffer] = 1;
+  }
+  for (size_t I = 0; I < Buffers.size(); ++I)
+    if (Buffers[I].kind == DS_BUFFER_RESULT && !Made[I])
+      return "a buffer that no call makes";
+  return nullptr;
+}
+
+/// Without what only the bodies tell.
+const char *Metadata::callProblem() const {
+  // All operands before any condition: what holds that may be a result of any call.
+  if (const char *Problem = operandProblem())
+    return Problem;
+  for (size_t I = 0; I < Arguments.size(); ++I)
+    if (!isNumber(Arguments[I]) || Arguments[I].kind == DS_NUMBER_NONE)
+      return "a number that a call gives";
+  if (const char *Problem = attributeProblem())
+    return Problem;
+  for (size_t I = 0; I < Calls.size(); ++I) {
+    const ds_artifact_call &C = Calls[I];
+    const bool Loop = C.kind == DS_CALL_LOOP;
+    if (C.kind == DS_CALL_CUSTOM) {
+      if (!isText(C.name) || !isText(C.domain))
+        return "the name of a custom operator";
+      if (C.first_attribute > Attributes.size() || C.attribute_count > Attributes.size() - C.first_attribute)
+        return "the attributes of a custom operator";
+      continue;
+    }
     for (size_t B = 0; B < bodyCount(C); ++B) {
       if (C.first_argument[B] > Arguments.size() || C.argument_count[B] > Arguments.size() - C.first_argument[B])
         return "the numbers that a call gives";
@@ -355,9 +390,44 @@ const char *Metadata::callProblem() const {
         ((C.trips_dtype != DS_INT32 && C.trips_dtype != DS_INT64) || !Holds(C.trips, C.trips_dtype)))
       return "the number of iterations of a loop";
   }
-  for (size_t I = 0; I < Buffers.size(); ++I)
-    if (Buffers[I].kind == DS_BUFFER_RESULT && !Made[I])
-      return "a buffer that no call makes";
+  return nullptr;
+}
+
+/// What attributes say lies in the table of their bytes, elements of tensors in the weights.
+const char *Metadata::attributeProblem() const {
+  for (size_t I = 0; I < Attributes.size(); ++I) {
+    const ds_artifact_attribute &A = Attributes[I];
+    if (!isText(A.name))
+      return "the name of an attribute";
+    const bool Single = A.kind <= DS_ATTRIBUTE_STRING;
+    if (A.kind < DS_ATTRIBUTE_INT || A.kind > DS_ATTRIBUTE_TENSOR || (Single && A.count != 1))
+      return "the kind of an attribute";
+    const bool Float = A.kind == DS_ATTRIBUTE_FLOAT || A.kind == DS_ATTRIBUTE_FLOATS,
+               String = A.kind == DS_ATTRIBUTE_STRING || A.kind == DS_ATTRIBUTE_STRINGS;
+    const uint64_t Size = Float ? sizeof(float) : String ? sizeof(ds_artifact_bytes) : sizeof(int64_t);
+    if (A.offset % 8 || A.offset > AttributeLength || A.count > (AttributeLength - A.offset) / Size)
+      return "an attribute outside the metadata";
+    const unsigned char *Values = AttributeBytes + A.offset;
+    for (uint64_t S = 0; String && S < A.count; ++S) {
+      const ds_artifact_bytes &B = reinterpret_cast<const ds_artifact_bytes *>(Values)[S];
+      if (B.offset >= AttributeLength || B.length >= AttributeLength - B.offset ||
+          AttributeBytes[B.offset + B.length] != 0)
+        return "an attribute's string outside the metadata";
+    }
+    if (A.kind != DS_ATTRIBUTE_TENSOR)
+      continue;
+    uint64_t Length = dtypeSize(A.dtype);
+    if (!Length || A.count > DS_ARTIFACT_MAX_RANK)
+      return "the type of an attribute's tensor";
+    for (uint64_t D = 0; D < A.count; ++D) {
+      const int64_t Dimension = reinterpret_cast<const int64_t *>(Values)[D];
+      if (Dimension < 0 || __builtin_mul_overflow(Length, uint64_t(Dimension), &Length))
+        return "the shape of an attribute's tensor";
+    }
+    if (Length != A.weight_length || A.weight_offset % DS_ARTIFACT_WEIGHT_ALIGNMENT ||
+        A.weight_offset > Program->weights_length || Length > Program->weights_length - A.weight_offset)
+      return "an attribute's tensor outside the weights";
+  }
   return nullptr;
 }
 

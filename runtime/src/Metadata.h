@@ -38,6 +38,7 @@ struct Metadata {
   Table<ds_artifact_call> Calls;
   Table<ds_artifact_operand> Operands;
   Table<ds_artifact_number> Arguments;
+  Table<ds_artifact_attribute> Attributes;
   Table<ds_artifact_body> Bodies;
   Table<ds_artifact_version> Versions;
   Table<ds_artifact_guard> Guards;
@@ -49,6 +50,9 @@ struct Metadata {
   /// give. Whether calls fit their bodies is for the caller to check.
   ds_status parse(const void *Bytes, size_t Size, ds_error *Error, bool IsBody = false);
   const unsigned char *bodyBytes(size_t Body) const { return BodyBytes + Bodies[Body].offset; }
+
+  /// What an attribute holds: its `count` values.
+  const unsigned char *attributeBytes(uint64_t Offset) const { return AttributeBytes + Offset; }
 
   const char *text(ds_artifact_text T) const { return Strings + T.offset; }
   /// The name of a symbol, bound ones included.
@@ -66,6 +70,8 @@ private:
   uint64_t StringBytes = 0;
   const unsigned char *BodyBytes = nullptr;
   uint64_t BodyLength = 0;
+  const unsigned char *AttributeBytes = nullptr;
+  uint64_t AttributeLength = 0;
 
   ds_status findTables(const unsigned char *Bytes, const ds_artifact_header &Header, ds_error *Error);
   const char *problem(bool IsBody) const;
@@ -76,6 +82,8 @@ private:
   const char *stageProblem() const;
   const char *boundProblem() const;
   const char *callProblem() const;
+  const char *operandProblem() const;
+  const char *attributeProblem() const;
   /// How many elements of the type are in the buffer, whatever the sizes, before `Stage` begins; 0 where it holds
   /// others.
   uint64_t constantElements(const ds_artifact_buffer &B, size_t Stage, uint32_t Dtype) const;
@@ -83,7 +91,12 @@ private:
 };
 
 /// Bodies that the call runs.
-inline size_t bodyCount(const ds_artifact_call &C) { return C.kind == DS_CALL_BRANCH ? 2 : 1; }
+inline size_t bodyCount(const ds_artifact_call &C) {
+  return C.kind == DS_CALL_BRANCH ? 2 : C.kind == DS_CALL_LOOP ? 1 : 0;
+}
+
+/// True for the operand of a custom operator that its node leaves out.
+inline bool isAbsent(const ds_artifact_operand &O) { return O.dtype == 0; }
 
 /// Bytes of an element; 0 for no type.
 size_t dtypeSize(uint32_t Dtype);

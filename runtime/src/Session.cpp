@@ -131,8 +131,11 @@ ds_status ds_session::create(ds_model *Model, const ds_session_options &Options,
 ds_status ds_session_create(ds_model *Model, const ds_session_options *Options, ds_session **Session, ds_error *Error) {
   if (!Model || !Session)
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_create needs a model and a place for the session");
+  const ds_session_options Given = Options ? *Options : ds_session_options();
+  if (ds_status Status = ds_session::checkOperators(Given, Error))
+    return Status;
   prefetchWeights(Model);
-  return ds_session::create(Model, Options ? *Options : ds_session_options(), nullptr, *Session, Error);
+  return ds_session::create(Model, Given, nullptr, *Session, Error);
 }
 
 void ds_session_destroy(ds_session *Session) {

@@ -15,6 +15,9 @@
 
 namespace ds::runtime {
 
+/// No tensor is larger; below it products of a few dimensions do not overflow unnoticed.
+inline constexpr int64_t MaxDimension = int64_t(1) << 40;
+
 /// What follows from one tuple of values of the symbols that a stage knows.
 struct Plan {
   uint64_t LastUse = 0; // 0: empty
@@ -47,12 +50,15 @@ struct KeptOutput {
   int64_t Count = 0, Bytes = 0;
 };
 
-/// A call: sessions of the bodies that it runs.
+struct CustomState;
+
+/// A call: sessions of the bodies that it runs, or what its operator needs.
 struct CallState {
   ds_session *Bodies[2] = {};
   Array<ds_tensor> Inputs; // of the body that runs
   KeptOutput *Kept = nullptr;
   size_t KeptCount = 0;
+  CustomState *Custom = nullptr;
 
   ~CallState();
   void release(MemorySource &Memory);
@@ -145,6 +151,9 @@ struct ds_session {
   }
   void forgetOwn(ds_tensor *Given) const;
 
+  // SessionCustom.cpp
+  static ds_status checkOperators(const ds_session_options &Options, ds_error *Error);
+
   // SessionFeed.cpp
   ds_status feed(size_t Output, size_t Input, ds_error *Error);
   /// `Inputs` with outputs of the last run in the place of entries that are all zero.
@@ -172,6 +181,14 @@ private:
   ds_tensor operand(const ds_artifact_operand &O, const ds::runtime::Plan &P) const;
   ds_status takeResult(const ds_artifact_call &C, const ds_artifact_operand &O, const ds_tensor &T,
                        const ds::runtime::Plan &P, ds_error *Error);
+
+  // SessionCustom.cpp
+  ds_status createCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds_session_options &Options,
+                         ds_error *Error);
+  ds_status custom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status inferCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P,
+                        ds_error *Error);
+
   ds_status keep(const ds_artifact_call &C, ds::runtime::KeptOutput &Kept, const ds_tensor &T, ds_error *Error);
   ds_status takeKept(const ds_artifact_call &C, ds::runtime::KeptOutput &Kept, const ds_artifact_operand &O,
                      const ds_artifact_tensor &Each, const ds::runtime::Metadata &Its, const ds::runtime::Plan &P,

@@ -4,7 +4,7 @@
 //   state is handed from iteration to iteration without a copy.
 // Declines: bodies that run at the same time.
 //===----------------------------------------------------------------------===//
-#include "Session.h"
+#include "SessionCustom.h"
 #include <new>
 
 using namespace ds::runtime;
@@ -15,11 +15,17 @@ CallState::~CallState() {
   free(Kept);
   for (ds_session *Body : Bodies)
     ds_session_destroy(Body);
+  if (Custom)
+    Custom->~CustomState();
+  free(Custom);
 }
 
 void CallState::release(MemorySource &Memory) {
   for (size_t I = 0; I < KeptCount; ++I)
     Kept[I].Memory.release(Memory);
+  if (Custom)
+    for (Region &R : Custom->Memory)
+      R.release(Memory);
 }
 
 ds_status ds_session::createCalls(const ds_session_options &Options, ds_error *Error) {
@@ -40,6 +46,11 @@ ds_status ds_session::createCalls(const ds_session_options &Options, ds_error *E
         return Status;
     if (!S.Inputs.resize(size_t(C.input_count) + 1))
       return outOfMemory(Error);
+    if (C.kind == DS_CALL_CUSTOM) {
+      if (ds_status Status = createCustom(C, S, Options, Error))
+        return Status;
+      continue;
+    }
     const size_t Kept = C.kind == DS_CALL_LOOP ? C.output_count - C.split : 0;
     S.Kept = static_cast<KeptOutput *>(calloc(Kept ? Kept : 1, sizeof(KeptOutput)));
     if (!S.Kept)
@@ -194,5 +205,8 @@ ds_status ds_session::loop(const ds_artifact_call &C, CallState &S, const Plan &
 
 ds_status ds_session::call(size_t Index, const Plan &P, ds_error *Error) {
   const ds_artifact_call &C = Model->Meta.Calls[Index];
-  return C.kind == DS_CALL_LOOP ? loop(C, Calls[Index], P, Error) : branch(C, Calls[Index], P, Error);
+  CallState &S = Calls[Index];
+  return C.kind == DS_CALL_LOOP     ? loop(C, S, P, Error)
+         : C.kind == DS_CALL_CUSTOM ? custom(C, S, P, Error)
+                                    : branch(C, S, P, Error);
 }

@@ -8,9 +8,6 @@
 
 using namespace ds::runtime;
 
-// No tensor is larger; below it products of a few dimensions do not overflow unnoticed.
-static constexpr int64_t MaxDimension = int64_t(1) << 40;
-
 static const char *plural(size_t N) { return N == 1 ? "" : "s"; }
 
 int64_t ds_session::number(const ds_artifact_number &N, const Plan &P) const {

@@ -29,6 +29,9 @@ def target_cpu : Separate<["--", "-"], "target-cpu">, Alias<target_cpu_EQ>;
 def shape : Separate<["--", "-"], "shape">, MetaVarName<"N=1,S=128">, Group<grp_target>,
   HelpText<"Make dimensions static, by symbol (N=1) or by input and index (x:0=1)">;
 def shape_EQ : Joined<["--", "-"], "shape=">, Alias<shape>;
+def custom_ops : Separate<["--", "-"], "custom-ops">, MetaVarName<"<domain>,...">, Group<grp_target>,
+  HelpText<"Operators of these domains are the program's that runs the model, which registers them">;
+def custom_ops_EQ : Joined<["--", "-"], "custom-ops=">, Alias<custom_ops>;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, Group<grp_target>, HelpText<"Optimization level (default: -O3)">;
 def precise : Both<"precise", "No transformation that trades accuracy for speed: 3x3 convolutions without Winograd's algorithm">, Group<grp_target>;
 

@@ -138,6 +138,20 @@ static std::string parseForced(StringRef text, ds::CompileOptions &options) {
   return {};
 }
 
+/// Reads --custom-ops' "com.example,org.other"; the reason on failure.
+static std::string parseDomains(StringRef text, ds::CompileOptions &options) {
+  SmallVector<StringRef> entries;
+  text.split(entries, ',');
+  for (StringRef entry : entries) {
+    if (entry.empty())
+      return "--custom-ops expects names of domains, not '" + text.str() + "'";
+    if (entry == "ai.onnx")
+      return "--custom-ops cannot name ai.onnx, whose operators are ONNX's own; give yours another domain";
+    options.customDomains.push_back(entry.str());
+  }
+  return {};
+}
+
 int main(int argc, char **argv) {
   Flags flags;
   unsigned missingIndex, missingCount;
@@ -205,6 +219,9 @@ int main(int argc, char **argv) {
       outs() << text;
       outs().flush();
     };
+  for (const std::string &text : args.getAllArgValues(OPT_custom_ops))
+    if (std::string reason = parseDomains(text, options); !reason.empty())
+      return usage(reason);
   if (options.output.empty() && options.stopAfter.empty())
     options.output = ds::defaultOutput(options.input, options.emit);
 

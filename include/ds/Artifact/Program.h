@@ -109,10 +109,20 @@ struct Launch {
   Number flops, bytes; // Number::none() where not known
 };
 
-/// A tensor that a call takes or makes.
+/// A tensor that a call takes or makes; without a type one that a custom operator's node leaves out.
 struct Operand {
-  uint32_t buffer = 0;
+  uint32_t buffer = DS_ARTIFACT_NO_BUFFER;
   Tensor tensor;
+};
+
+/// Of a custom operator's node.
+struct Attribute {
+  std::string name;
+  uint32_t kind = 0; // DS_ATTRIBUTE_*: says which of the following are its value; a single one is a list of one
+  std::vector<int64_t> ints = {}; // dimensions of a tensor
+  std::vector<float> floats = {};
+  std::vector<std::string> strings = {};
+  uint32_t weight = 0, dtype = 0; // a tensor's elements
 };
 
 /// ds_artifact_call. Operands are numbered through all calls of a program, inputs before outputs.
@@ -123,6 +133,8 @@ struct Call {
   std::vector<Operand> inputs, outputs;
   std::vector<std::vector<Number>> arguments; // one list a body
   std::string source;
+  std::string name = {}, domain = {}; // of a custom operator
+  std::vector<Attribute> attributes = {};
 };
 
 /// The body that takes the program's place where its symbols, by number, have these sizes.

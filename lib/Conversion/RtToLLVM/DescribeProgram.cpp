@@ -105,7 +105,9 @@ private:
   using Number = artifact::Number;
 
   FailureOr<artifact::Program> describe(func::FuncOp function);
-  artifact::Buffer weightOf(rt::BufferOp buffer);
+  /// The number of the weight that is these elements.
+  uint32_t weightOf(ElementsAttr value);
+  artifact::Attribute attribute(NamedAttribute attribute);
   artifact::Call describe(rt::CallOp call, const ValueTable &table, const DenseMap<Value, uint32_t> &buffers);
   static Number number(const SymExpr &expr, const ValueTable &table) {
     return expr.isConst() ? Number::constant(expr.getConst()) : Number::ofValue(table.indexOf(expr));
@@ -128,11 +130,11 @@ private:
 
 } // namespace
 
-artifact::Buffer Describer::weightOf(rt::BufferOp buffer) {
-  auto [known, isNew] = weightNumbers.try_emplace(*buffer.getValue(), weights.size());
+uint32_t Describer::weightOf(ElementsAttr value) {
+  auto [known, isNew] = weightNumbers.try_emplace(value, weights.size());
   if (!isNew)
-    return artifact::Buffer::weight(known->second);
-  auto bytes = std::make_shared<ElementsView>(*ElementsView::get(*buffer.getValue()));
+    return known->second;
+  auto bytes = std::make_shared<ElementsView>(*ElementsView::get(value));
   // Functions that were simplified apart have made the same data twice.
   if (functions.size() > 1 && !bytes->isSplat()) {
     ArrayRef<char> data = bytes->bytes();
@@ -140,7 +142,7 @@ artifact::Buffer Describer::weightOf(rt::BufferOp buffer) {
     for (const auto &[other, number] : alike)
       if (other->getType() == bytes->getType() && other->bytes() == data) {
         known->second = number;
-        return artifact::Buffer::weight(number);
+        return number;
       }
     alike.emplace_back(bytes, weights.size());
   }
@@ -148,7 +150,7 @@ artifact::Buffer Describer::weightOf(rt::BufferOp buffer) {
   weight.size = bytes->size() * getElementBytes(bytes->getKind());
   weight.dtype = dtypeOf(bytes->getType().getElementType());
   weight.shape.assign(bytes->getType().getShape().begin(), bytes->getType().getShape().end());
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(*buffer.getValue()))
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
     weight.name = resource.getRawHandle().getKey().str();
   weight.produce = [bytes](const artifact::Weight::Sink &sink) {
     ArrayRef<char> data = bytes->bytes();
@@ -158,12 +160,49 @@ artifact::Buffer Describer::weightOf(rt::BufferOp buffer) {
       sink(data.data(), data.size());
   };
   weights.push_back(std::move(weight));
-  return artifact::Buffer::weight(known->second);
+  return known->second;
+}
+
+artifact::Attribute Describer::attribute(NamedAttribute attribute) {
+  artifact::Attribute result{attribute.getName().str()};
+  Attribute value = attribute.getValue();
+  auto strings = [&](ArrayRef<Attribute> list) {
+    for (Attribute each : list)
+      result.strings.push_back(cast<StringAttr>(each).str());
+  };
+  if (auto integer = dyn_cast<IntegerAttr>(value)) {
+    result.kind = DS_ATTRIBUTE_INT;
+    result.ints = {integer.getInt()};
+  } else if (auto number = dyn_cast<FloatAttr>(value)) {
+    result.kind = DS_ATTRIBUTE_FLOAT;
+    result.floats = {number.getValue().convertToFloat()};
+  } else if (isa<StringAttr>(value)) {
+    result.kind = DS_ATTRIBUTE_STRING;
+    strings(value);
+  } else if (auto ints = dyn_cast<DenseI64ArrayAttr>(value)) {
+    result.kind = DS_ATTRIBUTE_INTS;
+    result.ints.assign(ints.asArrayRef().begin(), ints.asArrayRef().end());
+  } else if (auto floats = dyn_cast<DenseF32ArrayAttr>(value)) {
+    result.kind = DS_ATTRIBUTE_FLOATS;
+    result.floats.assign(floats.asArrayRef().begin(), floats.asArrayRef().end());
+  } else if (auto list = dyn_cast<ArrayAttr>(value)) {
+    result.kind = DS_ATTRIBUTE_STRINGS;
+    strings(list.getValue());
+  } else {
+    auto elements = cast<ElementsAttr>(value);
+    result.kind = DS_ATTRIBUTE_TENSOR;
+    result.dtype = dtypeOf(elements.getElementType());
+    result.ints.assign(elements.getShapedType().getShape().begin(), elements.getShapedType().getShape().end());
+    result.weight = weightOf(elements);
+  }
+  return result;
 }
 
 artifact::Call Describer::describe(rt::CallOp op, const ValueTable &table, const DenseMap<Value, uint32_t> &buffers) {
   artifact::Call call;
-  call.kind = op.getKind() == rt::CallKind::loop ? DS_CALL_LOOP : DS_CALL_BRANCH;
+  call.kind = op.getKind() == rt::CallKind::loop     ? DS_CALL_LOOP
+              : op.getKind() == rt::CallKind::custom ? DS_CALL_CUSTOM
+                                                     : DS_CALL_BRANCH;
   call.stage =
       llvm::find_if(table.getStages(), [&](const auto &stage) { return stage.call == op; }) - table.getStages().begin();
   call.split = op.getSplit();
@@ -181,11 +220,19 @@ artifact::Call Describer::describe(rt::CallOp op, const ValueTable &table, const
       arguments.push_back(number(SymExpr::symbol(name.str()), table));
   }
   auto operands = [&](OperandRange values, ArrayAttr tensors, std::vector<artifact::Operand> &into) {
-    for (auto [value, entry] : llvm::zip_equal(values, tensors.getAsRange<DictionaryAttr>()))
-      into.push_back({buffers.lookup(value), tensor(entry, table)});
+    auto next = values.begin();
+    for (auto entry : tensors.getAsRange<DictionaryAttr>())
+      into.push_back(entry.empty() ? artifact::Operand{}
+                                   : artifact::Operand{buffers.lookup(*next++), tensor(entry, table)});
   };
   operands(op.getInputs(), op.getInputTensors(), call.inputs);
   operands(op.getOutputs(), op.getOutputTensors(), call.outputs);
+  if (std::optional<DictionaryAttr> custom = op.getCustom()) {
+    call.name = custom->getAs<StringAttr>("op_type").str();
+    call.domain = custom->getAs<StringAttr>("domain").str();
+    for (NamedAttribute each : custom->getAs<DictionaryAttr>("attributes"))
+      call.attributes.push_back(attribute(each));
+  }
   return call;
 }
 
@@ -228,8 +275,8 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
   DenseMap<Operation *, uint32_t> firstOutputs;
   for (auto call : function.getOps<rt::CallOp>()) {
     program.calls.push_back(describe(call, table, bufferNumbers));
-    firstOutputs[call] = firstOperand + call.getInputs().size();
-    firstOperand += call.getInputs().size() + call.getOutputs().size();
+    firstOutputs[call] = firstOperand + call.getInputTensors().size();
+    firstOperand += call.getInputTensors().size() + call.getOutputTensors().size();
   }
   for (const ValueTable::BoundSymbol &symbol : table.getBound()) {
     if (symbol.call) {
@@ -260,7 +307,7 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
     case rt::BufferKind::weight:
       if (!ElementsView::get(*buffer.getValue()))
         return buffer.emitOpError("weight is neither dense nor a resource");
-      program.buffers.push_back(weightOf(buffer));
+      program.buffers.push_back(artifact::Buffer::weight(weightOf(*buffer.getValue())));
       break;
     }
   }

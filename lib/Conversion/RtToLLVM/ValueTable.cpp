@@ -157,12 +157,18 @@ static std::vector<ShapeConstraint> constraintsOf(func::FuncOp function) {
   return constraints;
 }
 
+/// Dims of a tensor as rt.call states it; one that is left out has none.
+static SmallVector<SymExpr> dimsOf(DictionaryAttr entry) {
+  auto shape = entry.getAs<ShapeAttr>("shape");
+  return shape ? shape.getDims() : SmallVector<SymExpr>();
+}
+
 /// Every expression that the host must compute, but for scratch memory.
 static std::vector<SymExpr> wantedExprs(func::FuncOp function) {
   std::vector<SymExpr> wanted;
   auto add = [&](ArrayAttr tensors) {
     for (auto entry : tensors.getAsRange<DictionaryAttr>())
-      llvm::append_range(wanted, entry.getAs<ShapeAttr>("shape").getDims());
+      llvm::append_range(wanted, dimsOf(entry));
   };
   add(function->getAttrOfType<ArrayAttr>(rt::kOutputs));
   if (!function.isPublic())
@@ -209,7 +215,7 @@ std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function) {
 /// Where the call's results have the symbol as a dim.
 static ValueTable::BoundSymbol findDim(rt::CallOp call, const SymExpr &symbol) {
   for (auto [output, entry] : llvm::enumerate(call.getOutputTensors().getAsRange<DictionaryAttr>()))
-    for (auto [d, dim] : llvm::enumerate(entry.getAs<ShapeAttr>("shape").getDims()))
+    for (auto [d, dim] : llvm::enumerate(dimsOf(entry)))
       if (dim == symbol)
         return {*symbol.symbolName(), {}, call, static_cast<unsigned>(d), static_cast<unsigned>(output)};
   llvm_unreachable("a call's symbols are dims of its results");

@@ -140,6 +140,8 @@ std::set<std::string> GraphImporter::Body::innerSymbols() {
       add(branch.getSymbols());
     if (auto loop = dyn_cast<LoopOp>(op))
       add(loop.getSymbols());
+    if (auto custom = dyn_cast<CustomOp>(op))
+      add(custom.getSymbols());
   });
   return names;
 }

@@ -46,6 +46,8 @@ GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, String
                              const ImportOptions &options)
     : context(context), model(*file.model), inputDims(options), tensors(&context, folder, file.data),
       builder(&context) {
+  for (const std::string &domain : options.customDomains)
+    customDomains.insert(domain);
   context.loadDialect<DsDialect, mlir::func::FuncDialect>();
 }
 
@@ -162,10 +164,16 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer
   return true;
 }
 
+bool GraphImporter::isSupported(StringRef domain, StringRef fullName, const onnx::OpSchema *schema, int64_t opset) {
+  return schema && (findHandler(fullName) || (domain.empty() && needsDynamicRegion(fullName)) ||
+                    hasFunctionBody(*schema, opset));
+}
+
 /// Names every unsupported operator at once, with the number of its nodes.
 bool GraphImporter::checkOperators(const Nodes &nodes) {
   // By operator set: its version means nothing without its domain.
   std::map<std::string, std::map<std::string, unsigned>> unknown;
+  std::map<std::string, std::string> hints;
   for (const NodeProto &node : nodes) {
     StringRef domain = normalDomain(node.domain());
     if (functions.count(functionKey(domain, node.op_type(), node.overload())))
@@ -173,10 +181,10 @@ bool GraphImporter::checkOperators(const Nodes &nodes) {
     auto version = modelOpsets.find(domain);
     const onnx::OpSchema *schema =
         version == modelOpsets.end() ? nullptr : findSchema(node.op_type(), version->second, domain);
-    bool supported = schema && (findHandler(fullName(node)) || (domain.empty() && needsDynamicRegion(node.op_type())) ||
-                                hasFunctionBody(*schema, version->second));
-    if (supported)
+    int64_t opset = version == modelOpsets.end() ? 0 : version->second;
+    if (isSupported(domain, fullName(node), schema, opset) || isCustom(domain, node, schema, opset))
       continue;
+    hints[domain.str()] = customHint(domain);
     std::string set = version == modelOpsets.end() ? "not imported" : "operator set " + std::to_string(version->second);
     ++unknown[set + (domain.empty() ? "" : " of " + domain.str())][fullName(node)];
   }
@@ -191,6 +199,8 @@ bool GraphImporter::checkOperators(const Nodes &nodes) {
       first = false;
     }
   }
+  for (const auto &[domain, hint] : hints)
+    list += hint;
   return error("the model has operators that are unknown or not supported " + list);
 }
 
@@ -397,6 +407,13 @@ Value GraphImporter::findTensor(Node &node, Scope &scope, StringRef name) {
   return item->tensor;
 }
 
+bool GraphImporter::findInputs(Node &node, const NodeProto &proto, Scope &scope) {
+  for (const std::string &name : proto.input())
+    if (!node.failed)
+      node.inputs.push_back(name.empty() ? Value() : findTensor(node, scope, name));
+  return !node.failed;
+}
+
 mlir::Location GraphImporter::nodeLoc(const NodeProto &proto, std::optional<mlir::Location> caller) {
   // Nodes of a body carry invented names: the model's node is the one that called it.
   return caller ? *caller : getNodeLoc(&context, nodeName(proto), fullName(proto));
@@ -515,8 +532,12 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   const onnx::OpSchema *schema = nullptr;
   if (local == functions.end()) {
     schema = findSchema(proto.op_type(), node.opset, domain);
+    if (isCustom(domain, proto, schema, node.opset))
+      return importCustom(node, proto, scope, domain) && setOutputs();
     if (!schema)
-      return node.fail("operator " + fullName(proto) + " is unknown in operator set " + Twine(node.opset)), false;
+      return node.fail("operator " + fullName(proto) + " is unknown in operator set " + Twine(node.opset) +
+                       customHint(domain)),
+             false;
     if (std::string reason = checkNode(*schema, proto); !reason.empty())
       return node.fail(reason), false;
     if (domain.empty() && importListOperator(node, proto, scope))
@@ -530,11 +551,8 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   if (domain.empty() && node.op == "SequenceMap")
     return importSequenceMap(node, proto, scope, opsets, depth);
 
-  for (const std::string &name : proto.input()) {
-    node.inputs.push_back(name.empty() ? Value() : findTensor(node, scope, name));
-    if (node.failed)
-      return false;
-  }
+  if (!findInputs(node, proto, scope))
+    return false;
   if (local != functions.end()) {
     onnx::FunctionProto body = *local->second;
     Opsets own;
@@ -603,8 +621,10 @@ bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &, c
     if (node.wants(index))
       outputs.insert(name);
   const GraphProto *outer = std::exchange(currentGraph, nullptr);
+  const onnx::FunctionProto *outerFunction = std::exchange(currentFunction, &body);
   bool good = importNodes(*body.mutable_node(), outputs, inner, opsets, node.loc, depth + 1);
   currentGraph = outer;
+  currentFunction = outerFunction;
   if (!good) {
     node.failed = true;
     return false;

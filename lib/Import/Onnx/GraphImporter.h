@@ -19,6 +19,10 @@
 
 #include <onnx/onnx_pb.h>
 
+namespace onnx {
+class OpSchema;
+}
+
 #include <functional>
 #include <map>
 #include <set>
@@ -30,6 +34,10 @@ public:
   GraphImporter(mlir::MLIRContext &context, ModelFile &file, llvm::StringRef folder, const ImportOptions &options);
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
+
+  /// Operators that are translated, or that ONNX defines by others.
+  static bool isSupported(llvm::StringRef domain, llvm::StringRef fullName, const onnx::OpSchema *schema,
+                          int64_t opset);
 
   /// A sequence that the run makes: the elements one after another (rank 1), and the dims of each (i64, one row an
   /// element).
@@ -132,6 +140,16 @@ private:
   /// Sequence and optional operators, on lists known while importing. False if the operator is none of them.
   bool importListOperator(Node &node, const onnx::NodeProto &proto, Scope &scope);
 
+  // CustomOperators.cpp
+  /// True for nodes that are left to the program that runs the model: of a domain that the user named, and nothing
+  /// that is supported.
+  bool isCustom(llvm::StringRef domain, const onnx::NodeProto &proto, const onnx::OpSchema *schema, int64_t opset);
+  /// " (...)" that says how to leave the nodes of a domain to the program; "" for domains that are known.
+  std::string customHint(llvm::StringRef domain);
+  bool importCustom(Node &node, onnx::NodeProto &proto, Scope &scope, llvm::StringRef domain);
+  /// What the graph or function says of a value, or null.
+  const onnx::TypeProto *declaredType(llvm::StringRef name) const;
+
   // Bodies.cpp: what the run decides.
   struct LoopParts {
     Value trips, condition; ///< null: without end, true
@@ -206,6 +224,7 @@ private:
   Item *find(Scope &scope, llvm::StringRef name);
   /// Null and an error where `name` is a list or not known.
   Value findTensor(Node &node, Scope &scope, llvm::StringRef name);
+  bool findInputs(Node &node, const onnx::NodeProto &proto, Scope &scope);
   void readAttributes(Node &node, onnx::NodeProto &proto);
   mlir::Location nodeLoc(const onnx::NodeProto &proto, std::optional<mlir::Location> caller);
   bool error(const llvm::Twine &message);
@@ -225,6 +244,8 @@ private:
   llvm::SmallVector<mlir::func::FuncOp> bodies;
   Rest *rest = nullptr;
   const onnx::GraphProto *currentGraph = nullptr;
+  const onnx::FunctionProto *currentFunction = nullptr; ///< where that is null
+  llvm::StringSet<> customDomains;
   int divergences = 0;
 };
 

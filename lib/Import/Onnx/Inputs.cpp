@@ -78,8 +78,16 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
     if (!asked && !given.empty())
       asked = option(given);
     result.push_back(asked ? SymExpr(*asked) : SymExpr::symbol(name));
+    // Where --shape fixes a name at some inputs only, it is a symbol still.
+    if (!isAnonymousDim(given) && (!asked || !resolved.contains(given)))
+      resolved[given] = result.back();
   }
   return result;
+}
+
+std::optional<SymExpr> InputDims::find(StringRef name) const {
+  auto found = resolved.find(name);
+  return found == resolved.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::string InputDims::unusedOption() const {

@@ -11,6 +11,7 @@
 
 #include "dialects/ds/ShapeState.h"
 
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <variant>
@@ -33,6 +34,8 @@ public:
   std::optional<SymDims> resolve(llvm::StringRef input, llvm::ArrayRef<DeclaredDim> dims, std::string &error);
   /// Fresh symbols and the model's names of their dims, where it gives one.
   llvm::ArrayRef<std::pair<std::string, std::string>> displayNames() const { return display; }
+  /// What `name` is as a dim of an input: a symbol, or the size that the user fixed it to; nothing if no input has it.
+  std::optional<SymExpr> find(llvm::StringRef name) const;
   /// A message if a size was asked for that no input has.
   std::string unusedOption() const;
 
@@ -43,6 +46,7 @@ private:
   std::vector<bool> used;
   llvm::StringSet<> taken;
   std::vector<std::string> known;
+  llvm::StringMap<SymExpr> resolved; // by the model's name
   std::vector<std::pair<std::string, std::string>> display;
   unsigned next = 0;
 };
