@@ -67,6 +67,7 @@ public:
 private:
   CompileStatus checkOptions();
   mlir::OwningOpRef<mlir::ModuleOp> load(mlir::MLIRContext &context);
+  bool checkExecutable(mlir::ModuleOp module);
   CompileStatus finishPhase(mlir::ModuleOp module, size_t index);
   CompileStatus compileFor(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
   CompileStatus runPhases(size_t index, mlir::ModuleOp module);
@@ -332,6 +333,8 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
   if (CompileStatus status = finishPhase(*module, 0); status != CompileStatus::Success || stopsAt("import"))
     return status;
   if (!output && options.stopAfter.empty()) {
+    if (options.emit == EmitKind::Executable && !checkExecutable(*module))
+      return CompileStatus::BadModel;
     Expected<OutputFile> file = OutputFile::create(options.output);
     if (!file) {
       report(Severity::Error, toString(file.takeError()));
@@ -340,6 +343,16 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
     output.emplace(std::move(*file));
   }
   return runPhases(index, *module);
+}
+
+/// An executable has no operators beside the compiled ones.
+bool Compilation::checkExecutable(mlir::ModuleOp module) {
+  module.walk([&](CustomOp op) {
+    if (!hadError)
+      report(Severity::Error, describeNode(op) + ": an executable has no operators of its own; compile the model with "
+                                                 "--emit=library or --emit=object for the program that has this one");
+  });
+  return !hadError;
 }
 
 CompileStatus Compilation::run() {

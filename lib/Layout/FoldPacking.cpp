@@ -265,6 +265,10 @@ void FoldPackingPass::runOnOperation() {
       constants.push_back(constant);
       if (auto resource = dyn_cast<DenseResourceElementsAttr>(constant.getValue()))
         ++holders[resource.getRawHandle().getResource()];
+    } else {
+      // Tensors that an operator has as attributes stay.
+      op->getAttrDictionary().walk(
+          [&](DenseResourceElementsAttr resource) { ++holders[resource.getRawHandle().getResource()]; });
     }
   });
   for (ConstantOp constant : constants)

@@ -132,11 +132,10 @@ void AssignBuffers::replaceBoundary(Operation *op, const DenseMap<Value, Value> 
         builder.getDictionaryAttr({builder.getNamedAttr("op_type", custom.getOpTypeAttr()),
                                    builder.getNamedAttr("domain", custom.getDomainAttr()),
                                    builder.getNamedAttr("attributes", custom.getOpAttributesAttr())});
-    rt::CallOp::create(builder, op->getLoc(), rt::CallKind::custom, builder.getArrayAttr({}), Value(), Value(),
-                       buffersOf(custom.getInputs()), buffersOf(custom.getOutputs()),
-                       tensorsOf(custom.getInputs(), custom.getTakes()),
-                       tensorsOf(custom.getOutputs(), custom.getMakes()), /*split=*/0, custom.getSymbols(), 64,
-                       described);
+    rt::CallOp::create(
+        builder, op->getLoc(), rt::CallKind::custom, builder.getArrayAttr({}), Value(), Value(),
+        buffersOf(custom.getInputs()), buffersOf(custom.getOutputs()), tensorsOf(custom.getInputs(), custom.getTakes()),
+        tensorsOf(custom.getOutputs(), custom.getMakes()), /*split=*/0, custom.getSymbols(), 64, described);
     return;
   }
   auto call = [&](rt::CallKind kind, ArrayRef<Attribute> bodies, Value trips, Value condition, ValueRange inputs,

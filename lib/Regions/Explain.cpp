@@ -76,6 +76,11 @@ void Explainer::explain(Operation *op, unsigned depth) {
       line(depth + 1) << "body: ";
       explain(function, depth + 2);
     }
+  } else if (auto custom = dyn_cast<CustomOp>(op)) {
+    line(depth) << "- " << node << ": computed by the program that runs the model\n";
+    makes(custom.getSymbols());
+    if (custom.getSymbols().size())
+      line(depth + 1) << "known before it where the model declares its outputs' sizes (value_info)\n";
   }
 }
 

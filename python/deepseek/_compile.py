@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._errors import CompileError
-from ._model import Model
+from ._model import Model, operators_of
 
 if TYPE_CHECKING:
     import onnx
@@ -29,6 +29,7 @@ def compile_onnx(
     opt_level: int = 3,
     precise: bool = False,
     threads: int = 0,
+    custom_ops: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Model: ...
 
 
@@ -44,6 +45,7 @@ def compile_onnx(
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
     precise: bool = False,
+    custom_ops: Mapping[str, Callable[..., Any]] | Sequence[str] | None = None,
 ) -> str: ...
 
 
@@ -59,6 +61,7 @@ def compile_onnx(
     opt_level=3,
     precise=False,
     threads=0,
+    custom_ops=None,
 ):
     """Compiles an ONNX model: the path of a file (.onnx, or .onnxtxt in ONNX's text syntax), an onnx.ModelProto, or its
     bytes. With `output` the artifact is written there, and its path returned; without, a Model is returned that is ready
@@ -72,6 +75,8 @@ def compile_onnx(
     shapes      dimensions to make static, by symbol ("N") or by input and index ("x:0")
     opt_level   0 to 3
     precise     nothing that trades accuracy for speed
+    custom_ops  the model's operators that are functions of this program, as `load` takes them; with `output`, their domains
+                (["com.example"]) suffice
 
     Raises CompileError with the compiler's message; its warnings are Python warnings. Other threads run meanwhile."""
     if emit not in ("library", "executable", "object"):
@@ -82,6 +87,12 @@ def compile_onnx(
         raise CompileError(f"emit={emit!r} needs an output file", 2)
     if opt_level not in (0, 1, 2, 3):
         raise CompileError(f"opt_level={opt_level!r} is none; expected 0 to 3", 2)
+    if custom_ops is None or isinstance(custom_ops, Mapping):
+        domains = sorted({domain for domain, _, _ in operators_of(custom_ops)})
+    elif output is None or isinstance(custom_ops, str):
+        raise CompileError(f"custom_ops={custom_ops!r} are no operators; expected functions by 'domain.Name'", 2)
+    else:
+        domains = list(custom_ops)
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         if isinstance(model, (str, os.PathLike)):
             source = os.fspath(model)
@@ -90,15 +101,15 @@ def compile_onnx(
             with open(source, "wb") as file:
                 file.write(model if isinstance(model, bytes) else model.SerializeToString())
         path = os.path.join(folder, "model.so") if output is None else os.fspath(output)
-        _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes or {})
-        return Model(path, threads) if output is None else path
+        _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes or {}, domains)
+        return Model(path, threads, custom_ops) if output is None else path
 
 
-def _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes) -> None:
+def _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes, domains) -> None:
     from . import _compiler  # brings LLVM, which running a model does without
 
     result = _compiler.compile(
-        source, path, emit, weights, target, target_cpu, opt_level, precise, list(shapes.items())
+        source, path, emit, weights, target, target_cpu, opt_level, precise, list(shapes.items()), domains
     )
     for severity, message in result.messages:
         if severity == "warning":

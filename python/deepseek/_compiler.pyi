@@ -18,4 +18,5 @@ def compile(
     opt_level: int,
     precise: bool,
     shapes: Sequence[tuple[str, int]],
+    custom_domains: Sequence[str],
 ) -> Result: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._runtime import TensorInfo
 
-BAD_INPUT = 4  # DS_BAD_INPUT
+BAD_ARGUMENT, BAD_INPUT = 1, 4  # DS_BAD_ARGUMENT, DS_BAD_INPUT
 
 
 # Types that NumPy lacks come and go as their bits.
@@ -90,10 +91,60 @@ class _Caller:
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
+def _from_bits(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Bits as the type that they are, where NumPy has it."""
+    known = _type_of(dtype) if dtype in _BITS else None
+    return array if known is None else array.view(known)
+
+
+class _Operator:
+    """A Python function as a custom operator: what _runtime calls."""
+
+    def __init__(self, function: Callable[..., Any]):
+        self._function = function
+
+    def __call__(self, inputs: list, attributes: dict[str, Any], outputs: list) -> list[np.ndarray | None]:
+        arrays = [None if entry is None else _from_bits(*entry) for entry in inputs]
+        named = {name: _from_bits(*value) if isinstance(value, tuple) else value for name, value in attributes.items()}
+        results = self._function(*arrays, **named)
+        results = list(results) if isinstance(results, tuple) else [results]
+        if len(results) < len(outputs):  # more are fine: a node need not list the last ones
+            raise TypeError(f"the function returned {len(results)} results, expected {len(outputs)}")
+        return [None if want is None else self._check(i, results[i], *want) for i, want in enumerate(outputs)]
+
+    @staticmethod
+    def _check(number: int, result: Any, dtype: str, rank: int) -> np.ndarray:
+        known = _type_of(dtype) if dtype in _BITS else np.dtype(dtype)
+        bits = _BITS.get(dtype, known)
+        array = np.asarray(result, None if isinstance(result, np.ndarray) else known, order="C")
+        if array.dtype not in (known, bits):
+            raise TypeError(f"result {number} is {array.dtype}, expected {dtype}")
+        if array.ndim != rank:
+            raise TypeError(f"result {number} has {array.ndim} dimensions, expected {rank}")
+        return array.view(bits)
+
+
+def operators_of(custom_ops: Mapping[str, Callable[..., Any]] | None) -> list[tuple[str, str, _Operator]]:
+    """Functions by "com.example.MyOp", the operator's domain and name."""
+    operators = []
+    for key, function in (custom_ops or {}).items():
+        domain, _, name = key.rpartition(".")
+        if not domain or not name or not callable(function):
+            raise Error(f"custom_ops expects functions by 'domain.Name', not {key!r}: {function!r}", BAD_ARGUMENT)
+        operators.append((domain, name, _Operator(function)))
+    return operators
+
+
 class Model:
     """A compiled model. May be called by several threads at once; each gets a session of its own."""
 
-    def __init__(self, artifact: str | os.PathLike | bytes, threads: int = 0):
+    def __init__(
+        self,
+        artifact: str | os.PathLike | bytes,
+        threads: int = 0,
+        custom_ops: Mapping[str, Callable[..., Any]] | None = None,
+    ):
+        self._operators = operators_of(custom_ops)
         if not isinstance(artifact, bytes):
             artifact = os.fspath(artifact)
         self._model = _runtime.Model(artifact)
@@ -135,7 +186,7 @@ class Model:
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session is None:
-            session = _runtime.Session(self._model, self._threads)
+            session = _runtime.Session(self._model, self._threads, self._operators)
         try:
             return self._caller.results(session.run(inputs))
         finally:
@@ -156,7 +207,7 @@ class Session:
 
     def __init__(self, model: Model, threads: int = 0):
         self._caller = model._caller
-        self._session = _runtime.Session(model._model, threads)
+        self._session = _runtime.Session(model._model, threads, model._operators)
         self._fed: set[int] = set()
 
     def feed(self, output: str, input: str) -> None:
@@ -183,7 +234,16 @@ class Session:
         return self._session.memory
 
 
-def load(artifact: str | os.PathLike | bytes, threads: int = 0) -> Model:
+def load(
+    artifact: str | os.PathLike | bytes,
+    threads: int = 0,
+    *,
+    custom_ops: Mapping[str, Callable[..., Any]] | None = None,
+) -> Model:
     """Loads what compile_onnx, or ds-compile --emit=library, wrote: a path, or the file's bytes. `threads`: those that a
-    run works on, 0 for one a CPU. Code in an artifact is as trusted as any program."""
-    return Model(artifact, threads)
+    run works on, 0 for one a CPU. Code in an artifact is as trusted as any program.
+
+    custom_ops  the model's custom operators, by domain and name: {"com.example.MyOp": function}. A function gets a node's
+                inputs as arrays (copies; None where the node leaves one out) and its attributes by name, and returns an array,
+                or a tuple of arrays, of the types and ranks that the model declares. Exceptions end the run with an Error."""
+    return Model(artifact, threads, custom_ops)

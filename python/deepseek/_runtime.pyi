@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ class Model:
     def verify(self) -> None: ...
 
 class Session:
-    def __init__(self, model: Model, threads: int) -> None: ...
+    def __init__(
+        self, model: Model, threads: int, operators: Sequence[tuple[str, str, Callable[..., Any]]]
+    ) -> None: ...
     def run(self, inputs: Sequence[Any]) -> list[NDArray]: ...
     def feed(self, output: int, input: int) -> None: ...
     @property

@@ -35,7 +35,8 @@ const char *nameOf(ds::Severity severity) {
 
 Result compile(const std::string &input, const std::string &output, const std::string &emit, const std::string &weights,
                const std::string &target, const std::string &targetCpu, int optLevel, bool precise,
-               const std::vector<std::pair<std::string, int64_t>> &shapes) {
+               const std::vector<std::pair<std::string, int64_t>> &shapes,
+               const std::vector<std::string> &customDomains) {
   nb::gil_scoped_release unlocked;
   Result result;
   std::mutex mutex;
@@ -53,6 +54,7 @@ Result compile(const std::string &input, const std::string &output, const std::s
   options.optLevel = optLevel;
   options.precise = precise;
   options.shapes = shapes;
+  options.customDomains = customDomains;
   options.diagnostic = [&](ds::Severity severity, llvm::StringRef message) {
     std::lock_guard<std::mutex> lock(mutex);
     result.messages.emplace_back(nameOf(severity), message.str());
@@ -68,5 +70,5 @@ NB_MODULE(_compiler, m) {
   m.attr("__version__") = ds::compilerVersion().str();
   nb::class_<Result>(m, "Result").def_ro("code", &Result::code).def_ro("messages", &Result::messages);
   m.def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"), nb::arg("target"),
-        nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"));
+        nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"), nb::arg("custom_domains"));
 }

@@ -5,15 +5,20 @@
 // Declines: bfloat16 as a NumPy type, which NumPy lacks: it comes and goes as uint16 and __init__.py names it.
 //===----------------------------------------------------------------------===//
 #include "ds_runtime.hpp"
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 #include <optional>
+#include <tuple>
 
 namespace nb = nanobind;
 using Input = nb::ndarray<nb::ro>;
@@ -123,16 +128,135 @@ nb::dlpack::dtype dlpackType(int32_t dtype) {
   return {uint8_t(code), bits, 1};
 }
 
+/// A copy, so that it may outlive the run.
+Output copyOf(const ds_tensor &tensor) {
+  std::vector<size_t> shape(tensor.shape, tensor.shape + tensor.rank);
+  size_t bytes = ds_dtype_size(tensor.dtype);
+  for (size_t dimension : shape)
+    bytes *= dimension;
+  void *data = std::malloc(bytes ? bytes : 1);
+  if (!data)
+    throw std::bad_alloc();
+  nb::capsule owner(data, [](void *memory) noexcept { std::free(memory); });
+  std::memcpy(data, tensor.data, bytes);
+  return Output(data, shape.size(), shape.data(), owner, nullptr, dlpackType(tensor.dtype), nb::device::cpu::value);
+}
+
+nb::object textOf(const ds_string &text) {
+  nb::object result = nb::steal(PyUnicode_DecodeUTF8(text.data, Py_ssize_t(text.size), "strict"));
+  if (result)
+    return result;
+  PyErr_Clear();
+  return nb::bytes(text.data, text.size);
+}
+
+/// Attributes as Python has them; tensors as (array, name of the type).
+nb::dict attributesOf(const ds_custom_node *node) {
+  nb::dict result;
+  for (size_t i = 0; const ds_attribute *a = ds_custom_attribute_at(node, i); ++i) {
+    nb::list all;
+    for (size_t j = 0; j < a->count; ++j)
+      a->ints ? all.append(a->ints[j]) : a->floats ? all.append(a->floats[j]) : all.append(textOf(a->strings[j]));
+    if (a->kind == DS_ATTRIBUTE_TENSOR)
+      result[a->name] = nb::make_tuple(copyOf(a->tensor), ds_dtype_name(a->tensor.dtype));
+    else if (a->kind <= DS_ATTRIBUTE_STRING)
+      result[a->name] = all[0];
+    else
+      result[a->name] = all;
+  }
+  return result;
+}
+
+/// An operator that is a Python function: from lists of inputs and expected outputs and a dictionary of attributes to
+/// arrays in C order (_model.py). It is called once; its results wait until the session has memory for them.
+struct PythonOp {
+  std::string domain, name;
+  nb::object function;
+  std::vector<std::optional<Input>> made = {};
+
+  template <typename Function> static ds_status guarded(ds_error *error, Function function) {
+    nb::gil_scoped_acquire locked; // what is thrown dies under it, too
+    std::string message;
+    ds_status status = DS_BAD_INPUT;
+    try {
+      function();
+      return DS_OK;
+    } catch (nb::python_error &thrown) {
+      message = std::string(nb::str(thrown.type().attr("__name__")).c_str()) + ": " + nb::str(thrown.value()).c_str();
+    } catch (const std::bad_alloc &) {
+      status = DS_OUT_OF_MEMORY;
+      message = "out of memory";
+    } catch (const std::exception &thrown) {
+      message = thrown.what();
+    }
+    std::snprintf(error->message, sizeof error->message, "%s", message.c_str());
+    return status;
+  }
+
+  static ds_status infer(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+                         ds_custom_output *outputs, size_t outputCount, ds_error *error) {
+    return guarded(error, [&] {
+      PythonOp &op = *static_cast<PythonOp *>(context);
+      nb::list given, wanted;
+      for (size_t i = 0; i < inputCount; ++i)
+        if (inputs[i].dtype)
+          given.append(nb::make_tuple(copyOf(inputs[i]), ds_dtype_name(inputs[i].dtype)));
+        else
+          given.append(nb::none());
+      for (size_t i = 0; i < outputCount; ++i)
+        if (outputs[i].dtype)
+          wanted.append(nb::make_tuple(ds_dtype_name(outputs[i].dtype), outputs[i].rank));
+        else
+          wanted.append(nb::none());
+      op.made = nb::cast<std::vector<std::optional<Input>>>(op.function(given, attributesOf(node), wanted));
+      for (size_t i = 0; i < outputCount; ++i)
+        for (int32_t d = 0; d < outputs[i].rank; ++d)
+          outputs[i].shape[d] = int64_t(op.made.at(i).value().shape(size_t(d)));
+    });
+  }
+  static ds_status run(void *context, ds_custom_node *, const ds_tensor *, size_t, const ds_tensor *outputs,
+                       size_t outputCount, ds_error *error) {
+    return guarded(error, [&] {
+      std::vector<std::optional<Input>> made;
+      made.swap(static_cast<PythonOp *>(context)->made);
+      for (size_t i = 0; i < outputCount; ++i)
+        if (outputs[i].dtype)
+          std::memcpy(outputs[i].data, made.at(i).value().data(), made[i]->nbytes());
+    });
+  }
+};
+
 class Session {
 public:
-  Session(const Model &model, uint32_t threads)
-      : session([&] {
+  Session(const Model &model, uint32_t threads,
+          const std::vector<std::tuple<std::string, std::string, nb::object>> &ops)
+      : operators(wrap(ops)), session([&] {
           nb::gil_scoped_release unlocked;
           ds_session_options options = {};
           options.threads = threads;
+          std::vector<ds_custom_op> all;
+          for (const std::unique_ptr<PythonOp> &op : operators)
+            all.push_back({op->domain.c_str(), op->name.c_str(), op.get(), PythonOp::infer, PythonOp::run});
+          options.custom_ops = all.data();
+          options.custom_op_count = all.size();
           return ds::Session(model.model, options);
         }()),
         model(model.model), feeds(this->model.outputCount()) {}
+
+  // For the garbage collector: a function may know the model that it belongs to.
+  static int traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    if (nb::inst_ready(self))
+      for (const std::unique_ptr<PythonOp> &op : nb::inst_ptr<Session>(self)->operators)
+        Py_VISIT(op->function.ptr());
+    return 0;
+  }
+  static int clear(PyObject *self) {
+    if (nb::inst_ready(self))
+      for (const std::unique_ptr<PythonOp> &op : nb::inst_ptr<Session>(self)->operators)
+        op->function.reset();
+    return 0;
+  }
 
   /// One entry an input; None where the input is fed.
   std::vector<Output> run(const std::vector<std::optional<Input>> &arrays) {
@@ -166,25 +290,26 @@ private:
     size_t bytes = ds_dtype_size(tensor.dtype);
     for (size_t dimension : shape)
       bytes *= dimension;
-    void *data;
-    nb::capsule owner;
-    if (bytes <= smallOutput || feeds[index]) { // what feeds the next run stays the session's
-      data = std::malloc(bytes ? bytes : 1);
-      if (!data)
-        throw std::bad_alloc();
-      owner = nb::capsule(data, [](void *memory) noexcept { std::free(memory); });
-      std::memcpy(data, tensor.data, bytes);
-    } else {
-      DLManagedTensorVersioned *given = session.detach(index);
-      data = given->dl_tensor.data;
-      owner = nb::capsule(given, [](void *memory) noexcept {
-        auto *tensor = static_cast<DLManagedTensorVersioned *>(memory);
-        tensor->deleter(tensor);
-      });
-    }
+    if (bytes <= smallOutput || feeds[index]) // what feeds the next run stays the session's
+      return copyOf(tensor);
+    DLManagedTensorVersioned *given = session.detach(index);
+    void *data = given->dl_tensor.data;
+    nb::capsule owner(given, [](void *memory) noexcept {
+      auto *tensor = static_cast<DLManagedTensorVersioned *>(memory);
+      tensor->deleter(tensor);
+    });
     return Output(data, shape.size(), shape.data(), owner, nullptr, dlpackType(tensor.dtype), nb::device::cpu::value);
   }
 
+  static std::vector<std::unique_ptr<PythonOp>>
+  wrap(const std::vector<std::tuple<std::string, std::string, nb::object>> &ops) {
+    std::vector<std::unique_ptr<PythonOp>> result;
+    for (const auto &[domain, name, function] : ops)
+      result.push_back(std::make_unique<PythonOp>(PythonOp{domain, name, function}));
+    return result;
+  }
+
+  std::vector<std::unique_ptr<PythonOp>> operators; // outlive the session
   ds::Session session;
   ds::Model model;
   std::vector<bool> feeds; // outputs that feed an input
@@ -238,8 +363,12 @@ NB_MODULE(_runtime, m) {
       .def_prop_ro("target", &Model::target)
       .def_prop_ro("weight_bytes", &Model::weightBytes)
       .def("verify", &Model::verify);
-  nb::class_<Session>(m, "Session")
-      .def(nb::init<const Model &, uint32_t>(), nb::arg("model"), nb::arg("threads"))
+  PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void *>(Session::traverse)},
+                         {Py_tp_clear, reinterpret_cast<void *>(Session::clear)},
+                         {0, nullptr}};
+  nb::class_<Session>(m, "Session", nb::type_slots(slots))
+      .def(nb::init<const Model &, uint32_t, const std::vector<std::tuple<std::string, std::string, nb::object>> &>(),
+           nb::arg("model"), nb::arg("threads"), nb::arg("operators"))
       .def("run", &Session::run, nb::arg("inputs"))
       .def("feed", &Session::feed, nb::arg("output"), nb::arg("input"))
       .def_prop_ro("threads", &Session::threads)

@@ -58,20 +58,20 @@ enum {
   DS_TABLE_BUFFERS = 9,   /* ds_artifact_buffer, in the order of ds_program_host.buffers */
   DS_TABLE_KERNELS = 10,  /* ds_artifact_kernel */
   DS_TABLE_LAUNCHES = 11, /* ds_artifact_launch, numbered as `node` of ds_program_host.launch */
-  DS_TABLE_PROPERTIES = 12,   /* ds_artifact_property: the source model's own metadata */
-  DS_TABLE_BOUND = 13,        /* ds_artifact_bound: symbols that are read while the program runs */
-  DS_TABLE_STAGES = 14,       /* ds_artifact_stage, at least one */
-  DS_TABLE_CALLS = 15,        /* ds_artifact_call, in the order of the stages that they end */
-  DS_TABLE_OPERANDS = 16,     /* ds_artifact_operand: those of all calls */
-  DS_TABLE_ARGUMENTS = 17,    /* ds_artifact_number: symbols given to bodies */
-  DS_TABLE_BODIES = 18,       /* ds_artifact_body: programs that calls run; only the outermost program has them */
-  DS_TABLE_BODY_BYTES = 19,   /* bytes: the metadata of bodies, each at a multiple of 8 */
-  DS_TABLE_WEIGHTS_FILE = 20, /* at most one ds_artifact_weights_file: then there is no section of weights */
-  DS_TABLE_CODE = 21,         /* at most one ds_artifact_code */
-  DS_TABLE_ATTRIBUTES = 22,   /* ds_artifact_attribute: those of all custom operators' nodes */
+  DS_TABLE_PROPERTIES = 12,      /* ds_artifact_property: the source model's own metadata */
+  DS_TABLE_BOUND = 13,           /* ds_artifact_bound: symbols that are read while the program runs */
+  DS_TABLE_STAGES = 14,          /* ds_artifact_stage, at least one */
+  DS_TABLE_CALLS = 15,           /* ds_artifact_call, in the order of the stages that they end */
+  DS_TABLE_OPERANDS = 16,        /* ds_artifact_operand: those of all calls */
+  DS_TABLE_ARGUMENTS = 17,       /* ds_artifact_number: symbols given to bodies */
+  DS_TABLE_BODIES = 18,          /* ds_artifact_body: programs that calls run; only the outermost program has them */
+  DS_TABLE_BODY_BYTES = 19,      /* bytes: the metadata of bodies, each at a multiple of 8 */
+  DS_TABLE_WEIGHTS_FILE = 20,    /* at most one ds_artifact_weights_file: then there is no section of weights */
+  DS_TABLE_CODE = 21,            /* at most one ds_artifact_code */
+  DS_TABLE_ATTRIBUTES = 22,      /* ds_artifact_attribute: those of all custom operators' nodes */
   DS_TABLE_ATTRIBUTE_BYTES = 23, /* bytes: what attributes hold */
-  DS_TABLE_VERSIONS = 30,     /* ds_artifact_version; only the outermost program has them */
-  DS_TABLE_GUARDS = 31        /* ds_artifact_guard: those of all versions */
+  DS_TABLE_VERSIONS = 30,        /* ds_artifact_version; only the outermost program has them */
+  DS_TABLE_GUARDS = 31           /* ds_artifact_guard: those of all versions */
 };
 
 /* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0
@@ -272,10 +272,11 @@ typedef struct ds_artifact_bytes {
   uint64_t length;
 } ds_artifact_bytes;
 
-/* Runs bodies, or a custom operator, at the end of a stage. The body of a branch takes its inputs and makes the outputs. The body of a loop
- * takes the iteration's number (an int64 without dimensions), the state (the first `split` inputs) and the other
- * inputs; it makes a bool without dimensions (whether to go on), the next state, and one value for each further output,
- * which collects them along a new first dimension. A custom operator has no bodies, and its results memory of its own. */
+/* Runs bodies, or a custom operator, at the end of a stage. The body of a branch takes its inputs and makes the
+ * outputs. The body of a loop takes the iteration's number (an int64 without dimensions), the state (the first `split`
+ * inputs) and the other inputs; it makes a bool without dimensions (whether to go on), the next state, and one value
+ * for each further output, which collects them along a new first dimension. A custom operator has no bodies, and its
+ * results memory of its own. */
 typedef struct ds_artifact_call {
   uint32_t kind;
   uint32_t stage;       /* that it ends; not the last one */

@@ -254,7 +254,8 @@ ds_status ds_model_custom_op(const ds_model *Model, size_t Index, const char **D
     for (size_t B = 0; B <= Model->Bodies.size(); ++B) {
       const Metadata &Meta = B ? Model->Bodies[B - 1]->Meta : Model->Meta;
       for (size_t I = 0; I < Meta.Calls.size(); ++I)
-        if (Meta.Calls[I].kind == DS_CALL_CUSTOM && Visit(Meta.text(Meta.Calls[I].domain), Meta.text(Meta.Calls[I].name)))
+        if (Meta.Calls[I].kind == DS_CALL_CUSTOM &&
+            Visit(Meta.text(Meta.Calls[I].domain), Meta.text(Meta.Calls[I].name)))
           return;
     }
   };

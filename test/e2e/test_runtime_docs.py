@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from harness import text_model
-from onnx import numpy_helper
+from onnx import numpy_helper, parser
 from test_embedding import CC, CXX, checked, compile_to, numbers, prefix  # noqa: F401 (a fixture)
 
 from dsutil.venv import ROOT
@@ -28,6 +28,8 @@ EXPECTED = {
     "state": [1, 2, 3],
     "memory": y(X[0], 0).ravel(),
     "dlpack": y(X, 0.5).ravel(),
+    "custom": [6, 7] * 3,
+    "custom_wrapper": [6, 7] * 3,
     "threads": y(X[0], 0).ravel()[:1],
 }
 
@@ -57,12 +59,27 @@ def artifact(tmp_path_factory) -> str:
     return compile_to(model, tmp_path_factory.mktemp("docs"), "m.so", "--emit=library")
 
 
+@pytest.fixture(scope="module")
+def custom_artifact(tmp_path_factory) -> str:
+    """A model with an operator of the program's."""
+    model = parser.parse_model(
+        """<ir_version: 10, opset_import: ["": 17, "com.example": 1]>
+        g (float[N] x) => (float[M] y) <float one = {1}, float[K] s> { s = com.example.Stretch<times = 3>(x)  y = Add(s, one) }"""
+    )
+    folder = tmp_path_factory.mktemp("custom")
+    return compile_to(model, folder, "m.so", "--emit=library", "--custom-ops=com.example")
+
+
 @pytest.mark.parametrize("name", EXPECTED)
-def test_example(prefix, artifact, tmp_path, name):  # noqa: F811
+def test_example(prefix, artifact, custom_artifact, tmp_path, name):  # noqa: F811
     language, text = examples()[name]
     source, program = tmp_path / f"{name}.{language}", str(tmp_path / name)
     source.write_text(text)
     compiler = [CC, "-std=c11"] if language == "c" else [CXX, "-std=c++17"]
     flags = ["-Wall", "-Wextra", "-Werror", f"-I{prefix}/include", f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib"]
     checked([*compiler, *flags, str(source), "-lds_runtime", "-pthread", "-o", program])
-    np.testing.assert_allclose(numbers(checked([program, artifact])), EXPECTED[name], rtol=1e-5)
+    np.testing.assert_allclose(
+        numbers(checked([program, custom_artifact if name.startswith("custom") else artifact])),
+        EXPECTED[name],
+        rtol=1e-5,
+    )

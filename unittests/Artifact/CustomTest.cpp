@@ -13,7 +13,7 @@ namespace {
 
 /// What the operator of these tests does: repeats its input `times` times, or what a test asks for instead.
 struct Behaviour {
-  int64_t size = -2;              // to tell instead of the right one
+  int64_t size = -2; // to tell instead of the right one
   ds_status inferStatus = DS_OK, runStatus = DS_OK;
   const char *message = "";
   std::atomic<int> infers{0}, runs{0};
@@ -67,7 +67,7 @@ ds_status run(void *context, ds_custom_node *node, const ds_tensor *inputs, size
 }
 
 std::string linkCustom(const std::string &path, const Program &program = customProgram()) {
-  EXPECT_EQ(linkTo(path, {{DS_CUSTOM_OBJECT, {}}}, program, EmitKind::SharedLibrary), "");
+  EXPECT_EQ(linkTo(path, {{DS_CUSTOM_OBJECT, {}}}, {&program, 1}, EmitKind::SharedLibrary), "");
   return path;
 }
 
@@ -82,9 +82,9 @@ protected:
     ds_session_destroy(session);
     ds_model_release(model);
     session = nullptr;
-    ASSERT_EQ(ds_model_load(linkCustom(folder.file("m" + std::to_string(++loads) + ".so"), program).c_str(), &model,
-                            &error),
-              DS_OK)
+    ASSERT_EQ(
+        ds_model_load(linkCustom(folder.file("m" + std::to_string(++loads) + ".so"), program).c_str(), &model, &error),
+        DS_OK)
         << error.message;
   }
   ds_status open(std::vector<ds_custom_op> ops, uint32_t threads = 1) {
@@ -349,7 +349,8 @@ TEST_F(Custom, FunctionsOfCppAreOperators) {
   stretch.infer = [](ds::CustomNode &node, const std::vector<ds::Tensor> &inputs, ds::CustomOp::Shapes &shapes) {
     shapes[0][0] = inputs[0].shape()[0] * node.getInt("times", 1);
   };
-  stretch.run = [](ds::CustomNode &node, const std::vector<ds::Tensor> &inputs, const std::vector<ds::Tensor> &outputs) {
+  stretch.run = [](ds::CustomNode &node, const std::vector<ds::Tensor> &inputs,
+                   const std::vector<ds::Tensor> &outputs) {
     EXPECT_EQ(node.getString("mode"), "fast");
     EXPECT_EQ(node.getInts("pads").size(), 3u);
     EXPECT_EQ(node.getFloats("rates")[1], -0.25f);

@@ -1,5 +1,6 @@
 //===- DamageTest.cpp - Metadata and files that are not what they say --------===//
 #include "CpuFeatures.h"
+#include "Custom.h"
 #include "Metadata.h"
 #include "Model.h"
 #include "Tiny.h"
@@ -361,6 +362,106 @@ TEST(Damage, VersionsFitTheProgram) {
         p.bodies[1].symbols = {{"N", "N", DS_ARTIFACT_GIVEN, 0}}, p.bodies[1].stages[0].symbolCount = 1;
       },
       "waits for a symbol");
+}
+
+TEST(Damage, CallsOfCustomOperatorsAreChecked) {
+  std::string error;
+  EXPECT_FALSE(serializeMetadata(customProgram(), 0, 0, error).empty()) << error;
+  auto expect = [](auto change, const char *part) { expectRefusal(customProgram(), change, part); };
+  expect([](Program &p) { p.calls[0].kind = 9; }, "kind of a call");
+  expect([](Program &p) { p.calls[0].stage = 1; }, "stage of a call");
+  expect([](Program &p) { p.calls[0].name = std::string("a\0b", 3); }, "name of a custom operator");
+  expect([](Program &p) { p.calls[0].domain = std::string("a\0b", 3); }, "name of a custom operator");
+  expect([](Program &p) { p.calls[0].inputs[0].buffer = 4; }, "an operand of a call");
+  expect([](Program &p) { p.calls[0].inputs[0].buffer = 3; }, "buffer of an operand"); // not made yet
+  expect([](Program &p) { p.calls[0].outputs[0].buffer = 2; }, "buffer of an operand");
+  expect([](Program &p) { p.calls[0].inputs[1].buffer = 0; }, "an operand of a call"); // absent, yet somewhere
+  expect([](Program &p) { p.calls[0].inputs[1].tensor.dtype = DS_INT8; }, "an operand of a call");
+  expect([](Program &p) { p.calls[0].inputs[1].tensor.dimensions = {{Number::constant(1), "1"}}; }, "an operand");
+  expect([](Program &p) { p.calls[0].inputs[0].tensor.dimensions[0].size = Number::ofSymbol(1); }, "an operand");
+  expect([](Program &p) { p.bound[0].buffer = 3; }, "bound symbol that no call makes"); // of the absent output
+  expect([](Program &p) { p.bound[0].buffer = 1; }, "bound symbol that no call makes"); // of an input
+  expect([](Program &p) { p.buffers.push_back(Buffer::result(1)); }, "buffer that no call makes");
+}
+
+TEST(Damage, AttributesAreChecked) {
+  auto expect = [](auto change, const char *part) {
+    expectRefusal(customProgram(), [&](Program &p) { change(p.calls[0].attributes); }, part);
+  };
+  using List = std::vector<Attribute>;
+  expect([](List &a) { a[0].name = std::string("a\0b", 3); }, "name of an attribute");
+  expect([](List &a) { a[0].kind = 0; }, "kind of an attribute");
+  expect([](List &a) { a[0].kind = 8; }, "kind of an attribute");
+  expect([](List &a) { a[0].ints.push_back(1); }, "kind of an attribute"); // one value, not two
+  expect([](List &a) { a[2].strings.clear(); }, "kind of an attribute");
+  expect([](List &a) { a[6].dtype = 99; }, "type of an attribute's tensor");
+  expect([](List &a) { a[6].ints.assign(65, 1); }, "type of an attribute's tensor");
+  expect([](List &a) { a[6].ints = {-2, -2}; }, "shape of an attribute's tensor");
+  expect([](List &a) { a[6].ints = {int64_t(1) << 62, 16}; }, "shape of an attribute's tensor");
+  expect([](List &a) { a[6].ints = {2, 3}; }, "outside the weights");
+  expect([](List &a) { a[6].weight = 1; }, "weight that does not exist");
+}
+
+/// Changes words of the metadata behind the checksum's back, and asks all that was accepted about its calls.
+TEST(Damage, RightChecksumsHelpNoCustomOperator) {
+  std::string error;
+  const std::vector<char> good = serializeMetadata(customProgram(), 1, 2, error);
+  ASSERT_EQ(error, "");
+  size_t accepted = 0;
+  int64_t sum = 0;
+  auto check = [&](std::vector<char> bytes) {
+    rehash(bytes);
+    char *copy = static_cast<char *>(malloc(bytes.size()));
+    memcpy(copy, bytes.data(), bytes.size());
+    Metadata meta;
+    ds_error problem = {};
+    if (!meta.parse(copy, bytes.size(), &problem)) {
+      ++accepted;
+      for (size_t i = 0; i < meta.Calls.size(); ++i) {
+        const ds_artifact_call &c = meta.Calls[i];
+        sum += int64_t(strlen(meta.text(c.source)));
+        for (uint64_t o = 0; o < uint64_t(c.input_count) + c.output_count; ++o)
+          if (const ds_artifact_operand &operand = meta.Operands[c.first_operand + o]; operand.dtype)
+            sum += meta.Buffers[operand.buffer].kind;
+        if (c.kind != DS_CALL_CUSTOM)
+          continue;
+        sum += int64_t(strlen(meta.text(c.name)) + strlen(meta.text(c.domain)));
+        for (uint64_t n = 0; n < c.attribute_count; ++n) {
+          const ds_artifact_attribute &a = meta.Attributes[c.first_attribute + n];
+          const unsigned char *values = meta.attributeBytes(a.offset);
+          if (a.kind == DS_ATTRIBUTE_STRING || a.kind == DS_ATTRIBUTE_STRINGS)
+            for (uint64_t s = 0; s < a.count; ++s) {
+              const ds_artifact_bytes &text = reinterpret_cast<const ds_artifact_bytes *>(values)[s];
+              sum += int64_t(strlen(reinterpret_cast<const char *>(meta.attributeBytes(text.offset)))) <=
+                     int64_t(text.length);
+            }
+          else
+            for (uint64_t v = 0; v < a.count * (a.kind == DS_ATTRIBUTE_FLOAT || a.kind == DS_ATTRIBUTE_FLOATS ? 4 : 8);
+                 ++v)
+              sum += values[v];
+        }
+      }
+    }
+    free(copy);
+  };
+  for (size_t i = 0; i < good.size(); ++i)
+    for (int change : {1, 0x40, 0x80, 0xFF}) {
+      std::vector<char> bytes = good;
+      bytes[i] = char(bytes[i] ^ change);
+      check(bytes);
+    }
+  std::mt19937_64 random(2);
+  for (int round = 0; round < 20000; ++round) {
+    std::vector<char> bytes = good;
+    for (int changes = 1 + int(random() % 4); changes > 0; --changes) {
+      const size_t at = random() % (bytes.size() / 4) * 4;
+      const uint32_t values[] = {0, 1, 0xFFFFFFFF, 0x80000000, uint32_t(random()), uint32_t(bytes.size())};
+      memcpy(bytes.data() + at, &values[random() % 6], 4);
+    }
+    check(bytes);
+  }
+  EXPECT_GT(accepted, 0u); // names and sizes may be others
+  EXPECT_NE(sum, 0);
 }
 
 //===----------------------------------------------------------------------===//

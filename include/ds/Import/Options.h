@@ -16,7 +16,8 @@ struct ImportOptions {
   /// dimension that is of another size.
   bool *badShapes = nullptr;
 
-  /// Domains whose nodes, as far as they are nothing that is supported, are operators of the program that runs the model.
+  /// Domains whose nodes, as far as they are nothing that is supported, are operators of the program that runs the
+  /// model.
   std::vector<std::string> customDomains = {};
 
   void blameShapes() const {

@@ -165,8 +165,8 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer
 }
 
 bool GraphImporter::isSupported(StringRef domain, StringRef fullName, const onnx::OpSchema *schema, int64_t opset) {
-  return schema && (findHandler(fullName) || (domain.empty() && needsDynamicRegion(fullName)) ||
-                    hasFunctionBody(*schema, opset));
+  return schema &&
+         (findHandler(fullName) || (domain.empty() && needsDynamicRegion(fullName)) || hasFunctionBody(*schema, opset));
 }
 
 /// Names every unsupported operator at once, with the number of its nodes.

@@ -129,6 +129,16 @@ func.func private @step(%i: tensor<i64>, %s: tensor<?xf32> {ds.shape = #ds.shape
   return %t, %0, %0 : tensor<i1>, tensor<?xf32>, tensor<?xf32>
 }
 
+// CHECK-LABEL: @custom
+func.func @custom(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
+  // CHECK: ds.custom "MyOp" of "com.example"(%{{.*}}) {alpha = 5.000000e-01 : f32, axis = 1 : i64, mode = "fast"} {makes = array<i1: true, false>,
+  // CHECK-SAME: shapes = [#ds.shape<["r0"]>], symbols = #ds.shape<["r0"]>, takes = array<i1: true, false>} : (tensor<?xf32>) -> tensor<?xf32>
+  %0 = ds.custom "MyOp" of "com.example"(%x) {alpha = 0.5 : f32, axis = 1 : i64, mode = "fast"}
+    {takes = array<i1: true, false>, makes = array<i1: true, false>, shapes = [#ds.shape<["r0"]>], symbols = #ds.shape<["r0"]>}
+    : (tensor<?xf32>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+
 // CHECK-LABEL: @require
 func.func @require(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
   // CHECK: ds.require <["N"]> = <["4"]>, "four elements"
