@@ -174,7 +174,7 @@ struct PythonOp {
   nb::object function;
   std::vector<std::optional<Input>> made = {};
 
-  template <typename Function> static ds_status guarded(ds_error *error, Function function) {
+  template <typename Function> static int32_t guarded(ds_error *error, Function function) {
     nb::gil_scoped_acquire locked; // what is thrown dies under it, too
     std::string message;
     ds_status status = DS_BAD_INPUT;
@@ -193,8 +193,8 @@ struct PythonOp {
     return status;
   }
 
-  static ds_status infer(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
-                         ds_custom_output *outputs, size_t outputCount, ds_error *error) {
+  static int32_t infer(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+                       ds_custom_output *outputs, size_t outputCount, ds_error *error) {
     return guarded(error, [&] {
       PythonOp &op = *static_cast<PythonOp *>(context);
       nb::list given, wanted;
@@ -214,8 +214,8 @@ struct PythonOp {
           outputs[i].shape[d] = int64_t(op.made.at(i).value().shape(size_t(d)));
     });
   }
-  static ds_status run(void *context, ds_custom_node *, const ds_tensor *, size_t, const ds_tensor *outputs,
-                       size_t outputCount, ds_error *error) {
+  static int32_t run(void *context, ds_custom_node *, const ds_tensor *, size_t, const ds_tensor *outputs,
+                     size_t outputCount, ds_error *error) {
     return guarded(error, [&] {
       std::vector<std::optional<Input>> made;
       made.swap(static_cast<PythonOp *>(context)->made);

@@ -246,7 +246,7 @@ typedef struct ds_custom_output {
 
 /* An operator. Its functions are called on the thread that runs the session, once each for every node that is computed,
  * and must not use that session. Inputs are row-major without gaps and must not be written to; those that the node
- * leaves out have dtype 0. A function that returns another status than DS_OK ends the run with that status and the
+ * leaves out have dtype 0. A function returns a ds_status; one other than DS_OK ends the run with that status and the
  * message that it wrote to `error`, to which the node's name is added. */
 struct ds_custom_op {
   const char *domain; /* "com.example" */
@@ -254,12 +254,12 @@ struct ds_custom_op {
   void *context;      /* handed to both functions; sessions in several threads may do so at the same time */
   /* Fills in the entries of the shapes that are -1. It may look at the contents of the inputs. NULL: the model says all
    * sizes. */
-  ds_status (*infer)(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t input_count,
-                     ds_custom_output *outputs, size_t output_count, ds_error *error);
+  int32_t (*infer)(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t input_count,
+                   ds_custom_output *outputs, size_t output_count, ds_error *error);
   /* Computes all elements of the outputs, whose memory is the session's. Outputs that the node leaves out have dtype 0.
    * A bool must be 0 or 1. */
-  ds_status (*run)(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t input_count,
-                   const ds_tensor *outputs, size_t output_count, ds_error *error);
+  int32_t (*run)(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t input_count,
+                 const ds_tensor *outputs, size_t output_count, ds_error *error);
 };
 
 typedef struct ds_string {

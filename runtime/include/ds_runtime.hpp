@@ -321,7 +321,7 @@ private:
   static std::vector<Tensor> views(const ds_tensor *tensors, size_t count) {
     return std::vector<Tensor>(tensors, tensors + count);
   }
-  template <typename Function> static ds_status guarded(ds_error *error, Function function) {
+  template <typename Function> static int32_t guarded(ds_error *error, Function function) {
     auto say = [&](ds_status status, const char *message) {
       const std::string text = message;
       const size_t length = std::min(text.size(), sizeof error->message - 1);
@@ -342,7 +342,7 @@ private:
       return say(DS_BAD_INPUT, "an exception of a type that is not known");
     }
   }
-  static ds_status inferCustom(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+  static int32_t inferCustom(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
                          ds_custom_output *outputs, size_t outputCount, ds_error *error) {
     return guarded(error, [&] {
       CustomNode wrapped(node);
@@ -362,7 +362,7 @@ private:
       }
     });
   }
-  static ds_status runCustom(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+  static int32_t runCustom(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
                        const ds_tensor *outputs, size_t outputCount, ds_error *error) {
     return guarded(error, [&] {
       CustomNode wrapped(node);

@@ -99,12 +99,12 @@ ds_status ds_session::createCustom(const ds_artifact_call &C, CallState &S, cons
 }
 
 /// A status and a message of the operator's, as the session reports it.
-static ds_status operatorError(const char *Source, ds_status Status, const ds_error &Said, ds_error *Error) {
+static ds_status operatorError(const char *Source, int32_t Status, const ds_error &Said, ds_error *Error) {
   if (Status < DS_OK || Status > DS_IO_ERROR)
-    return fail(Error, DS_BAD_INPUT, "%s: the operator returned %d, which is no status", Source, int(Status));
+    return fail(Error, DS_BAD_INPUT, "%s: the operator returned %d, which is no status", Source, Status);
   if (!Said.message[0])
-    return fail(Error, Status, "%s: the operator failed with status %d and no message", Source, int(Status));
-  return fail(Error, Status, "%s: %s", Source, Said.message);
+    return fail(Error, ds_status(Status), "%s: the operator failed with status %d and no message", Source, Status);
+  return fail(Error, ds_status(Status), "%s: %s", Source, Said.message);
 }
 
 /// The shapes of the outputs, as the operator tells them.
@@ -124,8 +124,8 @@ ds_status ds_session::inferCustom(const ds_artifact_call &C, CallState &S, const
   }
   if (Custom.Operator.infer) {
     ds_error Said = {};
-    if (ds_status Status = Custom.Operator.infer(Custom.Operator.context, &Custom.Node, S.Inputs.data(), C.input_count,
-                                                 Custom.Shapes.data(), C.output_count, &Said))
+    if (int32_t Status = Custom.Operator.infer(Custom.Operator.context, &Custom.Node, S.Inputs.data(), C.input_count,
+                                               Custom.Shapes.data(), C.output_count, &Said))
       return operatorError(Source, Status, Said, Error);
   }
   const int64_t *Told = Custom.Sizes.data();
@@ -169,8 +169,8 @@ ds_status ds_session::custom(const ds_artifact_call &C, CallState &S, const Plan
     Shape += O.rank;
   }
   ds_error Said = {};
-  if (ds_status Status = Custom.Operator.run(Custom.Operator.context, &Custom.Node, S.Inputs.data(), C.input_count,
-                                             Custom.Outputs.data(), C.output_count, &Said))
+  if (int32_t Status = Custom.Operator.run(Custom.Operator.context, &Custom.Node, S.Inputs.data(), C.input_count,
+                                           Custom.Outputs.data(), C.output_count, &Said))
     return operatorError(Meta.text(C.source), Status, Said, Error);
   for (uint32_t I = 0; I < C.output_count; ++I) {
     const ds_artifact_operand &O = Meta.Operands[C.first_operand + C.input_count + I];

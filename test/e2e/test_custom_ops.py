@@ -8,7 +8,7 @@ import deepseek as ds
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper, parser
+from onnx import TensorProto, helper, numpy_helper, parser
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -270,12 +270,51 @@ def test_missing_operators(tmp_path):
     path = ds.compile_onnx(model, tmp_path / "m.so", custom_ops=["com.example"])
     with pytest.raises(ds.Error, match=r"custom operator 'MyOp' of 'com.example'.*custom_ops=\{'com.example.MyOp'"):
         ds.load(path)(np.ones(1, np.float32))
-    with pytest.raises(ds.CompileError, match="--custom-ops=com.example"):
+    with pytest.raises(ds.CompileError, match=r"--custom-ops=com\.example"):
         ds.compile_onnx(model)
-    with pytest.raises(ds.Error, match="expects functions by 'domain.Name'"):
+    with pytest.raises(ds.Error, match=r"expects functions by 'domain\.Name'"):
         ds.load(path, custom_ops={"MyOp": scale})
     program = ds.load(path, custom_ops={"com.example.MyOp": scale})
     np.testing.assert_array_equal(program(np.ones(2, np.float32)), np.ones(2))
+
+
+# What is declared of the output, and what the compiler says.
+BAD_DECLARATIONS = {
+    "no_rank": (
+        helper.make_tensor_value_info("a", TensorProto.FLOAT, None),
+        "has no rank; what a custom operator makes",
+    ),
+    "no_tensor": (helper.make_tensor_sequence_value_info("a", TensorProto.FLOAT, None), "is no tensor"),
+    "strings": (
+        helper.make_tensor_value_info("a", TensorProto.STRING, [1]),
+        "has element type STRING, which is not supported",
+    ),
+    "many_dimensions": (
+        helper.make_tensor_value_info("a", TensorProto.FLOAT, [1] * 65),
+        "has 65 dimensions; at most 64",
+    ),
+    "too_large": (helper.make_tensor_value_info("a", TensorProto.FLOAT, [2**62, 2**62]), "has too many elements"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DECLARATIONS)
+def test_bad_declarations(name):
+    declared, message = BAD_DECLARATIONS[name]
+    model = parse("g (float[N] x) => (float[M] y) { a = com.example.MyOp(x)  y = Neg(a) }")
+    model.graph.value_info.append(declared)
+    with pytest.raises(ds.CompileError) as error:
+        ds.compile_onnx(model, custom_ops={"com.example.MyOp": scale})
+    assert error.value.status == 1
+    assert message in str(error.value), str(error.value)
+    assert "node 'MyOp:a' (com.example.MyOp)" in str(error.value), str(error.value)
+
+
+def test_names_with_a_nul():
+    model = parse("g (float[N] x) => (float[N] y) { y = com.example.MyOp<a = 1>(x) }")
+    for field, value in ((model.graph.node[0].attribute[0], "name"), (model.graph.node[0], "op_type")):
+        setattr(field, value, "a\0b")
+        with pytest.raises(ds.CompileError, match="has a NUL in it"):
+            ds.compile_onnx(model, custom_ops={"com.example.MyOp": scale})
 
 
 def test_versions_for_sizes(tmp_path):

@@ -14,18 +14,18 @@ namespace {
 /// What the operator of these tests does: repeats its input `times` times, or what a test asks for instead.
 struct Behaviour {
   int64_t size = -2; // to tell instead of the right one
-  ds_status inferStatus = DS_OK, runStatus = DS_OK;
+  int32_t inferStatus = DS_OK, runStatus = DS_OK;
   const char *message = "";
   std::atomic<int> infers{0}, runs{0};
 };
 
-ds_status fail(ds_status status, const Behaviour &b, ds_error *error) {
+int32_t fail(int32_t status, const Behaviour &b, ds_error *error) {
   snprintf(error->message, sizeof error->message, "%s", b.message);
   return status;
 }
 
-ds_status infer(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
-                ds_custom_output *outputs, size_t outputCount, ds_error *error) {
+int32_t infer(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
+              ds_custom_output *outputs, size_t outputCount, ds_error *error) {
   Behaviour &b = *static_cast<Behaviour *>(context);
   ++b.infers;
   EXPECT_EQ(inputCount, 2u);
@@ -54,8 +54,8 @@ int32_t repeat(void *argument, int64_t begin, int64_t end) {
   return 0;
 }
 
-ds_status run(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t, const ds_tensor *outputs, size_t,
-              ds_error *error) {
+int32_t run(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t, const ds_tensor *outputs, size_t,
+            ds_error *error) {
   Behaviour &b = *static_cast<Behaviour *>(context);
   ++b.runs;
   if (b.runStatus)
@@ -206,7 +206,7 @@ TEST_F(Custom, SizesThatTheModelSaysAreChecked) {
     ++static_cast<Behaviour *>(context)->infers;
     EXPECT_EQ(outputs[0].shape[0], 12);
     outputs[0].shape[0] = 3 * inputs[0].shape[0];
-    return DS_OK;
+    return int32_t(DS_OK);
   };
   ASSERT_EQ(open({known}), DS_OK);
   expectRun(4);
@@ -221,10 +221,10 @@ TEST_F(Custom, SizesThatTheModelSaysAreChecked) {
 TEST_F(Custom, ErrorsOfTheOperatorBecomeTheRuns) {
   ASSERT_EQ(open({op()}), DS_OK);
   behaviour.message = "the input has a bad smell";
-  for (ds_status *status : {&behaviour.inferStatus, &behaviour.runStatus}) {
+  for (int32_t *status : {&behaviour.inferStatus, &behaviour.runStatus}) {
     *status = DS_OUT_OF_MEMORY;
     expectProblem(DS_OUT_OF_MEMORY, "(com.example.Stretch): the input has a bad smell");
-    *status = ds_status(77);
+    *status = 77;
     expectProblem(DS_BAD_INPUT, "returned 77, which is no status");
     *status = DS_OK;
   }
@@ -303,7 +303,7 @@ TEST_F(Custom, WorkIsSpreadOverTheThreads) {
     EXPECT_EQ(work.parts, 4);
     EXPECT_EQ(work.inner, 4);
     EXPECT_EQ(ds_custom_parallel(node, 0, 1, nullptr, nullptr), 0);
-    return DS_OK;
+    return int32_t(DS_OK);
   };
   ASSERT_EQ(open({spreading}, 4), DS_OK);
   ASSERT_EQ(runOn(4), DS_OK) << error.message;

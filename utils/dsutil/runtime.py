@@ -79,6 +79,8 @@ class _Options(ctypes.Structure):
         ("allocator", ctypes.c_void_p),
         ("logger", ctypes.c_void_p),
         ("logger_context", ctypes.c_void_p),
+        ("custom_ops", ctypes.c_void_p),
+        ("custom_op_count", ctypes.c_size_t),
     ]
 
 

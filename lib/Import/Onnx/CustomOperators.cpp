@@ -6,6 +6,7 @@
 
 #include "GraphImporter.h"
 #include "Schemas.h"
+#include "runtime/include/ds_artifact.h"
 
 using namespace llvm;
 using namespace ds;
@@ -13,7 +14,10 @@ using namespace ds::importer;
 using onnx::NodeProto;
 using onnx::TypeProto;
 
-/// Of the same key as the graph importer's table of functions; "com.example.MyOp".
+/// What an artifact can say of a tensor.
+static constexpr int MaxRank = DS_ARTIFACT_MAX_RANK;
+
+/// "com.example.MyOp"
 static std::string fullName(StringRef domain, const NodeProto &node) {
   return domain.empty() ? node.op_type() : (domain + "." + node.op_type()).str();
 }
@@ -63,6 +67,10 @@ static mlir::DictionaryAttr attributesOf(Node &node, const NodeProto &proto) {
       attribute = b.getStrArrayAttr(SmallVector<StringRef>(texts->begin(), texts->end()));
     else if (const auto *tensor = std::get_if<mlir::ElementsAttr>(&value))
       attribute = *tensor;
+    if (entry.first().contains('\0')) {
+      node.fail("the name of an attribute has a NUL in it");
+      return {};
+    }
     if (!attribute) {
       node.fail("attribute '" + entry.first() + "' is neither a number, a string, a list of these nor a tensor");
       return {};
@@ -75,6 +83,8 @@ static mlir::DictionaryAttr attributesOf(Node &node, const NodeProto &proto) {
 bool GraphImporter::importCustom(Node &node, NodeProto &proto, Scope &scope, StringRef domain) {
   if (!findInputs(node, proto, scope))
     return false;
+  if (proto.op_type().find('\0') != std::string::npos)
+    return node.fail("the operator's name has a NUL in it"), false;
   readAttributes(node, proto);
   mlir::DictionaryAttr attributes = node.failed ? mlir::DictionaryAttr() : attributesOf(node, proto);
   if (!attributes)
@@ -104,6 +114,9 @@ bool GraphImporter::importCustom(Node &node, NodeProto &proto, Scope &scope, Str
     Type element = elementType(&context, type->tensor_type().elem_type());
     if (!element)
       return refuse("has element type " + onnxTypeName(type->tensor_type().elem_type()) + ", which is not supported");
+    if (type->tensor_type().shape().dim_size() > MaxRank)
+      return refuse("has " + Twine(type->tensor_type().shape().dim_size()) + " dimensions; at most " + Twine(MaxRank) +
+                    " are supported");
     SymDims &dims = allDims.emplace_back();
     for (const onnx::TensorShapeProto::Dimension &dim : type->tensor_type().shape().dim()) {
       // Names in a function are its own.
