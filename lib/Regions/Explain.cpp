@@ -89,7 +89,7 @@ void Explainer::explain(func::FuncOp function, unsigned depth) {
   size_t regions = llvm::range_size(block.getOps<StaticOp>());
   size_t boundaries = llvm::count_if(block, [](Operation &op) { return endsStage(&op); });
   out << regions << (regions == 1 ? " static region" : " static regions")
-      << (boundaries ? ", with between or after them:\n" : ": nothing depends on data\n");
+      << (boundaries ? ", and what only the run knows:\n" : ": nothing depends on data\n");
   for (Operation &op : block) {
     if (auto region = dyn_cast<StaticOp>(op); region && boundaries) {
       size_t count = llvm::range_size(region.getBody().front().without_terminator());
