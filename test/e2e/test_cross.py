@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import test_data_dependent
 import test_operators
 from harness import check_case
 from test_embedding import CC, EXAMPLES, checked, compile_to, numbers, softmax, softmax_model
@@ -21,7 +22,7 @@ LINK_FOLDER = os.path.join(tools.BUILD, "lib", "ds", TARGET)
 QEMU = tools.emulator(TARGET) or []
 ANY_CPU = [*QEMU, "-cpu", "max"]
 X = np.array([[0.5, 1, -2, 4]], np.float32)
-CASES = {case.name: case for case in test_operators.CASES}
+CASES = {case.name: case for case in [*test_operators.CASES, *test_data_dependent.CASES]}
 
 # Something of each emitter, and what NEON spells otherwise than x86: masks, gathers, half precision, integer division.
 FAMILIES = (
