@@ -22,7 +22,7 @@ LINK_FOLDER = os.path.join(tools.BUILD, "lib", "ds", TARGET)
 QEMU = tools.emulator(TARGET) or []
 ANY_CPU = [*QEMU, "-cpu", "max"]
 X = np.array([[0.5, 1, -2, 4]], np.float32)
-CASES = {case.name: case for case in [*test_operators.CASES, *test_data_dependent.CASES]}
+CASES = {case.name: case for case in [*test_operators.CASES, *test_data_dependent.DATA_DEPENDENT]}
 
 # Something of each emitter, and what NEON spells otherwise than x86: masks, gathers, half precision, integer division.
 FAMILIES = (
