@@ -82,6 +82,17 @@ static Value build(Node &n, Value x, Request request, StringRef coordinates, Str
 /// Whether an operand is there and has elements.
 static bool isGiven(Node &n, unsigned i) { return n.has(i) && !(n.rank(n.in(i)) == 1 && n.dim(n.in(i), 0).isConst(0)); }
 
+/// An operand as a list of `count`; a length that is unknown is checked when the model runs.
+static Value listOf(Node &n, unsigned i, size_t count) {
+  Value list = n.in(i);
+  if (n.failed || n.rank(list) != 1)
+    return n.fail("needs lists of scales, sizes and regions");
+  SymExpr length = n.dim(list, 0);
+  if (length.isConst() && !length.isConst(int64_t(count)))
+    return n.fail("needs a list of " + Twine(count) + " numbers, got " + length.str());
+  return length.isConst() ? list : n.reshape(list, {SymExpr(int64_t(count))});
+}
+
 /// The known numbers of an operand, absent if it is missing, has no elements, or is known only when the model runs.
 static std::optional<SmallVector<double>> knownNumbers(Node &n, unsigned i) {
   return isGiven(n, i) ? n.constantDoubles(n.in(i)) : std::nullopt;
@@ -97,13 +108,11 @@ public:
   Request make(int scales, int sizes, int roi);
 
 private:
-  /// Element `index` of a list of `count`, as f32.
-  Value number(int input, unsigned index, unsigned count) {
-    Value list = n.in(input);
-    if (n.failed || n.rank(list) != 1 || !n.dim(list, 0).isConst(count))
-      return n.fail("needs a list of " + Twine(count) + " numbers for " + Twine(axes.size()) + " axes");
-    return n.cast(n.sliceAxis(list, 0, SymExpr(index), SymExpr(1)), f32);
+  /// Element `index` of a list of `count`.
+  Value entry(int input, unsigned index, unsigned count) {
+    return n.sliceAxis(listOf(n, input, count), 0, SymExpr(index), SymExpr(1));
   }
+  Value number(int input, unsigned index, unsigned count) { return n.cast(entry(input, index, count), f32); }
   Value sizeOf(int64_t axis) { return n.cast(n.shapeValue({dims[axis]}), f32); }
   Value toSize(Value x) { return n.cast(n.make<FloorOp>({x}), n.b.getI64Type()); }
   Value one(double value) { return n.fill({SymExpr(1)}, value, f32); }
@@ -143,7 +152,7 @@ Request DataRequest::make(int scales, int sizes, int roi) {
       scale = ratio;
       size = toSize(n.add(n.mul(ratio, own), 0.5));
     } else {
-      size = n.cast(n.sliceAxis(n.in(sizes), 0, SymExpr(index), SymExpr(1)), n.b.getI64Type());
+      size = n.cast(entry(sizes, index, count), n.b.getI64Type());
       scale = n.div(n.cast(size, f32), own);
     }
     lengths.push_back(size);
