@@ -40,4 +40,5 @@ static int32_t run(int32_t Stage, ds_program_host *Host) {
                : Host->launch(Host, 0, double_it, &State, Host->values[0] / 4, 1);
 }
 
-__attribute__((visibility("default"))) const ds_program_code ds_program = {DS_KERNEL_ABI_VERSION, 2, sizes, run};
+__attribute__((visibility("default")))
+const ds_program_code ds_program = {DS_KERNEL_ABI_VERSION, 2, sizes, run, 0, 0, 0};
