@@ -236,6 +236,8 @@ LogicalResult GemmEmitter::emit() {
   block = rows.isConst() ? balancedBlock(rows.getConst(), block, tallest) : block - block % tallest;
   RegisterTile registers(e, tile, rows, block);
   SymExpr blocks = SymExpr::ceilDiv(rows, block);
+  // Blocks of equal height: a short last one would leave the thread that gets it idle.
+  SymExpr step = rows.isConst() ? SymExpr(block) : SymExpr::ceilDiv(rows, SymExpr::max(blocks, 1));
   // Few blocks of rows: the panels are shared out too.
   SymExpr shares = SymExpr::max(SymExpr::min(panels, SymExpr::ceilDiv(kItems, SymExpr::max(blocks * batches, 1))), 1);
   SymExpr share = SymExpr::ceilDiv(panels, shares);
@@ -255,8 +257,8 @@ LogicalResult GemmEmitter::emit() {
     Value blockNumber = e.divI(index, shareCount);
     Value shareNumber = e.subI(index, e.mulI(blockNumber, shareCount));
     Value batch = sharedWeights ? e.i64(0) : e.divI(blockNumber, blockCount);
-    Value firstRow = e.mulI(sharedWeights ? blockNumber : e.subI(blockNumber, e.mulI(batch, blockCount)), e.i64(block));
-    Value count = e.minI(e.i64(block), e.subI(e.size(rows), firstRow));
+    Value firstRow = e.mulI(sharedWeights ? blockNumber : e.subI(blockNumber, e.mulI(batch, blockCount)), e.size(step));
+    Value count = e.minI(e.size(step), e.subI(e.size(rows), firstRow));
     if (direct) {
       Value offset = e.mulI(e.addI(e.mulI(batch, e.size(rows)), firstRow), rowStride);
       rowsPointer = e.advance(left.pointer, left.elementType, offset);
