@@ -181,6 +181,30 @@ static void copyAliasedResults(func::FuncOp function) {
   }
 }
 
+/// What the host reads lies in a buffer of constant size: a view of one whose size varies is copied.
+static void copyViewsToRead(func::FuncOp function) {
+  auto copyView = [](OpOperand &operand) {
+    Value root = operand.get();
+    while (isa_and_nonnull<ReshapeOp, BindOp>(root.getDefiningOp()))
+      root = root.getDefiningOp()->getOperand(0);
+    if (cast<RankedTensorType>(root.getType()).hasStaticShape())
+      return;
+    OpBuilder builder(operand.getOwner());
+    Value value = operand.get();
+    operand.set(CastOp::create(builder, value.getLoc(), value.getType(), value));
+  };
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    if (auto bind = dyn_cast<BindOp>(op))
+      copyView(bind.getXMutable());
+    if (auto branch = dyn_cast<IfOp>(op))
+      copyView(branch.getConditionMutable());
+    if (auto loop = dyn_cast<LoopOp>(op))
+      for (MutableOperandRange operands : {loop.getTripsMutable(), loop.getConditionMutable()})
+        for (OpOperand &operand : operands)
+          copyView(operand);
+  }
+}
+
 /// What the entry dimensions must fulfil, for the host program to check: inference's constraints, and that no size is
 /// negative.
 static void stateConstraints(func::FuncOp function, ShapeState &shapes) {
@@ -208,6 +232,7 @@ static void stateConstraints(func::FuncOp function, ShapeState &shapes) {
 
 LogicalResult GroupPass::outline(func::FuncOp function) {
   copyAliasedResults(function);
+  copyViewsToRead(function);
   ShapeState shapes;
   if (failed(inferFunction(function, shapes)))
     return failure();

@@ -214,11 +214,12 @@ bool GraphImporter::runBranches(Node &node, Value condition,
   };
   // Sequences of different lengths are the run's, and tensors of different ranks can be.
   for (auto [x, y] : zip_equal(items[0], items[1])) {
-    bool ranksDiffer = x.tensor && y.tensor ? node.rank(x.tensor) != node.rank(y.tensor) : x.isBoxed != y.isBoxed;
-    if (box && ranksDiffer) {
+    bool ranksDiffer = x.tensor && y.tensor && node.rank(x.tensor) != node.rank(y.tensor);
+    if ((box && ranksDiffer) || x.isBoxed != y.isBoxed) {
       convert(0, x, [&](const Item &item) { return boxed(node, item); });
       convert(1, y, [&](const Item &item) { return boxed(node, item); });
     }
+    addRanks(x, y.ranks);
     if (x.isOptional && y.isOptional && !(x.list || y.list) &&
         (bool(x.tensor) != bool(y.tensor) || x.sequence || y.sequence)) {
       Type element;
@@ -426,8 +427,8 @@ std::optional<unsigned> GraphImporter::elementRank(Node &node, GraphProto &graph
     Body body(*this, node.loc, builder.getInsertionBlock());
     mlir::OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&body.function.getBody().front());
-    SmallVector<Item> inputs{Item{body.addArgument(builder.getI64Type(), {}), std::nullopt, false, {}, std::nullopt},
-                             Item{quiet.intScalar(1, builder.getI1Type()), std::nullopt, false, {}, std::nullopt}};
+    SmallVector<Item> inputs{Item(body.addArgument(builder.getI64Type(), {})),
+                             Item(quiet.intScalar(1, builder.getI1Type()))};
     for (const Item &item : state)
       inputs.push_back(body.capture(item));
     SmallVector<bool> wanted(graph.output_size(), true);
@@ -487,14 +488,16 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
       }
       item = asSequence(node, item, rank);
     }
-    flatten(item, parts.state);
   }
+  // A state whose rank the iterations change is boxed. Which those are, and what ranks they may have, importing the
+  // body tells.
+  SmallVector<SmallVector<int64_t>> otherRanks(carried);
+  bool again = false;
   SmallVector<bool> wanted(graph.output_size(), true);
   for (int i = 0, kept = graph.output_size() - 1 - carried; i < kept; ++i)
     wanted[1 + carried + i] = node.wants(carried + i);
   parts.build = [&](Body &body, ArrayRef<Value> arguments, SmallVectorImpl<Value> &made) {
-    SmallVector<Item> inputs{Item{arguments[0], std::nullopt, false, {}, std::nullopt},
-                             Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}, std::nullopt}};
+    SmallVector<Item> inputs{Item(arguments[0]), Item(node.intScalar(1, builder.getI1Type()))};
     ArrayRef<Value>::iterator next = arguments.begin() + 1;
     for (int i = 0; i < carried; ++i)
       inputs.push_back(changes[i] ? rebuild(state[i], next) : body.capture(state[i]));
@@ -505,18 +508,50 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
       int of = int(index) - 1; // which state
       if (!wanted[index] || (of >= 0 && of < carried && !changes[of]))
         continue;
+      if (of >= 0 && of < carried && (state[of].tensor || state[of].isBoxed) && (item.tensor || item.isBoxed)) {
+        const Item &before = state[of];
+        bool isOther =
+            item.isBoxed != before.isBoxed || (item.tensor && node.rank(item.tensor) != node.rank(before.tensor));
+        if (isOther)
+          item = boxed(node, item);
+        for (int64_t rank : item.ranks)
+          if (rank <= MaxUnknownRank && !is_contained(before.ranks, rank))
+            otherRanks[of].push_back(rank);
+        again |= !otherRanks[of].empty();
+      }
       if (of >= 0 && of < carried && state[of].sequence)
         item = asSequence(node, item, state[of].sequence->rank());
+      if (again)
+        continue;
       bool alike = of >= 0 && of < carried ? bool(item.tensor) == bool(state[of].tensor) : bool(item.tensor);
       if (!alike || item.isOptional)
         return node.fail("an iteration makes a tensor where a sequence is expected, or the other way round"), false;
       flatten(item, made);
     }
-    return !node.failed;
+    return !node.failed && !again;
   };
   SmallVector<Value> results;
-  if (node.failed || !runLoop(node, parts, results))
-    return false;
+  for (;;) {
+    parts.state.clear();
+    for (int i = 0; i < carried; ++i)
+      if (changes[i])
+        flatten(state[i], parts.state);
+    Attempt attempt(*this, scope);
+    again = false;
+    if (node.failed)
+      return false;
+    if (runLoop(node, parts, results))
+      break;
+    if (!again)
+      return false;
+    attempt.takeBack();
+    for (auto [item, ranks] : zip_equal(state, otherRanks)) {
+      if (!ranks.empty())
+        item = boxed(node, item);
+      addRanks(item, ranks);
+      ranks.clear();
+    }
+  }
   ArrayRef<Value>::iterator next = results.begin();
   for (int i = 0; i < graph.output_size() - 1; ++i) {
     bool isState = i < carried;
@@ -545,13 +580,13 @@ bool GraphImporter::importRunTimeScan(Node &node, const ScanParts &scan, GraphPr
   parts.build = [&](Body &body, ArrayRef<Value> arguments, SmallVectorImpl<Value> &made) {
     SmallVector<Item> inputs;
     for (Value value : arguments.drop_front())
-      inputs.push_back(Item{value, std::nullopt, false, {}, std::nullopt});
+      inputs.push_back(Item(value));
     for (auto [sequence, axis, reversed] : zip_equal(scan.sequences, scan.axes, scan.reversed)) {
       Value inside = body.capture(sequence), at = arguments[0];
       if (reversed)
         at = node.sub(node.sub(lengthOf(inside, axis), at), 1);
       Value part = node.make<GatherOp>({inside, at}, {node.i64("axis", axis)});
-      inputs.push_back(Item{part, std::nullopt, false, {}, std::nullopt});
+      inputs.push_back(Item(part));
     }
     SmallVector<Item> items;
     if (node.failed || !importGraph(node, graph, inputs, all, scope, opsets, depth, items, &body))

@@ -135,8 +135,8 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
   for (int64_t trip = 0; (!trips || trip < *trips) && (*condition)[0]; ++trip) {
     if (trip >= MaxIterations || (!trips && !worthUnrolling(*body, trip + 1)))
       return attempt.takeBack(), atRunTime();
-    SmallVector<Item> inputs{Item{node.intScalar(trip, builder.getI64Type()), std::nullopt, false, {}, std::nullopt},
-                             Item{node.intScalar(1, builder.getI1Type()), std::nullopt, false, {}, std::nullopt}};
+    SmallVector<Item> inputs{Item(node.intScalar(trip, builder.getI64Type())),
+                             Item(node.intScalar(1, builder.getI1Type()))};
     inputs.append(state.begin(), state.end());
     SmallVector<Item> results;
     if (!importGraph(node, *body, inputs, all, scope, opsets, depth, results))
@@ -154,10 +154,7 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
   for (auto [index, name] : enumerate(proto.output())) {
     if (!node.wants(index))
       continue;
-    scope.values[name] =
-        int(index) < carried
-            ? state[index]
-            : Item{stack(node, scans[index - carried], 0, false), std::nullopt, false, {}, std::nullopt};
+    scope.values[name] = int(index) < carried ? state[index] : Item(stack(node, scans[index - carried], 0, false));
   }
   return !node.failed;
 }
@@ -192,7 +189,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     if (node.failed)
       return false;
     if (int(index) < carried) {
-      state.push_back(Item{value, std::nullopt, false, {}, std::nullopt});
+      state.push_back(Item(value));
       continue;
     }
     axes.push_back(node.axis(setting("scan_input_axes", int(index) - carried), node.rank(value)));
@@ -228,7 +225,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
         value = node.transpose(value, perm);
       }
       if (node.wants(index))
-        scope.values[name] = Item{value, std::nullopt, false, {}, std::nullopt};
+        scope.values[name] = Item(value);
     }
     return !node.failed;
   }
@@ -239,7 +236,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     for (auto [index, value] : enumerate(sequences)) {
       int64_t at = setting("scan_input_directions", int(index)) ? length->getConst() - 1 - step : step;
       Value part = node.squeeze(node.sliceAxis(value, axes[index], SymExpr(at), SymExpr(1)), {axes[index]});
-      inputs.push_back(Item{part, std::nullopt, false, {}, std::nullopt});
+      inputs.push_back(Item(part));
     }
     if (node.failed || !importGraph(node, *body, inputs, all, scope, opsets, depth, results))
       return false;
@@ -252,12 +249,8 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     if (!node.wants(index))
       continue;
     scope.values[name] = scan < 0 ? state[index]
-                                  : Item{stack(node, outputs[scan], setting("scan_output_axes", scan),
-                                               setting("scan_output_directions", scan) != 0),
-                                         std::nullopt,
-                                         false,
-                                         {},
-                                         std::nullopt};
+                                  : Item(stack(node, outputs[scan], setting("scan_output_axes", scan),
+                                               setting("scan_output_directions", scan) != 0));
   }
   return !node.failed;
 }

@@ -12,11 +12,7 @@ using namespace ds::importer;
 static int64_t lengthOf(Node &n, Value list, StringRef what) {
   if (n.failed)
     return 0;
-  SymExpr count = product(n.dims(list));
-  if (!count.isConst())
-    n.fail("'" + what + "' has a length that is not known when compiling ('" + count.str() +
-           "'), and so has the result's rank");
-  return count.isConst() ? count.getConst() : 0;
+  return n.knowsLength(list, what) ? product(n.dims(list)).getConst() : 0;
 }
 
 SmallVector<SymExpr> ds::importer::sizesOf(Node &n, Value list, StringRef what) {
@@ -120,6 +116,7 @@ SymDims ds::importer::insertedOnes(Node &n, Value x, Value axes) {
 
 Value ds::importer::padsOfAllAxes(Node &n, Value pads, Value axes, int64_t rank) {
   int64_t count = lengthOf(n, axes, "axes");
+  pads = n.withCount(pads, 2 * count);
   if (!n.failed && lengthOf(n, pads, "pads") != 2 * count)
     n.fail("needs two pads for each of " + Twine(count) + " axes");
   if (n.failed)

@@ -75,6 +75,10 @@ bool GraphImporter::importWithRest(Node &node, const NodeProto &proto, GraphProt
   for (auto [output, item, want] : zip(proto.output(), results, node.wanted))
     if (want)
       scope.values[output] = item;
+  return importRest(node, scope, opsets, depth, after);
+}
+
+bool GraphImporter::importRest(Node &node, Scope &scope, const Opsets &opsets, int depth, const Rest &after) {
   const GraphProto *around = std::exchange(currentGraph, after.graph);
   bool good = importFrom(*after.nodes, after.next, *after.wanted, *after.outputs, scope, opsets, after.caller, depth);
   currentGraph = around;
@@ -99,23 +103,36 @@ void GraphImporter::requireBranch(Node &node, Value condition, bool taken, Strin
   mlir::emitWarning(node.loc) << "only the branch for a condition that is " << (taken ? "true" : "false")
                               << " can be compiled; a run that needs the other one ends with an error (" << reason
                               << ")";
-  ShapeBinder binder(builder, shapes);
-  binder.setLoc(node.loc);
-  SmallVector<SymExpr> symbol = binder.bind(binder.asList(condition));
+  requireSize(node, condition, SymExpr(taken),
+              (Twine("a condition that is ") + (taken ? "true" : "false") +
+               ", since the other branch cannot be compiled (" + reason + ")")
+                  .str());
+}
+
+void GraphImporter::requireSize(Node &node, Value value, const SymExpr &expected, const Twine &message) {
+  if (node.failed)
+    return;
+  SmallVector<SymExpr> found;
+  if (std::optional<SmallVector<SymExpr>> known = shapes.getContents(value)) {
+    found = *known;
+  } else {
+    ShapeBinder binder(builder, shapes);
+    binder.setLoc(node.loc);
+    found = binder.bind(binder.asList(value));
+    node.failed |= binder.hasFailed();
+  }
+  if (node.failed || found.empty())
+    return void(node.failed = true);
   auto shape = [&](const SymExpr &expr) { return ShapeAttr::get(&context, ArrayRef<SymExpr>{expr}); };
-  auto op = RequireOp::create(builder, node.loc, shape(symbol[0]), shape(SymExpr(taken)),
-                              (Twine("a condition that is ") + (taken ? "true" : "false") +
-                               ", since the other branch " + "cannot be compiled (" + reason + ")")
-                                  .str());
-  node.failed |= binder.hasFailed() || failed(inferOp(op, shapes));
+  auto op = RequireOp::create(builder, node.loc, shape(found[0]), shape(expected), message.str());
+  node.failed |= failed(inferOp(op, shapes));
 }
 
 bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphProto &thenGraph, GraphProto &elseGraph,
                                       Scope &scope, const Opsets &opsets, int depth) {
-  // Each such branch imports the rest twice and more.
-  constexpr int mostInside = 4;
-  if (divergences >= mostInside)
-    return node.fail("more than " + Twine(mostInside) + " branches, one after another, whose results are not alike"),
+  if (divergences >= MaxDivergences)
+    return node.fail("more than " + Twine(MaxDivergences) +
+                     " branches, one after another, whose results are not alike"),
            false;
   llvm::scope_exit leave([&] { --divergences; });
   ++divergences;

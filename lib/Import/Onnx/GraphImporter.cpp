@@ -21,8 +21,6 @@ using onnx::NodeProto;
 static constexpr int MaxDepth = 64;
 static constexpr int64_t MaxNodes = 2'000'000;
 
-static StringRef normalDomain(StringRef domain) { return domain == "ai.onnx" ? StringRef() : domain; }
-
 /// "ConvInteger", or with a domain "com.microsoft.FusedConv".
 static std::string fullName(const NodeProto &node) {
   StringRef domain = normalDomain(node.domain());
@@ -325,6 +323,21 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
         return refuse("is an optional of something else than a tensor, which is not supported");
       if (node.failed)
         return false;
+      const onnx::TypeProto_Tensor &type = info.type().tensor_type();
+      if (item->isBoxed && type.has_shape()) {
+        int64_t rank = type.shape().dim_size();
+        Value shapes = item->sequence->shapes;
+        requireSize(node,
+                    node.make<ShapeOfOp>({shapes}, {node.i64("start", 1), node.i64("end", 2)}, builder.getI64Type()),
+                    SymExpr(rank), "output '" + info.name() + "' to have its declared rank, " + std::to_string(rank));
+        Item unboxed = withLength(node, *item, rank);
+        if (node.failed)
+          return false;
+        names.push_back(info.name());
+        values.push_back(unboxed.tensor);
+        types.push_back(unboxed.tensor.getType());
+        continue;
+      }
       if (item->isBoxed) {
         Value shape = node.reshape(item->sequence->shapes, {node.dim(item->sequence->shapes, 1)});
         for (auto [part, value] : {std::pair(".data", item->sequence->data), std::pair(".shape", shape)}) {
@@ -517,13 +530,17 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   if (++importedNodes > MaxNodes || depth > MaxDepth)
     return node.fail("the model's functions unfold to too many nodes"), false;
 
+  if (std::string name = rest ? inputOfUnknownRank(proto, scope) : ""; !name.empty())
+    return importByLength(node, proto, name, scope, opsets, depth);
+  if (importBoxedShape(node, proto, scope))
+    return !node.failed;
   auto setOutputs = [&] {
     for (auto [name, value, want] : zip(proto.output(), node.outputs, wanted)) {
       if (node.failed || !want)
         continue;
       if (!value)
         return node.fail("output '" + name + "' is not supported"), false;
-      scope.values[name] = Item{value, std::nullopt, false, {}, std::nullopt};
+      scope.values[name] = Item(value);
     }
     return !node.failed;
   };
@@ -561,7 +578,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
     for (const auto &entry : opsets)
       own.try_emplace(entry.first(), entry.second);
     bindAttributes(body, proto, nullptr);
-    return importBody(node, body, scope, proto, depth, own) && setOutputs();
+    return importBody(node, body, scope, proto, depth, own);
   }
 
   SmallVector<Type> elements;
@@ -574,8 +591,12 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
 
   if (Handler handler = findHandler(fullName(proto))) {
     readAttributes(node, proto);
+    mlir::Block *block = builder.getInsertionBlock();
+    mlir::Operation *last = block->empty() ? nullptr : &block->back();
     if (!node.failed)
       handler(node);
+    if (node.undecided)
+      return importUndecided(node, proto, last, scope, opsets, depth);
     return !node.failed && setOutputs();
   }
   if (hasFunctionBody(*schema, node.opset)) {
@@ -592,14 +613,14 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
     own.try_emplace(domain, node.opset);
     own.try_emplace("", modelOpsets.count("") ? modelOpsets.lookup("") : domainVersions("").second);
     bindAttributes(*body, proto, schema);
-    return importBody(node, *body, scope, proto, depth, own) && setOutputs();
+    return importBody(node, *body, scope, proto, depth, own);
   }
   if (needsDynamicRegion(node.op))
     return node.needsDynamic("the number of its results depends on data"), false;
   return node.fail("operator " + fullName(proto) + " is not supported"), false;
 }
 
-bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &, const NodeProto &proto, int depth,
+bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &scope, const NodeProto &proto, int depth,
                                const Opsets &opsets) {
   // A body sees its own inputs only.
   Scope inner;
@@ -629,8 +650,11 @@ bool GraphImporter::importBody(Node &node, onnx::FunctionProto &body, Scope &, c
     node.failed = true;
     return false;
   }
-  for (auto [index, name] : enumerate(body.output()))
-    if (node.wants(index))
-      node.set(index, findTensor(node, inner, name));
+  for (auto [index, name] : enumerate(body.output())) {
+    Item *item = node.wants(index) ? find(inner, name) : nullptr;
+    if (item)
+      scope.values[proto.output(int(index))] = *item;
+    node.failed |= node.wants(index) && !item;
+  }
   return !node.failed;
 }

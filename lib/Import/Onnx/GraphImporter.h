@@ -29,6 +29,9 @@ class OpSchema;
 
 namespace ds::importer {
 
+/// ONNX's own domain has two names.
+inline llvm::StringRef normalDomain(llvm::StringRef domain) { return domain == "ai.onnx" ? llvm::StringRef() : domain; }
+
 class GraphImporter {
 public:
   GraphImporter(mlir::MLIRContext &context, ModelFile &file, llvm::StringRef folder, const ImportOptions &options);
@@ -47,6 +50,10 @@ public:
   };
   /// A tensor, or a list of tensors: lists and optionals exist only while importing.
   struct Item {
+    Item() = default;
+    explicit Item(Value tensor) : tensor(tensor) {}
+    explicit Item(llvm::ArrayRef<Value> list, Type element = {}) : list(llvm::to_vector(list)), element(element) {}
+
     Value tensor;
     std::optional<llvm::SmallVector<Value>> list;
     bool isOptional = false;
@@ -56,6 +63,7 @@ public:
     /// The sequence is one tensor whose rank the run decides. (An optional that the run decides is a sequence of one
     /// element, or none.)
     bool isBoxed = false;
+    llvm::SmallVector<int64_t> ranks; ///< that a boxed tensor may have
   };
 
 private:
@@ -193,11 +201,28 @@ private:
   };
   /// The first error of what `import` does, instead of reporting it; "" for none.
   std::string quietly(llvm::function_ref<bool()> import);
+  /// The rest of the graph that the node is in, and whether what comes out has the declared ranks.
+  bool importRest(Node &node, Scope &scope, const Opsets &opsets, int depth, const Rest &after);
   bool importDivergingIf(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &thenGraph,
                          onnx::GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth);
   bool importWithRest(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, Scope &scope,
                       const Opsets &opsets, int depth, const Rest &after);
   void requireBranch(Node &node, Value condition, bool taken, llvm::StringRef reason);
+  /// A run in which `value` (one number) is not `expected` ends with an error that says what was expected.
+  void requireSize(Node &node, Value value, const SymExpr &expected, const llvm::Twine &message);
+  // Ranks.cpp
+  static bool hasUnknownRank(const Item &item);
+  std::string inputOfUnknownRank(const onnx::NodeProto &proto, Scope &scope);
+  /// What to do about a node whose translation, what comes after `last`, stopped at `node.undecided`.
+  bool importUndecided(Node &node, const onnx::NodeProto &proto, mlir::Operation *last, Scope &scope,
+                       const Opsets &opsets, int depth);
+  static void addRanks(Item &item, llvm::ArrayRef<int64_t> ranks);
+  /// Shape and Size of a tensor whose rank the run decides. False if the node is neither.
+  bool importBoxedShape(Node &node, const onnx::NodeProto &proto, Scope &scope);
+  static Item withLength(Node &node, const Item &item, int64_t length);
+  /// The node and what follows it, once for each length of the list that `name` is, or that has the dims of `name`.
+  bool importByLength(Node &node, const onnx::NodeProto &proto, llvm::StringRef name, Scope &scope,
+                      const Opsets &opsets, int depth);
   // Sequences.cpp
   /// The operator on sequences that the run makes.
   bool importSequenceOperator(Node &node, const onnx::NodeProto &proto, llvm::ArrayRef<Item *> items, Scope &scope);
@@ -246,7 +271,12 @@ private:
   const onnx::GraphProto *currentGraph = nullptr;
   const onnx::FunctionProto *currentFunction = nullptr; ///< where that is null
   llvm::StringSet<> customDomains;
+  /// Where only the run knows a rank, it may be 0 to this.
+  static constexpr int64_t MaxUnknownRank = 8;
+  /// Each such point imports the rest of its graph several times.
+  static constexpr int MaxDivergences = 4;
   int divergences = 0;
+  std::map<std::string, int64_t> lengths; ///< of lists, where importByLength is at work
 };
 
 } // namespace ds::importer

@@ -51,7 +51,7 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
       scope.values[proto.output(0)] = std::move(item);
     return true;
   };
-  auto tensor = [&](Value value) { return output(Item{value, std::nullopt, false, {}, std::nullopt}); };
+  auto tensor = [&](Value value) { return output(Item(value)); };
   auto operand = [&](unsigned i) -> Value {
     if (i >= items.size() || !items[i])
       return {};
@@ -84,13 +84,13 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
     Type element = elementType(&context, int(node.getInt("dtype", 1)));
     if (!element)
       return node.fail("element type is not supported"), true;
-    return output(Item{{}, SmallVector<Value>(), false, element});
+    return output(Item(SmallVector<Value>(), element));
   }
   if (op == "SequenceConstruct") {
     SmallVector<Value> values;
     for (unsigned i = 0; i < items.size(); ++i)
       values.push_back(operand(i));
-    return output(Item{{}, values, false, {}});
+    return output(Item(values));
   }
   if (op == "SequenceAt") {
     SmallVector<Value> values = list(0);
@@ -109,7 +109,7 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
       values.insert(values.begin() + at, operand(1));
     else
       values.erase(values.begin() + at);
-    return output(Item{{}, values, false, {}});
+    return output(Item(values));
   }
   if (op == "SequenceLength") {
     SmallVector<Value> values = list(0);
@@ -156,7 +156,7 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
     }
     if (!node.failed && start != size)
       return node.fail("'split' covers " + Twine(start) + " of " + Twine(size) + " entries"), true;
-    return output(Item{{}, values, false, {}});
+    return output(Item(values));
   }
   if (op == "Optional") {
     Item item = items.empty() || !items[0] ? Item() : *items[0];

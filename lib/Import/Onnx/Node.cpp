@@ -33,6 +33,26 @@ Value Node::needsDynamic(const Twine &why) {
       why + "; it must be known when the model is compiled: a constant, or what follows from sizes that --shape gives");
 }
 
+bool Node::knowsLength(Value list, StringRef what) {
+  if (failed || !list)
+    return false;
+  SymExpr count = product(dims(list));
+  if (count.isConst())
+    return true;
+  problem = ("'" + what + "' has a length that is not known when compiling (" +
+             (shapes.isKnownOnEntry(count) ? count.str() : "it depends on data") + "), and so has the result's rank")
+                .str();
+  undecided = list;
+  failed = true;
+  return false;
+}
+
+Value Node::withCount(Value list, int64_t count) {
+  if (failed || !list || product(dims(list)).isConst())
+    return list;
+  return reshape(list, {SymExpr(count)});
+}
+
 SymDims Node::dims(Value value) const {
   if (!value)
     return {};

@@ -85,6 +85,13 @@ public:
   Value fail(const llvm::Twine &message);
   /// Fails because only the run knows what the node needs.
   Value needsDynamic(const llvm::Twine &why);
+  /// Whether the number of a list's entries is known, which decides a rank. If it is not, the node fails for now:
+  /// where `undecided` is an operand, the importer goes on for each length by itself; otherwise it reports `problem`.
+  bool knowsLength(Value list, llvm::StringRef what);
+  /// `list` as one of `count` entries, which the run checks if need be.
+  Value withCount(Value list, int64_t count);
+  Value undecided;
+  std::string problem;
 
   //===-- what is known of values -------------------------------------------===//
   Type elem(Value value) const { return value ? mlir::getElementTypeOrSelf(value.getType()) : Type(); }

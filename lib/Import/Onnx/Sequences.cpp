@@ -25,7 +25,13 @@ public:
 
   explicit SequenceBuilder(Node &n) : n(n) {}
 
-  Value flat(Value x) { return n.rank(x) == 1 ? x : n.reshape(x, {product(n.dims(x))}); }
+  Value flat(Value x) {
+    if (n.rank(x) == 1)
+      return x;
+    SymExpr count = product(n.dims(x));
+    // Dims that are not read yet are no expressions.
+    return n.shapes.isKnownOnEntry(count) ? n.reshape(x, {count}) : n.make<ReshapeOp>({x, n.ints({-1})});
+  }
   /// The dims of `x` as a row.
   Value row(Value x) {
     if (n.rank(x) == 0)
@@ -176,6 +182,7 @@ GraphImporter::Item GraphImporter::boxed(Node &node, const Item &item) {
   Item result;
   result.sequence = SequenceBuilder(node).of({item.tensor});
   result.isBoxed = true;
+  result.ranks.push_back(node.rank(item.tensor));
   return result;
 }
 
@@ -315,9 +322,7 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
       if (any_of(items, [&](const Item &item) { return item.list && i >= item.list->size(); }))
         return node.fail("a sequence is shorter than the first one"), false;
       SmallVector<Item> results;
-      auto at = [&](const Item &item) {
-        return item.list ? Item{(*item.list)[i], std::nullopt, false, {}, std::nullopt} : item;
-      };
+      auto at = [&](const Item &item) { return item.list ? Item((*item.list)[i]) : item; };
       if (!importGraph(node, *graph, inputsAt(at), wanted, scope, opsets, depth, results))
         return false;
       for (auto [list, item] : zip_equal(made, results)) {
@@ -327,7 +332,7 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
       }
     }
     for (auto [name, list] : zip(proto.output(), made))
-      scope.values[name] = Item{{}, list, false, {}, std::nullopt};
+      scope.values[name] = Item(list);
     return true;
   }
 
@@ -338,9 +343,7 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
   auto importOnce = [&](Node &n, Body &body, Value number, SmallVectorImpl<Item> &results) {
     auto at = [&](const Item &item) {
       Item inside = body.capture(item);
-      return inside.sequence
-                 ? Item{SequenceBuilder(n).at(*inside.sequence, number), std::nullopt, false, {}, std::nullopt}
-                 : inside;
+      return inside.sequence ? Item(SequenceBuilder(n).at(*inside.sequence, number)) : inside;
     };
     return importGraph(n, *graph, inputsAt(at), wanted, scope, opsets, depth, results, &body);
   };
@@ -401,7 +404,7 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
       scope.values[proto.output(0)] = std::move(item);
     return true;
   };
-  auto tensor = [&](Value value) { return output(Item{value, std::nullopt, false, {}, std::nullopt}); };
+  auto tensor = [&](Value value) { return output(Item(value)); };
   auto sequenceItem = [&](const Sequence &sequence) {
     Item item;
     item.sequence = sequence;

@@ -52,7 +52,7 @@ static void oneHot(Node &n) {
     if (std::optional<SmallVector<double>> known = n.constantDoubles(depth); known && known->size() == 1)
       size = SymExpr(int64_t((*known)[0]));
   if (!size) {
-    SmallVector<SymExpr> bound = sizesOf(n, depth, "depth");
+    SmallVector<SymExpr> bound = sizesOf(n, n.withCount(depth, 1), "depth");
     if (n.failed || bound.size() != 1)
       return (void)n.fail("needs one 'depth'");
     size = bound[0];
@@ -76,7 +76,7 @@ static void topK(Node &n) {
   else
     count = n.shapes.getScalar(n.in(1));
   if (!count) {
-    SmallVector<SymExpr> bound = sizesOf(n, n.in(1), "k");
+    SmallVector<SymExpr> bound = sizesOf(n, n.withCount(n.in(1), 1), "k");
     if (n.failed || bound.size() != 1)
       return (void)n.fail("needs one 'k'");
     count = bound[0];

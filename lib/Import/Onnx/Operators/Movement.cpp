@@ -14,6 +14,8 @@ static void reshape(Node &n) {
   if (n.getInt("allowzero", 0))
     attrs.push_back(n.unit("allow_zero"));
   Value target = n.opset < 5 ? n.ints(n.getInts("shape")) : n.in(1);
+  if (!n.knowsLength(target, "shape"))
+    return;
   n.set(0, n.make<ReshapeOp>({n.in(0), target}, attrs));
 }
 
@@ -88,7 +90,10 @@ static void transpose(Node &n) {
   n.set(0, n.transpose(n.in(0), perm));
 }
 
-static void expand(Node &n) { n.set(0, n.make<ExpandOp>({n.in(0), n.in(1)})); }
+static void expand(Node &n) {
+  if (n.knowsLength(n.in(1), "shape"))
+    n.set(0, n.make<ExpandOp>({n.in(0), n.in(1)}));
+}
 
 static void slice(Node &n) {
   SmallVector<Value> operands{n.in(0)};
@@ -99,11 +104,14 @@ static void slice(Node &n) {
       operands.push_back(n.ints(n.getInts("axes")));
     return n.set(0, n.make<SliceOp>(operands, {n.segments({1, 1, 1, axes, 0})}));
   }
+  if (!n.knowsLength(n.in(1), "starts"))
+    return;
+  int64_t count = product(n.dims(n.in(1))).getConst();
   SmallVector<int32_t> sizes{1};
   for (unsigned i = 1; i < 5; ++i) {
     sizes.push_back(n.has(i));
     if (n.has(i))
-      operands.push_back(n.in(i));
+      operands.push_back(n.withCount(n.in(i), count));
   }
   n.set(0, n.make<SliceOp>(operands, {n.segments(sizes)}));
 }
@@ -124,7 +132,7 @@ static void split(Node &n) {
     for (int64_t part : n.getInts("split"))
       parts.push_back(SymExpr(part));
   } else if (n.has(1)) {
-    parts = sizesOf(n, n.in(1), "split");
+    parts = sizesOf(n, n.withCount(n.in(1), count), "split");
     if (n.failed)
       return;
   } else {
@@ -174,7 +182,8 @@ static void pad(Node &n) {
   } else if (auto known = n.contents(n.in(1)); known && (!n.has(3) || n.constantInts(n.in(3)))) {
     pads = *known;
   } else {
-    SmallVector<Value> operands{x, n.has(3) ? padsOfAllAxes(n, n.in(1), n.in(3), rank) : n.in(1)};
+    SmallVector<Value> operands{x,
+                                n.has(3) ? padsOfAllAxes(n, n.in(1), n.in(3), rank) : n.withCount(n.in(1), 2 * rank)};
     bool hasValue = value && *kind == PadMode::constant;
     if (hasValue)
       operands.push_back(value);
@@ -208,7 +217,7 @@ static void pad(Node &n) {
 static void tile(Node &n) {
   Value x = n.in(0);
   if (n.opset >= 6)
-    return n.set(0, n.make<TileOp>({x, n.in(1)}));
+    return n.set(0, n.make<TileOp>({x, n.withCount(n.in(1), n.rank(x))}));
   SymDims repeat(n.rank(x), SymExpr(1));
   int64_t axis = n.axis(n.requireInt(n.in(2), "axis"), n.rank(x));
   int64_t tiles = n.requireInt(n.in(1), "tiles");

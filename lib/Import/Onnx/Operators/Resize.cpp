@@ -242,7 +242,7 @@ static void resize(Node &n) {
     for (auto [axis, scale] : zip(axes, *scales))
       request.scales[axis] = scale;
   } else {
-    sizes = sizesOf(n, n.in(3), "sizes");
+    sizes = sizesOf(n, n.withCount(n.in(3), int64_t(axes.size())), "sizes");
     if (n.failed || !fits(sizes.size(), "sizes"))
       return;
     request.sizes = dims;

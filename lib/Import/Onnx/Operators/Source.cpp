@@ -39,7 +39,8 @@ static void constantOfShape(Node &n) {
       return (void)n.fail("'value' must have one element");
     value = cast<mlir::TypedAttr>(*dense.getValues<mlir::Attribute>().begin());
   }
-  n.set(0, n.make<FillOp>({n.in(0)}, {n.attr("value", value)}, value.getType()));
+  if (n.knowsLength(n.in(0), "input"))
+    n.set(0, n.make<FillOp>({n.in(0)}, {n.attr("value", value)}, value.getType()));
 }
 
 /// Whether data decides the dims, and is not bound yet: they are no expressions then.

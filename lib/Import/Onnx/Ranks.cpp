@@ -1,0 +1,235 @@
+//===- Ranks.cpp - Ranks that the run decides -----------------------------===//
+// Assumes: a node that takes a tensor whose rank only the run tells (it is boxed: its elements, and a list with its
+//   dims), a sequence of such, or a list whose length decides the rank of what the node makes.
+// Guarantees: in all three cases the run decides the length of one list of integers. From the node on, the graph is
+//   imported once for each length that the list may have, with that length known; the run takes one of them. What they
+//   make comes together again at the graph's end, boxed where the ranks differ. Lengths for which the rest cannot be
+//   compiled (a convolution of a matrix, or an output of another rank than it is declared with) are left out, and a run
+//   that needs one ends with the reason.
+// Declines: ranks above MaxUnknownRank.
+
+#include "DataShapes.h"
+#include "GraphImporter.h"
+
+#include "dialects/ds/ShapeBinder.h"
+
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace llvm;
+using namespace ds;
+using namespace ds::importer;
+using onnx::NodeProto;
+
+bool GraphImporter::hasUnknownRank(const Item &item) {
+  return item.sequence &&
+         (item.isBoxed || cast<mlir::RankedTensorType>(item.sequence->shapes.getType()).isDynamicDim(1));
+}
+
+void GraphImporter::addRanks(Item &item, ArrayRef<int64_t> ranks) {
+  for (int64_t rank : ranks)
+    if (!is_contained(item.ranks, rank))
+      item.ranks.push_back(rank);
+  llvm::sort(item.ranks);
+}
+
+bool GraphImporter::importBoxedShape(Node &node, const NodeProto &proto, Scope &scope) {
+  bool isShape = proto.op_type() == "Shape";
+  if (!normalDomain(proto.domain()).empty() || !(isShape || proto.op_type() == "Size") || proto.input_size() != 1)
+    return false;
+  Item *item = find(scope, proto.input(0));
+  if (!item || !item->isBoxed)
+    return false;
+  onnx::NodeProto attributes = proto;
+  readAttributes(node, attributes);
+  Value result;
+  if (isShape) {
+    Value list = item->sequence->shapes;
+    SymExpr rank = node.dim(list, 1);
+    auto place = [&](int64_t at) {
+      return at < 0 ? SymExpr::max(rank + SymExpr(at), SymExpr(0)) : SymExpr::min(SymExpr(at), rank);
+    };
+    SymExpr start = place(node.getInt("start", 0)), end = node.hasAttr("end") ? place(node.getInt("end", 0)) : rank;
+    result = node.sliceAxis(node.reshape(list, {rank}), 0, start, SymExpr::max(end - start, SymExpr(0)));
+  } else {
+    result = asScalar(node, node.make<ShapeOfOp>({item->sequence->data}, {}, builder.getI64Type()));
+  }
+  if (node.wants(0))
+    scope.values[proto.output(0)] = Item(result);
+  return true;
+}
+
+/// An input whose rank must be known before the node can be looked at, or "".
+std::string GraphImporter::inputOfUnknownRank(const NodeProto &proto, Scope &scope) {
+  StringRef op = proto.op_type();
+  // They take it as it is.
+  if (normalDomain(proto.domain()).empty() &&
+      (op == "Identity" || op == "SequenceLength" || op.starts_with("Optional")))
+    return "";
+  for (auto [index, name] : enumerate(proto.input())) {
+    Item *item = name.empty() ? nullptr : find(scope, name);
+    if (!item || !hasUnknownRank(*item))
+      continue;
+    // A loop hands on what is boxed.
+    if (item->isBoxed && (op == "Shape" || op == "Size" || (op == "Loop" && index >= 2)))
+      continue;
+    return name;
+  }
+  return "";
+}
+
+bool GraphImporter::importUndecided(Node &node, const NodeProto &proto, mlir::Operation *last, Scope &scope,
+                                    const Opsets &opsets, int depth) {
+  auto at = llvm::find(node.inputs, node.undecided);
+  node.failed = false;
+  if (at == node.inputs.end() || node.rank(node.undecided) != 1 || !rest)
+    return node.fail(node.problem), false;
+  // Nothing uses what was made so far.
+  mlir::Block *block = builder.getInsertionBlock();
+  while (!block->empty() && &block->back() != last) {
+    mlir::Operation *op = &block->back();
+    forget(op);
+    op->erase();
+  }
+  return importByLength(node, proto, proto.input(int(at - node.inputs.begin())), scope, opsets, depth);
+}
+
+/// What `item` is where its undecided list has `length` entries.
+GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int64_t length) {
+  if (item.tensor)
+    return Item(node.reshape(item.tensor, {SymExpr(length)}));
+  Item result = item;
+  if (!item.isBoxed) {
+    Value shapes = item.sequence->shapes;
+    result.sequence->shapes = node.reshape(shapes, {node.dim(shapes, 0), SymExpr(length)});
+    return result;
+  }
+  Value list = node.reshape(item.sequence->shapes, {SymExpr(length)});
+  SmallVector<SymExpr> dims = length ? sizesOf(node, list, "the shape") : SmallVector<SymExpr>();
+  return Item(node.reshape(item.sequence->data, dims));
+}
+
+bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef name, Scope &scope,
+                                   const Opsets &opsets, int depth) {
+  if (divergences >= MaxDivergences)
+    return node.fail("more than " + Twine(MaxDivergences) +
+                     " values, one after another, of which only the run knows the rank"),
+           false;
+  llvm::scope_exit leave([&] { --divergences; });
+  ++divergences;
+  Rest after = *rest;
+  --after.next; // the node itself, too
+  Item *given = find(scope, name);
+  if (!given)
+    return false;
+  const Item item = *given;
+  Value list = item.tensor ? item.tensor : item.sequence->shapes;
+  unsigned axis = item.tensor ? 0 : 1;
+  SymExpr length = node.dim(list, axis);
+
+  SmallVector<int64_t> candidates = item.ranks;
+  if (auto known = lengths.find(length.str()); known != lengths.end())
+    candidates.assign({known->second});
+  else if (!item.isBoxed)
+    for (int64_t i = 0; i <= MaxUnknownRank; ++i)
+      candidates.push_back(i);
+
+  auto importWith = [&](Node &n, int64_t count, Scope &inner) {
+    Item *inside = find(inner, name);
+    if (!inside)
+      return false;
+    const Item copy = *inside;
+    inner.values[name] = withLength(n, copy, count);
+    auto [entry, isNew] = lengths.try_emplace(length.str(), count);
+    llvm::scope_exit forget([&, isNew = isNew] {
+      if (isNew)
+        lengths.erase(length.str());
+    });
+    return !n.failed && importRest(n, inner, opsets, depth, after);
+  };
+
+  SmallVector<int64_t> good;
+  std::string reason;
+  int64_t reasonOf = 0;
+  for (int64_t count : candidates) {
+    Attempt attempt(*this, scope);
+    Node one(builder, shapes, node.loc);
+    std::string problem = quietly([&] { return importWith(one, count, scope); });
+    attempt.takeBack();
+    if (problem.empty()) {
+      good.push_back(count);
+    } else if (reason.empty() || count <= 4) { // likelier than what is wrong with more
+      reason = problem;
+      reasonOf = count;
+    }
+  }
+  if (good.empty())
+    return node.fail("only the run knows the rank that '" + name + "' decides, and none can be compiled" +
+                     (reason.empty() ? Twine() : "; for " + Twine(reasonOf) + ": " + reason)),
+           false;
+  rest->done = true;
+  auto require = [&](int64_t count) {
+    std::string text;
+    for (int64_t one : good)
+      text += (text.empty() ? "" : one == good.back() ? " or " : ", ") + std::to_string(one);
+    text =
+        (Twine(item.tensor ? "'" + name + "' to have a length of " : "'" + name + "' to have rank ") + text +
+         (reason.empty() ? Twine() : "; other ones cannot be compiled (for " + Twine(reasonOf) + ": " + reason + ")"))
+            .str();
+    requireSize(
+        node, node.make<ShapeOfOp>({list}, {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type()),
+        SymExpr(count), text);
+  };
+  if (good.size() == 1) {
+    require(good.front());
+    return !node.failed && importWith(node, good.front(), scope);
+  }
+
+  SmallVector<StringRef> names;
+  for (const auto &output : *after.outputs)
+    if (!scope.values.count(output.first()))
+      names.push_back(output.first());
+  llvm::sort(names);
+  auto collect = [&](Scope &inner, SmallVectorImpl<Item> &items) {
+    for (StringRef output : names) {
+      Item *made = find(inner, output);
+      if (!made)
+        return false;
+      items.push_back(*made);
+    }
+    return true;
+  };
+  // One after another: is it the first length, or else ...
+  std::function<bool(size_t, Scope &, SmallVectorImpl<Item> &)> choose = [&](size_t next, Scope &at,
+                                                                             SmallVectorImpl<Item> &results) {
+    Item *here = find(at, name);
+    if (!here)
+      return false;
+    list = here->tensor ? here->tensor : here->sequence->shapes;
+    if (next + 1 == good.size()) {
+      require(good[next]);
+      return !node.failed && importWith(node, good[next], at) && collect(at, results);
+    }
+    Value size = asScalar(
+        node, node.make<ShapeOfOp>({list}, {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type()));
+    Value isIt = node.compare(ComparePredicate::eq, size, node.intScalar(good[next], builder.getI64Type()));
+    auto build = [&](int branch, Body &body, SmallVectorImpl<Item> &items) {
+      Scope inner;
+      inner.outer = &at;
+      inner.body = &body;
+      return branch == 0 ? importWith(node, good[next], inner) && collect(inner, items)
+                         : choose(next + 1, inner, items);
+    };
+    std::string unlike;
+    if (node.failed || !runBranches(node, isIt, build, results, unlike, /*box=*/true))
+      return unlike.empty()
+                 ? false
+                 : (node.fail("different ranks lead to outputs of the graph that are not alike: " + unlike), false);
+    return true;
+  };
+  SmallVector<Item> results;
+  if (!choose(0, scope, results))
+    return false;
+  for (auto [output, made] : zip_equal(names, results))
+    scope.values[output] = made;
+  return true;
+}

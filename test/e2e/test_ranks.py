@@ -1,0 +1,175 @@
+"""Tensors whose rank the run decides, against ONNX Runtime: one artifact for every rank."""
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from harness import reference_outputs, run_program
+from onnx import parser
+
+from dsutil import tools
+from dsutil.compare import error_of_scale
+
+RNG = np.random.default_rng(11)
+
+
+def floats(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+def shapes(*all_of_them):
+    """Inputs x, and s with a shape that x can have."""
+    return [{"x": floats(int(np.prod(shape))), "s": ints(*shape)} for shape in all_of_them]
+
+
+GROWS = """g (float[N] x, int64 n) => (float[] y, float z) {
+  zero = Constant<value = int64[1] {0}>()
+  r = Loop(n, , x) < body = b (int64 i, bool c, float[] s) => (bool d, float[] t) {
+    d = Identity(c)
+    e = Exp(s)
+    f = Tanh(e)
+    t = Unsqueeze(f, zero)
+  } >
+  y = Neg(r)
+  z = ReduceSum<keepdims=0>(r)
+}"""
+
+# name: graph, and inputs of several runs.
+MODELS = {
+    "reshape": (
+        "g (float[N] x, int64[R] s) => (float[] y) { r = Reshape(x, s) y = Exp(r) }",
+        shapes((6,), (2, 3), (1, 2, 3, 1), (2, 1, 3), (0, 3), (1,), ()),
+    ),
+    "reshape_to_what_is_left": (
+        "g (float[N] x, int64[R] s) => (float[] y) { r = Reshape(x, s) y = Exp(r) }",
+        [{"x": floats(12), "s": ints(*shape)} for shape in ((-1,), (3, -1), (2, -1, 2))],
+    ),
+    "lists_of_one_length": (
+        """g (float[N] x, int64[R] s) => (float[] y) {
+          one = Constant<value = int64 {1}>()
+          a = Reshape(x, s)
+          t = Add(s, one)
+          b = ConstantOfShape(t)
+          c = Shape(a)
+          d = Expand(a, c)
+          e = ReduceMax<keepdims=1>(b)
+          y = Add(d, e)
+        }""",
+        shapes((4,), (2, 2), (1, 3, 2)),
+    ),
+    "declared_rank": (
+        "g (float[N] x, int64[R] s) => (float[A,B] y) { r = Reshape(x, s) y = Exp(r) }",
+        shapes((2, 3), (4, 1)),
+    ),
+    "shape_of_result": (
+        """g (float[N] x, int64[R] s) => (int64[Q] y, int64 z, int64[P] w) {
+          r = Expand(x, s)  y = Shape(r)  z = Size(r)  w = Shape<start=-2>(r)
+        }""",
+        [{"x": floats(3), "s": ints(*shape)} for shape in ((3,), (2, 3), (4, 1, 3), (2, 2, 1, 1), (1,))],
+    ),
+    "reduced_axes": (
+        "g (float[A,B,C] x, int64[K] k) => (float[] y) { s = ReduceSum<keepdims=0>(x, k) y = Neg(s) }",
+        [{"x": floats(2, 3, 4), "k": ints(*axes)} for axes in ((0,), (1, 2), (-1, 0), (2, 1, 0), ())],
+    ),
+    "sliced_axes": (
+        "g (float[A,B,C] x, int64[K] b, int64[K] e, int64[K] k) => (float[P,Q,R] y) { y = Slice(x, b, e, k) }",
+        [
+            {"x": floats(4, 5, 6), "b": ints(1), "e": ints(3), "k": ints(2)},
+            {"x": floats(4, 5, 6), "b": ints(1, -4), "e": ints(3, 100), "k": ints(2, 0)},
+        ],
+    ),
+    "squeezed_axes": (
+        "g (float[A,B,C] x, int64[K] k) => (float[] y) { s = Squeeze(x, k) y = Neg(s) }",
+        [
+            {"x": floats(1, 3, 1), "k": ints(0)},
+            {"x": floats(1, 3, 1), "k": ints(2, 0)},
+            {"x": floats(2, 3, 1), "k": ints(-1)},
+        ],
+    ),
+    "two_of_them": (
+        """g (float[N] x, int64[R] s, float[M] v, int64[Q] t) => (float[] y) {
+          a = Reshape(x, s)  b = Reshape(v, t)  y = Add(a, b)
+        }""",
+        [
+            {"x": floats(6), "s": ints(2, 3), "v": floats(3), "t": ints(3)},
+            {"x": floats(3), "s": ints(3), "v": floats(6), "t": ints(2, 1, 3)},
+        ],
+    ),
+    "only_images": (
+        """g (float[N] x, int64[R] s, float[2,3,1,1] w) => (float[] y) {
+          a = Reshape(x, s)  b = Conv(a, w)  y = Relu(b)
+        }""",
+        [{"x": floats(24), "s": ints(2, 3, 2, 2), "w": floats(2, 3, 1, 1)}],
+    ),
+    "loop_that_grows": (GROWS, [{"x": floats(3), "n": np.array(n)} for n in (1, 0, 3, 6)]),
+    "loop_that_alternates": (
+        """g (float[A,B] x, int64 n) => (float[] y) {
+          m = Constant<value = int64[1] {-1}>()
+          zero = Constant<value = int64[1] {0}>()
+          two = Constant<value = int64 {2}>()
+          r = Loop(n, , x) < body = b (int64 i, bool c, float[] s) => (bool d, float[] t) {
+            d = Identity(c)
+            k = Mod(i, two)
+            f = Cast<to=9>(k)
+            t = If (f) < then_branch = tt () => (float[] o) { p = Unsqueeze(s, zero) o = Neg(p) },
+                         else_branch = te () => (float[] q) { q = Reshape(s, m) } >
+          } >
+          y = Exp(r)
+        }""",
+        [{"x": floats(2, 3), "n": np.array(n)} for n in (0, 1, 2, 3)],
+    ),
+    "rank_in_a_branch": (
+        """g (float[N] x, int64[R] s, bool c) => (float[] y) {
+          b = If (c) < then_branch = t () => (float[] o) { r = Reshape(x, s) o = Neg(r) },
+                       else_branch = e () => (float[] p) { p = Exp(x) } >
+          y = Mul(b, b)
+        }""",
+        [
+            {**inputs, "c": np.array(c)}
+            for inputs, c in zip(shapes((2, 3), (5,), (4, 2)), (True, False, False), strict=True)
+        ],
+    ),
+}
+
+
+def compile_graph(graph, folder):
+    model = parser.parse_model(f'<ir_version: 9, opset_import: ["": 18]>\n{graph}')
+    path = os.path.join(folder, "model.onnx")
+    onnx.save(model, path)
+    compiled = tools.compile_model(path, os.path.join(folder, "model"), timeout=300)
+    assert compiled.code == 0, compiled.stderr
+    return model
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_agrees(name, tmp_path):
+    graph, runs = MODELS[name]
+    model = compile_graph(graph, str(tmp_path))
+    for number, arrays in enumerate(runs):
+        expected = reference_outputs("onnxruntime", model, arrays)
+        folder = os.path.join(tmp_path, f"run{number}")
+        result = run_program(os.path.join(tmp_path, "model"), arrays, folder)
+        assert result.code == 0, f"run {number}: {result.stderr}"
+        for output, reference in zip(model.graph.output, expected, strict=True):
+            path = os.path.join(folder, tools.output_file(output.name))
+            if os.path.exists(path):
+                found = np.load(path)
+            else:  # one of any rank
+                data, shape = (np.load(os.path.join(folder, f"{output.name}.{part}.npy")) for part in ("data", "shape"))
+                found = data.reshape(shape)
+            assert found.dtype == reference.dtype
+            assert found.shape == reference.shape, f"run {number}: {output.name} {found.shape} {reference.shape}"
+            assert error_of_scale(found, reference) <= 1e-5, f"run {number}: {output.name}"
+
+
+def test_a_rank_that_cannot_be_compiled_says_why(tmp_path):
+    compile_graph(MODELS["only_images"][0], str(tmp_path))
+    arrays = {"x": floats(24), "s": ints(4, 6), "w": floats(2, 3, 1, 1)}
+    result = run_program(os.path.join(tmp_path, "model"), arrays, str(tmp_path))
+    assert result.code != 0
+    assert "'s' to have a length of 4" in result.stderr and "Conv" in result.stderr
