@@ -16,41 +16,12 @@ from onnx.backend.base import Backend, BackendRep, Device, DeviceType
 
 from . import compile_onnx
 from ._model import Model
-
-
-def _is_sequence(info: onnx.ValueInfoProto) -> bool:
-    return info.type.WhichOneof("value") in ("sequence_type", "optional_type")
-
-
-def _is_optional(info: onnx.ValueInfoProto) -> bool:
-    return info.type.WhichOneof("value") == "optional_type"
-
-
-def sequence_to_arrays(values: Any, info: onnx.ValueInfoProto) -> tuple[np.ndarray, np.ndarray]:
-    """A sequence of tensors as a compiled model takes it: the elements one after another, and a row with the dims of each. An
-    optional tensor is a sequence of one, or (None) of nothing."""
-    if _is_optional(info):
-        values = [] if values is None else [values]
-    element = getattr(info.type, info.type.WhichOneof("value")).elem_type.tensor_type
-    arrays = [np.asarray(value, helper.tensor_dtype_to_np_dtype(element.elem_type)) for value in values]
-    rank = arrays[0].ndim if arrays else len(element.shape.dim)
-    data = (
-        np.concatenate([a.ravel() for a in arrays])
-        if arrays
-        else np.empty(0, helper.tensor_dtype_to_np_dtype(element.elem_type))
-    )
-    return data, np.array([a.shape for a in arrays], np.int64).reshape(len(arrays), rank)
-
-
-def arrays_to_sequence(data: np.ndarray, shapes: np.ndarray) -> list[np.ndarray]:
-    """The reverse."""
-    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(data, ends), shapes)]
+from ._values import from_arrays, to_arrays
 
 
 class DeepSeekRep(BackendRep):
     """A compiled model. `run` takes the inputs in order or by name, or one array where there is one input. Sequences are
-    lists of arrays, optionals arrays or None."""
+    lists of arrays, optionals what is in them or None."""
 
     def __init__(self, model: Model, proto: onnx.ModelProto | None = None):
         self.model = model
@@ -59,36 +30,27 @@ class DeepSeekRep(BackendRep):
         self.outputs = list(proto.graph.output) if proto else []
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Any, ...]:
-        sequences = {info.name: info for info in self.inputs if _is_sequence(info)}
+        names = {info.name for info in self.model.inputs}
         if isinstance(inputs, Mapping):
+            infos = {info.name: info for info in self.inputs}
             arrays = {}
             for name, value in inputs.items():
-                if name in sequences:
-                    arrays[name + ".data"], arrays[name + ".shapes"] = sequence_to_arrays(value, sequences[name])
-                else:
-                    arrays[name] = value
+                arrays.update(to_arrays(value, infos[name], names) if name in infos else {name: value})
+            results = self.model(**arrays)
+        elif isinstance(inputs, (list, tuple)) and len(inputs) == len(self.inputs):
+            arrays = {}
+            for value, info in zip(inputs, self.inputs):
+                arrays.update(to_arrays(value, info, names))
             results = self.model(**arrays)
         elif isinstance(inputs, (list, tuple)):
-            flat: list[Any] = []
-            for index, value in enumerate(inputs):
-                info = self.inputs[index] if index < len(self.inputs) else None
-                flat += sequence_to_arrays(value, info) if info is not None and _is_sequence(info) else [value]
-            results = self.model(*flat)
+            results = self.model(*inputs)
         else:
             results = self.model(inputs)
         results = results if isinstance(results, tuple) else (results,)
-        if not any(_is_sequence(info) for info in self.outputs):
+        if not self.outputs:
             return results
-        rest = iter(results)
-        outputs = []
-        for info in self.outputs:
-            output: Any = next(rest)
-            if _is_sequence(info):
-                output = arrays_to_sequence(output, next(rest))
-                if _is_optional(info):
-                    output = output[0] if output else None
-            outputs.append(output)
-        return tuple(outputs)
+        named = {info.name: array for info, array in zip(self.model.outputs, results)}
+        return tuple(from_arrays(named, info) for info in self.outputs)
 
 
 class DeepSeekBackend(Backend):

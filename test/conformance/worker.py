@@ -12,10 +12,13 @@ import os
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "utils"))
+root = os.path.join(os.path.dirname(__file__), "..", "..")
+# Of the Python package one module alone: the rest needs what is built.
+sys.path[:0] = [os.path.join(root, "utils"), os.path.join(root, "python", "deepseek")]
 
 import numpy as np
 import onnx
+from _values import from_arrays, to_arrays
 from cases import Case, load_cases
 from onnx import numpy_helper
 from onnx.backend.test.runner import Runner
@@ -74,48 +77,6 @@ def make_symbolic(model: onnx.ModelProto) -> None:
                 dimension.Clear()
 
 
-def element_of(info: onnx.ValueInfoProto) -> onnx.TypeProto.Tensor | None:
-    """What a sequence of tensors, or an optional tensor, has inside; None for anything else."""
-    kind = info.type.WhichOneof("value")
-    if kind not in ("sequence_type", "optional_type"):
-        return None
-    inside = getattr(info.type, kind).elem_type
-    return inside.tensor_type if inside.WhichOneof("value") == "tensor_type" else None
-
-
-def to_tensors(values: list, infos) -> list:
-    """Sequences as the two tensors that a compiled model takes for one: the elements, and the dims of each. An optional is
-    a sequence of one element, or none."""
-    tensors = []
-    for value, info in zip(values, infos):
-        element = element_of(info)
-        if element is None:
-            tensors.append(value)
-            continue
-        if info.type.WhichOneof("value") == "optional_type":
-            value = [] if value is None else [value]
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(element.elem_type)
-        rank = value[0].ndim if value else len(element.shape.dim)
-        tensors.append(np.concatenate([np.empty(0, dtype), *(v.ravel().astype(dtype) for v in value)]))
-        tensors.append(np.array([v.shape for v in value], np.int64).reshape(len(value), rank))
-    return tensors
-
-
-def from_tensors(tensors: list, infos) -> list:
-    """The reverse."""
-    values, rest = [], iter(tensors)
-    for info in infos:
-        tensor = next(rest)
-        if element_of(info) is not None:
-            shapes = next(rest)
-            ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-            tensor = [part.reshape(shape) for part, shape in zip(np.split(tensor, ends), shapes)]
-            if info.type.WhichOneof("value") == "optional_type":
-                tensor = tensor[0] if tensor else None
-        values.append(tensor)
-    return values
-
-
 def run_case(case: Case, timeout: float, symbolic: bool) -> None:
     model = onnx.load(case.model)
     with tempfile.TemporaryDirectory() as folder:
@@ -135,10 +96,14 @@ def run_case(case: Case, timeout: float, symbolic: bool) -> None:
             raise Failure(prefix + message.replace(path, "model.onnx"))
         with runtime.Model(library) as program:
             for inputs, expected in data_sets(case, model):
-                inputs = to_tensors(inputs, model.graph.input)
-                if not all(isinstance(value, np.ndarray) for value in inputs):
+                arrays = {}
+                for value, info in zip(inputs, model.graph.input):
+                    arrays.update(to_arrays(value, info, program.inputs))
+                if not all(isinstance(array, np.ndarray) for array in arrays.values()):
                     raise Failure("inputs that are neither tensors nor sequences or optionals of tensors")
-                outputs = from_tensors(program.run(inputs), model.graph.output)
+                results = program.run([arrays[name] for name in program.inputs])
+                named = dict(zip(program.outputs, results))
+                outputs = [from_arrays(named, info) for info in model.graph.output]
                 Runner.assert_similar_outputs(expected, outputs, case.rtol, case.atol)
 
 

@@ -4,7 +4,7 @@
 // it;
 //   ds.if and ds.loop run them. Sizes that follow from those of the graph around are expressions of the same symbols in
 //   the function.
-// Declines: branches whose results are not alike (Divergence.cpp), optionals that a loop hands on.
+// Declines: branches whose results are not alike (Divergence.cpp).
 
 #include "GraphImporter.h"
 
@@ -108,6 +108,8 @@ GraphImporter::Item GraphImporter::Body::capture(const Item &item) {
       value = capture(value);
   if (inside.sequence)
     inside.sequence = Sequence{capture(item.sequence->data), capture(item.sequence->shapes)};
+  if (item.present)
+    inside.present = capture(item.present);
   return inside;
 }
 
@@ -178,7 +180,8 @@ mlir::NamedAttribute GraphImporter::shapesAttr(ArrayRef<SymDims> all) {
 
 std::string GraphImporter::difference(ArrayRef<Item> a, ArrayRef<Item> b) {
   for (auto [x, y] : zip_equal(a, b)) {
-    if (bool(x.tensor) != bool(y.tensor) || x.isOptional != y.isOptional || x.isBoxed != y.isBoxed)
+    if (bool(x.tensor) != bool(y.tensor) || x.isOptional != y.isOptional || x.isBoxed != y.isBoxed ||
+        bool(x.present) != bool(y.present))
       return "one is a tensor, the other is not";
     if (x.sequence.has_value() != y.sequence.has_value() || (x.list && x.list->size() != y.list->size()))
       return "the sequences are not alike";
@@ -220,21 +223,15 @@ bool GraphImporter::runBranches(Node &node, Value condition,
       convert(1, y, [&](const Item &item) { return boxed(node, item); });
     }
     addRanks(x, y.ranks);
-    if (x.isOptional && y.isOptional && !(x.list || y.list) &&
-        (bool(x.tensor) != bool(y.tensor) || x.sequence || y.sequence)) {
-      Type element;
-      unsigned rank = 0;
-      for (const Item *item : {&x, &y}) {
-        Value of = item->tensor ? item->tensor : item->sequence ? item->sequence->data : Value();
-        if (!of)
-          continue;
-        element = node.elem(of);
-        rank = item->tensor ? node.rank(of) : item->sequence->rank();
-      }
-      if (!element)
+    if (x.isOptional && y.isOptional &&
+        (bool(x.tensor) != bool(y.tensor) || bool(x.list) != bool(y.list) || x.sequence || y.sequence)) {
+      OptionalKind kind = kindOf(node, x), other = kindOf(node, y);
+      if (!kind.rank || !kind.element)
+        kind = other;
+      if (!kind.rank || !kind.element)
         continue; // neither is there
-      convert(0, x, [&](const Item &item) { return asOptionalSequence(node, item, element, rank); });
-      convert(1, y, [&](const Item &item) { return asOptionalSequence(node, item, element, rank); });
+      convert(0, x, [&](const Item &item) { return asRunTimeOptional(node, item, kind); });
+      convert(1, y, [&](const Item &item) { return asRunTimeOptional(node, item, kind); });
       continue;
     }
     if (x.isBoxed || !(x.list || x.sequence) || !(y.list || y.sequence) ||
@@ -436,7 +433,9 @@ std::optional<unsigned> GraphImporter::elementRank(Node &node, GraphProto &graph
     if (!importGraph(quiet, graph, inputs, wanted, scope, opsets, depth, results, &body))
       return false;
     const Item &made = results[output];
-    if (made.sequence)
+    if (made.tensor)
+      rank = quiet.rank(made.tensor);
+    else if (made.sequence)
       rank = made.sequence->rank();
     else if (made.list && !made.list->empty())
       rank = quiet.rank(made.list->front());
@@ -472,11 +471,19 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
     Item &item = state[i];
     if (!changes[i])
       continue;
-    if (item.isOptional)
-      return node.fail("an optional that the iterations of a loop hand on needs a number of iterations that is known "
-                       "when the model is compiled, at most " +
-                       Twine(MaxIterations)),
-             false;
+    if (item.isOptional) {
+      OptionalKind kind = kindOf(node, item);
+      for (const onnx::ValueInfoProto *info : {&graph.input(i + 2), &graph.output(i + 1)})
+        if (OptionalKind declared = kindOf(info->type()); !kind.element || !kind.rank) {
+          kind.isSequence |= declared.isSequence;
+          kind.element = kind.element ? kind.element : declared.element;
+          kind.rank = kind.rank ? kind.rank : declared.rank;
+        }
+      if (!kind.rank)
+        kind.rank = elementRank(node, graph, i + 2, i + 1, state, scope, opsets, depth);
+      item = asRunTimeOptional(node, item, kind);
+      continue;
+    }
     if (item.list) {
       std::optional<unsigned> rank;
       if (item.list->empty()) {
@@ -492,6 +499,7 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
   // A state whose rank the iterations change is boxed. Which those are, and what ranks they may have, importing the
   // body tells.
   SmallVector<SmallVector<int64_t>> otherRanks(carried);
+  SmallVector<std::optional<unsigned>> elementRanks(carried);
   bool again = false;
   SmallVector<bool> wanted(graph.output_size(), true);
   for (int i = 0, kept = graph.output_size() - 1 - carried; i < kept; ++i)
@@ -519,12 +527,27 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
             otherRanks[of].push_back(rank);
         again |= !otherRanks[of].empty();
       }
-      if (of >= 0 && of < carried && state[of].sequence)
+      if (of >= 0 && of < carried && state[of].isOptional) {
+        item = asRunTimeOptional(node, item, kindOf(node, state[of]));
+      } else if (of >= 0 && of < carried && state[of].sequence && !state[of].isBoxed) {
         item = asSequence(node, item, state[of].sequence->rank());
+        // What is put into a sequence that is empty at first decides the rank.
+        if (item.sequence && item.sequence->rank() != state[of].sequence->rank()) {
+          if (!elementRanks[of]) {
+            elementRanks[of] = item.sequence->rank();
+            again = true;
+          } else {
+            return node.fail("the sequence would have elements of different rank, which is not supported where the run "
+                             "decides what is in it"),
+                   false;
+          }
+        }
+      }
       if (again)
         continue;
       bool alike = of >= 0 && of < carried ? bool(item.tensor) == bool(state[of].tensor) : bool(item.tensor);
-      if (!alike || item.isOptional)
+      bool optional = of >= 0 && of < carried && state[of].isOptional;
+      if (!alike || item.isOptional != optional)
         return node.fail("an iteration makes a tensor where a sequence is expected, or the other way round"), false;
       flatten(item, made);
     }
@@ -545,7 +568,9 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
     if (!again)
       return false;
     attempt.takeBack();
-    for (auto [item, ranks] : zip_equal(state, otherRanks)) {
+    for (auto [item, ranks, elementRank] : zip_equal(state, otherRanks, elementRanks)) {
+      if (elementRank && item.sequence->rank() != *elementRank)
+        item = emptyOfRank(node, item, *elementRank);
       if (!ranks.empty())
         item = boxed(node, item);
       addRanks(item, ranks);

@@ -221,25 +221,23 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
     if (scope.initializers.count(info.name()))
       continue; // a default that a caller could replace is a constant here
     auto refuse = [&](const Twine &reason) { return error("input '" + info.name() + "' " + reason); };
-    bool isOptional = info.type().has_optional_type();
-    const onnx::TypeProto &inside =
-        isOptional ? info.type().optional_type().elem_type() : info.type().sequence_type().elem_type();
-    if (inside.has_tensor_type()) {
-      // Two inputs: the elements one after another, and a row with the dims of each. An optional has one or none.
-      const onnx::TypeProto_Tensor &each = inside.tensor_type();
-      Type element = elementType(&context, each.elem_type());
-      if (!element)
-        return refuse("has elements of type " + onnxTypeName(each.elem_type()) + ", which is not supported");
-      if (!each.has_shape())
-        return refuse(Twine("is ") + (isOptional ? "an optional tensor" : "a sequence of tensors") +
-                      " without rank; give the shape in the model");
-      if (isOptional)
-        scope.values[info.name()].isOptional = true;
+    // Several inputs: the elements one after another, and the dims, those of each element of a sequence in a row. An
+    // optional tensor is a sequence of one or none.
+    Item &item = scope.values[info.name()];
+    auto addParts = [&](Type element, DeclaredDim rank, StringRef dims) {
       inputs.push_back({info.name() + ".data", element, {DeclaredDim(std::string())}, info.name()});
-      inputs.push_back({info.name() + ".shapes",
-                        builder.getI64Type(),
-                        {DeclaredDim(std::string()), DeclaredDim(int64_t(each.shape().dim_size()))},
-                        info.name()});
+      inputs.push_back({(info.name() + dims).str(), builder.getI64Type(), {DeclaredDim(std::string())}, info.name()});
+      if (!item.isBoxed)
+        inputs.back().dims.push_back(rank);
+    };
+    if (info.type().has_optional_type() || info.type().has_sequence_type()) {
+      OptionalKind kind = kindOf(info.type());
+      if (!kind.element)
+        return refuse("is neither a tensor nor a sequence or an optional of tensors of a supported element type");
+      item.isOptional = info.type().has_optional_type();
+      addParts(kind.element, kind.rank ? DeclaredDim(int64_t(*kind.rank)) : DeclaredDim(std::string()), ".shapes");
+      if (item.isOptional && kind.isSequence)
+        inputs.push_back({info.name() + ".present", builder.getI1Type(), {}, info.name()});
       continue;
     }
     if (!info.type().has_tensor_type())
@@ -248,8 +246,13 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
     if (!element)
       return refuse("has element type " + onnxTypeName(info.type().tensor_type().elem_type()) +
                     ", which is not supported");
-    if (!info.type().tensor_type().has_shape())
-      return refuse("has no rank; give its shape in the model");
+    if (!info.type().tensor_type().has_shape()) {
+      item.isBoxed = true;
+      for (int64_t rank = 0; rank <= MaxUnknownRank; ++rank)
+        item.ranks.push_back(rank);
+      addParts(element, {}, ".shape");
+      continue;
+    }
     Input &input = inputs.emplace_back(Input{info.name(), element, {}});
     for (const onnx::TensorShapeProto::Dimension &dim : info.type().tensor_type().shape().dim())
       input.dims.push_back(dim.has_dim_value() ? DeclaredDim(int64_t(dim.dim_value())) : DeclaredDim(dim.dim_param()));
@@ -293,13 +296,25 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
       scope.values[input.name].tensor = argument;
       continue;
     }
-    std::optional<Sequence> &sequence = scope.values[input.of].sequence;
-    if (!sequence)
-      sequence.emplace();
-    (StringRef(input.name).ends_with(".data") ? sequence->data : sequence->shapes) = argument;
+    Item &item = scope.values[input.of];
+    if (!item.sequence)
+      item.sequence.emplace();
+    StringRef part = StringRef(input.name).drop_front(input.of.size());
+    (part == ".data" ? item.sequence->data : part == ".present" ? item.present : item.sequence->shapes) = argument;
   }
   builder.setInsertionPointToEnd(entry);
-  return succeeded(seedArguments(function.getBody(), shapes));
+  if (failed(seedArguments(function.getBody(), shapes)))
+    return false;
+  for (const Input &input : inputs) {
+    Item *item = input.of.empty() ? nullptr : &scope.values[input.of];
+    if (!item || !item->isBoxed || !StringRef(input.name).ends_with(".shape"))
+      continue;
+    Node node(builder, shapes, module->getLoc());
+    item->sequence->shapes = node.unsqueeze(item->sequence->shapes, {0});
+    if (node.failed)
+      return false;
+  }
+  return true;
 }
 
 bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
@@ -313,16 +328,29 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
       return false;
     if (item->list || item->sequence || item->isOptional) {
       Node node(builder, shapes, module->getLoc());
-      const onnx::TypeProto_Tensor &each = info.type().optional_type().elem_type().tensor_type();
-      Item sequence = item->isOptional ? asOptionalSequence(node, *item, elementType(&context, each.elem_type()),
-                                                            unsigned(each.shape().dim_size()))
-                                       : asSequence(node, *item);
+      Item sequence = *item;
+      if (item->isOptional) {
+        OptionalKind kind = kindOf(node, *item), declared = kindOf(info.type());
+        if (!kind.element || !kind.rank)
+          kind = declared;
+        sequence = asRunTimeOptional(node, *item, kind);
+        // A loop that takes an optional may make what is in it.
+        if (!node.failed && info.has_type() && !info.type().has_optional_type())
+          sequence = optionalElement(node, sequence);
+      } else {
+        sequence = asSequence(node, *item);
+      }
       if (node.failed)
         return false;
-      if (!sequence.sequence)
-        return refuse("is an optional of something else than a tensor, which is not supported");
-      if (node.failed)
-        return false;
+      auto add = [&](StringRef part, Value value) {
+        names.push_back((info.name() + part).str());
+        values.push_back(value);
+        types.push_back(value.getType());
+      };
+      if (sequence.tensor) {
+        add("", sequence.tensor);
+        continue;
+      }
       const onnx::TypeProto_Tensor &type = info.type().tensor_type();
       if (item->isBoxed && type.has_shape()) {
         int64_t rank = type.shape().dim_size();
@@ -333,26 +361,17 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
         Item unboxed = withLength(node, *item, rank);
         if (node.failed)
           return false;
-        names.push_back(info.name());
-        values.push_back(unboxed.tensor);
-        types.push_back(unboxed.tensor.getType());
+        add("", unboxed.tensor);
         continue;
       }
+      add(".data", sequence.sequence->data);
       if (item->isBoxed) {
-        Value shape = node.reshape(item->sequence->shapes, {node.dim(item->sequence->shapes, 1)});
-        for (auto [part, value] : {std::pair(".data", item->sequence->data), std::pair(".shape", shape)}) {
-          names.push_back(info.name() + part);
-          values.push_back(value);
-          types.push_back(value.getType());
-        }
+        add(".shape", node.reshape(item->sequence->shapes, {node.dim(item->sequence->shapes, 1)}));
         continue;
       }
-      for (auto [part, value] :
-           {std::pair(".data", sequence.sequence->data), std::pair(".shapes", sequence.sequence->shapes)}) {
-        names.push_back(info.name() + part);
-        values.push_back(value);
-        types.push_back(value.getType());
-      }
+      add(".shapes", sequence.sequence->shapes);
+      if (sequence.present)
+        add(".present", sequence.present);
       continue;
     }
     if (!item->tensor || !(info.type().has_tensor_type() || !info.has_type()))

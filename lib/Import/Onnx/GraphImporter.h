@@ -60,8 +60,10 @@ public:
     /// Element type of an empty list's tensors.
     Type element;
     std::optional<Sequence> sequence;
-    /// The sequence is one tensor whose rank the run decides. (An optional that the run decides is a sequence of one
-    /// element, or none.)
+    /// Of an optional sequence that the run decides: whether it is there. (An optional tensor that the run decides is a
+    /// sequence of one element, or none.)
+    Value present;
+    /// The sequence is one tensor whose rank the run decides.
     bool isBoxed = false;
     llvm::SmallVector<int64_t> ranks; ///< that a boxed tensor may have
   };
@@ -229,8 +231,20 @@ private:
   bool importSequenceMap(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// A list as a sequence; the elements of an empty one have `rank`.
   Item asSequence(Node &node, const Item &item, std::optional<unsigned> rank = std::nullopt);
-  /// An optional as a sequence; one without an element is of `element` and `rank`.
-  Item asOptionalSequence(Node &node, const Item &item, Type element, unsigned rank);
+  /// What is in an optional.
+  struct OptionalKind {
+    Type element;
+    std::optional<unsigned> rank;
+    bool isSequence = false;
+  };
+  OptionalKind kindOf(Node &node, const Item &item);
+  OptionalKind kindOf(const onnx::TypeProto &type);
+  /// An optional, or what could be in one, as the run knows it.
+  Item asRunTimeOptional(Node &node, const Item &item, const OptionalKind &kind);
+  /// What is in an optional that the run decides; a run without an element ends with an error.
+  Item optionalElement(Node &node, const Item &item);
+  /// `item`, a sequence that must be empty when the model runs, as one of elements of another rank.
+  Item emptyOfRank(Node &node, const Item &item, unsigned rank);
   Item boxed(Node &node, const Item &item);
   Value concatSequence(Node &node, const Sequence &sequence, int64_t axis, bool fresh);
   Sequence splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze);

@@ -61,16 +61,17 @@ bool GraphImporter::importBoxedShape(Node &node, const NodeProto &proto, Scope &
 /// An input whose rank must be known before the node can be looked at, or "".
 std::string GraphImporter::inputOfUnknownRank(const NodeProto &proto, Scope &scope) {
   StringRef op = proto.op_type();
-  // They take it as it is.
-  if (normalDomain(proto.domain()).empty() &&
-      (op == "Identity" || op == "SequenceLength" || op.starts_with("Optional")))
+  bool isOwn = normalDomain(proto.domain()).empty();
+  if (isOwn && op == "Identity")
     return "";
   for (auto [index, name] : enumerate(proto.input())) {
     Item *item = name.empty() ? nullptr : find(scope, name);
     if (!item || !hasUnknownRank(*item))
       continue;
+    if (!item->isBoxed && isOwn && (op == "SequenceLength" || op.starts_with("Optional")))
+      continue;
     // A loop hands on what is boxed.
-    if (item->isBoxed && (op == "Shape" || op == "Size" || (op == "Loop" && index >= 2)))
+    if (item->isBoxed && isOwn && (op == "Shape" || op == "Size" || (op == "Loop" && index >= 2)))
       continue;
     return name;
   }

@@ -162,17 +162,75 @@ GraphImporter::Item GraphImporter::asSequence(Node &node, const Item &item, std:
   return result;
 }
 
-GraphImporter::Item GraphImporter::asOptionalSequence(Node &node, const Item &item, Type element, unsigned rank) {
-  if (item.sequence)
-    return item;
-  if (item.list) {
-    node.fail("an optional sequence is not supported where the run decides whether it is there");
-    return item;
+GraphImporter::OptionalKind GraphImporter::kindOf(Node &node, const Item &item) {
+  OptionalKind kind;
+  kind.isSequence = item.list || item.present || (item.sequence && !item.isOptional);
+  if (item.tensor) {
+    kind.element = node.elem(item.tensor);
+    kind.rank = node.rank(item.tensor);
+  } else if (item.sequence) {
+    kind.element = node.elem(item.sequence->data);
+    kind.rank = item.sequence->rank();
+  } else if (item.list) {
+    kind.element = item.list->empty() ? item.element : node.elem(item.list->front());
+    if (!item.list->empty())
+      kind.rank = node.rank(item.list->front());
   }
+  return kind;
+}
+
+GraphImporter::OptionalKind GraphImporter::kindOf(const onnx::TypeProto &type) {
+  OptionalKind kind;
+  const onnx::TypeProto &inside = type.has_optional_type() ? type.optional_type().elem_type() : type;
+  kind.isSequence = inside.has_sequence_type();
+  const onnx::TypeProto_Tensor &tensor =
+      kind.isSequence ? inside.sequence_type().elem_type().tensor_type() : inside.tensor_type();
+  kind.element = elementType(&context, tensor.elem_type());
+  if (tensor.has_shape())
+    kind.rank = unsigned(tensor.shape().dim_size());
+  return kind;
+}
+
+GraphImporter::Item GraphImporter::asRunTimeOptional(Node &node, const Item &item, const OptionalKind &kind) {
+  bool isSequence = item.list || item.present || (item.sequence && !item.isOptional);
+  bool isThere = isSequence || item.tensor || item.sequence;
+  if (isThere && isSequence != kind.isSequence)
+    return node.fail("an optional holds a tensor in one case and a sequence in another"), item;
+  if (item.isOptional && item.sequence)
+    return item;
+  SequenceBuilder build(node);
   Item result;
+  if (item.tensor)
+    result.sequence = build.of({item.tensor});
+  else if (isThere)
+    result = asSequence(node, item, kind.rank);
+  else if (kind.element && kind.rank)
+    result.sequence = build.empty(kind.element, *kind.rank);
+  else
+    node.fail("an optional whose element type and rank are not known; declare them in the model");
   result.isOptional = true;
-  SequenceBuilder builder(node);
-  result.sequence = item.tensor ? builder.of({item.tensor}) : builder.empty(element, rank);
+  if (kind.isSequence)
+    result.present = node.intScalar(isThere, builder.getI1Type());
+  return result;
+}
+
+GraphImporter::Item GraphImporter::optionalElement(Node &node, const Item &item) {
+  if (!item.present)
+    return Item(SequenceBuilder(node).at(*item.sequence, node.ints({0})));
+  requireSize(node, node.cast(item.present, builder.getI64Type()), SymExpr(1), "the optional to have an element");
+  Item result = item;
+  result.isOptional = false;
+  result.present = {};
+  return result;
+}
+
+GraphImporter::Item GraphImporter::emptyOfRank(Node &node, const Item &item, unsigned rank) {
+  SequenceBuilder build(node);
+  requireSize(node, build.countOf(*item.sequence), SymExpr(0),
+              "the sequence, whose elements have rank " + Twine(item.sequence->rank()) +
+                  ", to be empty where a tensor of rank " + Twine(rank) + " is put into it");
+  Item result = item;
+  result.sequence = build.empty(node.elem(item.sequence->data), rank);
   return result;
 }
 
@@ -197,6 +255,8 @@ void GraphImporter::flatten(ArrayRef<Item> items, SmallVectorImpl<Value> &into) 
       into.push_back(item.sequence->data);
       into.push_back(item.sequence->shapes);
     }
+    if (item.present)
+      into.push_back(item.present);
   }
 }
 
@@ -210,6 +270,8 @@ GraphImporter::Item GraphImporter::rebuild(Item item, ArrayRef<Value>::iterator 
     item.sequence->data = *next++;
     item.sequence->shapes = *next++;
   }
+  if (item.present)
+    item.present = *next++;
   return item;
 }
 
@@ -427,6 +489,8 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
   Item item = asSequence(node, *items[0], rank);
   if (node.failed || !item.sequence)
     return node.fail("input 0 must be a sequence"), true;
+  if (op == "SequenceInsert" && rank && *rank != item.sequence->rank() && !item.isOptional)
+    item = emptyOfRank(node, item, *rank);
   const Sequence &sequence = *item.sequence;
   SequenceBuilder build(node);
   auto checkElement = [&](Value x) {
@@ -438,9 +502,10 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
   if (op == "Identity")
     return output(item);
   if (item.isOptional) {
-    // A sequence of one element, or none.
     if (op == "OptionalGetElement")
-      return tensor(build.at(sequence, node.ints({0})));
+      return output(optionalElement(node, item));
+    if (op == "OptionalHasElement" && item.present)
+      return tensor(item.present);
     if (op == "OptionalHasElement")
       return tensor(node.compare(ComparePredicate::gt, asScalar(node, build.countOf(sequence)),
                                  node.intScalar(0, builder.getI64Type())));
@@ -451,7 +516,7 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
   if (op == "OptionalHasElement")
     return tensor(node.scalar(1, builder.getI1Type()));
   if (op == "Optional")
-    return node.fail("an optional sequence is not supported where the run decides what is in it"), true;
+    return output(asRunTimeOptional(node, item, kindOf(node, item)));
   if (op == "SequenceLength")
     return tensor(asScalar(node, build.countOf(sequence)));
   if (op == "SequenceAt")
