@@ -2,7 +2,8 @@
 
 A tensor is itself. The parts of the others have names of their own:
 
-    a sequence             x.data, x.shapes             the elements one after another, and a row with the dims of each
+    a sequence             x.data, x.shapes             the elements one after another, and a row with the dims of each; rows of
+                                                        elements of different rank are filled up with -1
     an optional tensor     x.data, x.shapes             a sequence of one, or of nothing
     an optional sequence   x.data, x.shapes, x.present  and whether it is there
     a tensor of any rank   x.data, x.shape              its elements, and its dims
@@ -50,9 +51,11 @@ def to_arrays(value: Any, info: onnx.ValueInfoProto, names: Collection[str]) -> 
     elif info.type.WhichOneof("value") == "optional_type":
         value = [] if value is None else [value]
     elements = [np.asarray(element, dtype) for element in value]
-    rank = elements[0].ndim if elements else len(_inside(info.type).shape.dim)
+    declared = len(_inside(info.type).shape.dim)
+    rank = max([declared, *(e.ndim for e in elements)])
     arrays[info.name + ".data"] = np.concatenate([np.empty(0, dtype), *(element.ravel() for element in elements)])
-    arrays[info.name + ".shapes"] = np.array([e.shape for e in elements], np.int64).reshape(len(elements), rank)
+    rows = [list(e.shape) + [-1] * (rank - e.ndim) for e in elements]
+    arrays[info.name + ".shapes"] = np.array(rows, np.int64).reshape(len(rows), -1 if rows else rank)
     return arrays
 
 
@@ -64,7 +67,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray], info: onnx.ValueInfoProto) -> 
     data = arrays[name + ".data"]
     if name + ".shape" in arrays:
         return data.reshape(arrays[name + ".shape"])
-    shapes = arrays[name + ".shapes"]
+    shapes = [tuple(size for size in row if size >= 0) for row in arrays[name + ".shapes"]]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     values = [part.reshape(shape) for part, shape in zip(np.split(data, ends), shapes)]
     if name + ".present" in arrays:

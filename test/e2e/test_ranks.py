@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from harness import reference_outputs, run_program
+from deepseek import onnx_backend
 from onnx import parser
 
 from dsutil import tools
@@ -173,3 +174,91 @@ def test_a_rank_that_cannot_be_compiled_says_why(tmp_path):
     result = run_program(os.path.join(tmp_path, "model"), arrays, str(tmp_path))
     assert result.code != 0
     assert "'s' to have a length of 4" in result.stderr and "Conv" in result.stderr
+
+
+OPSET = '<ir_version: 9, opset_import: ["": 18]>\n'
+
+# name: graph, and what the sequence that it makes should be, from the arrays of a run.
+SEQUENCES = {
+    "branches_of_different_rank": (
+        """g (float[A,B] x, bool c) => (seq(float) s) {
+          t = If (c) < then_branch = t () => (seq(float) o) { r = Neg(x)  o = SequenceConstruct(r) },
+                       else_branch = e () => (seq(float) p) {
+                         m = Constant<value = int64[1] {-1}>()  q = Reshape(x, m)  p = SequenceConstruct(q, q) } >
+          s = SequenceInsert(t, x)
+        }""",
+        [{"x": floats(2, 3), "c": np.array(c)} for c in (True, False)],
+        lambda x, c: [-x, x] if c else [x.reshape(-1), x.reshape(-1), x],
+    ),
+    "grows_in_a_loop": (
+        """g (float[N] x, int64 n) => (seq(float) s) {
+          e = SequenceConstruct(x)
+          zero = Constant<value = int64[1] {0}>()
+          r, s = Loop(n, , x, e) < body = b (int64 i, bool c, float[] v, seq(float) q) => (bool d, float[] w, seq(float) z) {
+            d = Identity(c)  w = Unsqueeze(v, zero)  z = SequenceInsert(q, w)
+          } >
+        }""",
+        [{"x": floats(3), "n": np.array(n)} for n in (0, 2, 3)],
+        lambda x, n: [x.reshape((1,) * k + (3,)) for k in range(n + 1)],
+    ),
+    "taken_out_and_erased": (
+        """g (seq(float[]) q, int64 k) => (seq(float) s) {
+          a = SequenceAt(q, k)  b = Exp(a)  c = SequenceErase(q, k)  s = SequenceInsert(c, b)
+        }""",
+        [
+            {"q": [floats(2, 3), floats(4), np.float32(7)], "k": np.array(k)} for k in (0, 1, -1)
+        ],
+        lambda q, k: [v for j, v in enumerate(q) if j != k % len(q)] + [np.exp(q[k])],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_sequences_of_any_rank(name, tmp_path):
+    graph, runs, expected = SEQUENCES[name]
+    model = parser.parse_model(OPSET + graph)
+    compiled = onnx_backend.prepare(model)
+    for arrays in runs:
+        (found,) = compiled.run(arrays)
+        reference = expected(**arrays)
+        assert [f.shape for f in found] == [np.shape(r) for r in reference]
+        for f, r in zip(found, reference, strict=True):
+            assert error_of_scale(f, r) <= 1e-5
+
+
+def test_a_sequence_of_one_rank_is_taken_as_a_whole(tmp_path):
+    model = parser.parse_model(OPSET + "g (seq(float[]) q) => (float[] y) { c = ConcatFromSequence<axis=0>(q) y = Neg(c) }")
+    compiled = onnx_backend.prepare(model)
+    for parts in ([floats(2), floats(3)], [floats(2, 3), floats(1, 3), floats(0, 3)], [floats(1, 2, 2)]):
+        (found,) = compiled.run([parts])
+        assert error_of_scale(found, -np.concatenate(parts)) <= 1e-6
+    with pytest.raises(Exception, match="elements of one rank"):
+        compiled.run([[floats(2), floats(3, 1)]])
+
+
+def test_optional_sequences(tmp_path):
+    model = parser.parse_model(
+        OPSET
+        + """g (optional(seq(float[N])) q, float[M] x) => (bool h, float[K] y, optional(seq(float[P])) z) {
+          h = OptionalHasElement(q)
+          y = If (h) < then_branch = t () => (float[T] o) { s = OptionalGetElement(q)  o = ConcatFromSequence<axis=0>(s) },
+                       else_branch = e () => (float[E] p) { p = Neg(x) } >
+          z = Identity(q)
+        }"""
+    )
+    compiled = onnx_backend.prepare(model)
+    x = floats(3)
+    for q in ([floats(2), floats(4)], None, [floats(1)]):
+        has, y, z = compiled.run([q, x])
+        assert bool(has) == (q is not None)
+        assert error_of_scale(y, -x if q is None else np.concatenate(q)) <= 1e-6
+        assert (z is None) == (q is None) and (q is None or all(map(np.array_equal, z, q)))
+
+
+def test_inputs_without_rank(tmp_path):
+    model = parser.parse_model(OPSET + "g (float[] x, float[N] w) => (float[] y) { a = Exp(x) y = Mul(a, w) }")
+    compiled = onnx_backend.prepare(model)
+    w = floats(3)
+    for x in (floats(), floats(3), floats(2, 3), floats(1, 2, 4, 3)):
+        (found,) = compiled.run([x, w])
+        assert found.shape == (np.exp(x) * w).shape and error_of_scale(found, np.exp(x) * w) <= 1e-5

@@ -107,7 +107,7 @@ GraphImporter::Item GraphImporter::Body::capture(const Item &item) {
     for (Value &value : *inside.list)
       value = capture(value);
   if (inside.sequence)
-    inside.sequence = Sequence{capture(item.sequence->data), capture(item.sequence->shapes)};
+    inside.sequence = Sequence{capture(item.sequence->data), capture(item.sequence->shapes), item.sequence->isMixed};
   if (item.present)
     inside.present = capture(item.present);
   return inside;
@@ -215,6 +215,14 @@ bool GraphImporter::runBranches(Node &node, Value condition,
     builder.setInsertionPointToEnd(&both[i].function.getBody().front());
     item = into(item);
   };
+  // Sequences whose elements have another rank in each branch.
+  auto mixBoth = [&](Item &x, Item &y) {
+    if (node.failed || !x.sequence || !y.sequence ||
+        (x.sequence->isMixed == y.sequence->isMixed && x.sequence->rank() == y.sequence->rank()))
+      return;
+    convert(0, x, [&](const Item &item) { return mixed(node, item); });
+    convert(1, y, [&](const Item &item) { return mixed(node, item); });
+  };
   // Sequences of different lengths are the run's, and tensors of different ranks can be.
   for (auto [x, y] : zip_equal(items[0], items[1])) {
     bool ranksDiffer = x.tensor && y.tensor && node.rank(x.tensor) != node.rank(y.tensor);
@@ -226,12 +234,13 @@ bool GraphImporter::runBranches(Node &node, Value condition,
     if (x.isOptional && y.isOptional &&
         (bool(x.tensor) != bool(y.tensor) || bool(x.list) != bool(y.list) || x.sequence || y.sequence)) {
       OptionalKind kind = kindOf(node, x), other = kindOf(node, y);
-      if (!kind.rank || !kind.element)
+      if (!kind.isKnown())
         kind = other;
-      if (!kind.rank || !kind.element)
+      if (!kind.isKnown())
         continue; // neither is there
       convert(0, x, [&](const Item &item) { return asRunTimeOptional(node, item, kind); });
       convert(1, y, [&](const Item &item) { return asRunTimeOptional(node, item, kind); });
+      mixBoth(x, y);
       continue;
     }
     if (x.isBoxed || !(x.list || x.sequence) || !(y.list || y.sequence) ||
@@ -239,12 +248,13 @@ bool GraphImporter::runBranches(Node &node, Value condition,
       continue;
     auto rankOf = [&](const Item &item) -> std::optional<unsigned> {
       if (item.sequence)
-        return item.sequence->rank();
+        return item.sequence->isMixed ? 0 : item.sequence->rank();
       return item.list->empty() ? std::optional<unsigned>() : node.rank(item.list->front());
     };
     std::optional<unsigned> rank = rankOf(x) ? rankOf(x) : rankOf(y);
     convert(0, x, [&](const Item &item) { return asSequence(node, item, rank); });
     convert(1, y, [&](const Item &item) { return asSequence(node, item, rank); });
+    mixBoth(x, y);
   }
   if (node.failed)
     return false;
@@ -435,7 +445,7 @@ std::optional<unsigned> GraphImporter::elementRank(Node &node, GraphProto &graph
     const Item &made = results[output];
     if (made.tensor)
       rank = quiet.rank(made.tensor);
-    else if (made.sequence)
+    else if (made.sequence && !made.sequence->isMixed)
       rank = made.sequence->rank();
     else if (made.list && !made.list->empty())
       rank = quiet.rank(made.list->front());
@@ -443,6 +453,33 @@ std::optional<unsigned> GraphImporter::elementRank(Node &node, GraphProto &graph
   });
   attempt.takeBack();
   return rank;
+}
+
+/// What an iteration made in the form of the state that it is handed on as; `other` says what the state should be
+/// instead, if it cannot be that.
+GraphImporter::Item GraphImporter::asState(Node &node, Item item, const Item &state, OtherState &other) {
+  bool isTensor = state.tensor || state.isBoxed, isOptional = state.isOptional;
+  if (isOptional)
+    item = asRunTimeOptional(node, item, kindOf(node, state));
+  if (node.failed)
+    return item;
+  if (isTensor ? !item.tensor && !item.isBoxed : item.tensor || item.isBoxed || item.isOptional != isOptional)
+    return node.fail("an iteration makes a tensor where a sequence is expected, or the other way round"), item;
+  if (isTensor) {
+    if (item.isBoxed != state.isBoxed || (item.tensor && node.rank(item.tensor) != node.rank(state.tensor)))
+      item = boxed(node, item);
+    for (int64_t rank : item.ranks)
+      if (rank <= MaxUnknownRank && !is_contained(state.ranks, rank))
+        other.ranks.push_back(rank);
+    return item;
+  }
+  item = asSequence(node, item, state.sequence->isMixed ? 0 : state.sequence->rank());
+  if (node.failed)
+    return item;
+  if (state.sequence->isMixed)
+    return mixed(node, item);
+  other.mix = item.sequence->isMixed || item.sequence->rank() != state.sequence->rank();
+  return item;
 }
 
 bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &graph, Scope &scope,
@@ -474,12 +511,12 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
     if (item.isOptional) {
       OptionalKind kind = kindOf(node, item);
       for (const onnx::ValueInfoProto *info : {&graph.input(i + 2), &graph.output(i + 1)})
-        if (OptionalKind declared = kindOf(info->type()); !kind.element || !kind.rank) {
+        if (OptionalKind declared = kindOf(info->type()); !kind.isKnown()) {
           kind.isSequence |= declared.isSequence;
           kind.element = kind.element ? kind.element : declared.element;
           kind.rank = kind.rank ? kind.rank : declared.rank;
         }
-      if (!kind.rank)
+      if (!kind.isKnown())
         kind.rank = elementRank(node, graph, i + 2, i + 1, state, scope, opsets, depth);
       item = asRunTimeOptional(node, item, kind);
       continue;
@@ -496,10 +533,9 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
       item = asSequence(node, item, rank);
     }
   }
-  // A state whose rank the iterations change is boxed. Which those are, and what ranks they may have, importing the
-  // body tells.
-  SmallVector<SmallVector<int64_t>> otherRanks(carried);
-  SmallVector<std::optional<unsigned>> elementRanks(carried);
+  // A state whose rank the iterations change is boxed, or mixed. Which those are, and what ranks they may have,
+  // importing the body tells.
+  SmallVector<OtherState> other(carried);
   bool again = false;
   SmallVector<bool> wanted(graph.output_size(), true);
   for (int i = 0, kept = graph.output_size() - 1 - carried; i < kept; ++i)
@@ -516,39 +552,15 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
       int of = int(index) - 1; // which state
       if (!wanted[index] || (of >= 0 && of < carried && !changes[of]))
         continue;
-      if (of >= 0 && of < carried && (state[of].tensor || state[of].isBoxed) && (item.tensor || item.isBoxed)) {
-        const Item &before = state[of];
-        bool isOther =
-            item.isBoxed != before.isBoxed || (item.tensor && node.rank(item.tensor) != node.rank(before.tensor));
-        if (isOther)
-          item = boxed(node, item);
-        for (int64_t rank : item.ranks)
-          if (rank <= MaxUnknownRank && !is_contained(before.ranks, rank))
-            otherRanks[of].push_back(rank);
-        again |= !otherRanks[of].empty();
+      if (of >= 0 && of < carried) {
+        item = asState(node, item, state[of], other[of]);
+        again |= other[of].mix || !other[of].ranks.empty();
+        if (again)
+          continue;
+      } else if (item.isOptional || !item.tensor) {
+        return node.fail("an iteration makes something else than a tensor for an output that stacks what it makes"),
+               false;
       }
-      if (of >= 0 && of < carried && state[of].isOptional) {
-        item = asRunTimeOptional(node, item, kindOf(node, state[of]));
-      } else if (of >= 0 && of < carried && state[of].sequence && !state[of].isBoxed) {
-        item = asSequence(node, item, state[of].sequence->rank());
-        // What is put into a sequence that is empty at first decides the rank.
-        if (item.sequence && item.sequence->rank() != state[of].sequence->rank()) {
-          if (!elementRanks[of]) {
-            elementRanks[of] = item.sequence->rank();
-            again = true;
-          } else {
-            return node.fail("the sequence would have elements of different rank, which is not supported where the run "
-                             "decides what is in it"),
-                   false;
-          }
-        }
-      }
-      if (again)
-        continue;
-      bool alike = of >= 0 && of < carried ? bool(item.tensor) == bool(state[of].tensor) : bool(item.tensor);
-      bool optional = of >= 0 && of < carried && state[of].isOptional;
-      if (!alike || item.isOptional != optional)
-        return node.fail("an iteration makes a tensor where a sequence is expected, or the other way round"), false;
       flatten(item, made);
     }
     return !node.failed && !again;
@@ -568,13 +580,13 @@ bool GraphImporter::importRunTimeLoop(Node &node, NodeProto &proto, GraphProto &
     if (!again)
       return false;
     attempt.takeBack();
-    for (auto [item, ranks, elementRank] : zip_equal(state, otherRanks, elementRanks)) {
-      if (elementRank && item.sequence->rank() != *elementRank)
-        item = emptyOfRank(node, item, *elementRank);
-      if (!ranks.empty())
+    for (auto [item, as] : zip_equal(state, other)) {
+      if (as.mix)
+        item = mixed(node, item);
+      if (!as.ranks.empty())
         item = boxed(node, item);
-      addRanks(item, ranks);
-      ranks.clear();
+      addRanks(item, as.ranks);
+      as = OtherState();
     }
   }
   ArrayRef<Value>::iterator next = results.begin();

@@ -307,10 +307,11 @@ bool GraphImporter::importInputs(GraphProto &graph, Scope &scope) {
     return false;
   for (const Input &input : inputs) {
     Item *item = input.of.empty() ? nullptr : &scope.values[input.of];
-    if (!item || !item->isBoxed || !StringRef(input.name).ends_with(".shape"))
-      continue;
     Node node(builder, shapes, module->getLoc());
-    item->sequence->shapes = node.unsqueeze(item->sequence->shapes, {0});
+    if (item && StringRef(input.name).ends_with(".shape"))
+      item->sequence->shapes = node.unsqueeze(item->sequence->shapes, {0});
+    else if (item && StringRef(input.name).ends_with(".shapes") && !node.dim(item->sequence->shapes, 1).isConst())
+      *item = mixed(node, *item);
     if (node.failed)
       return false;
   }
@@ -331,7 +332,7 @@ bool GraphImporter::importOutputs(const GraphProto &graph, Scope &scope) {
       Item sequence = *item;
       if (item->isOptional) {
         OptionalKind kind = kindOf(node, *item), declared = kindOf(info.type());
-        if (!kind.element || !kind.rank)
+        if (!kind.isKnown())
           kind = declared;
         sequence = asRunTimeOptional(node, *item, kind);
         // A loop that takes an optional may make what is in it.

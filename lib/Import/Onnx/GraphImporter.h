@@ -42,11 +42,15 @@ public:
   static bool isSupported(llvm::StringRef domain, llvm::StringRef fullName, const onnx::OpSchema *schema,
                           int64_t opset);
 
+  /// Where only the run knows a rank, it may be 0 to this.
+  static constexpr int64_t MaxUnknownRank = 8;
   /// A sequence that the run makes: the elements one after another (rank 1), and the dims of each (i64, one row an
-  /// element).
+  /// element). Rows of a mixed one, whose elements may differ in rank, have MaxUnknownRank entries, of which those past
+  /// the element's rank are -1.
   struct Sequence {
     Value data, shapes;
-    unsigned rank() const; ///< of the elements
+    bool isMixed = false;
+    unsigned rank() const; ///< of the elements, if it is not mixed
   };
   /// A tensor, or a list of tensors: lists and optionals exist only while importing.
   struct Item {
@@ -184,6 +188,12 @@ private:
   static std::string difference(llvm::ArrayRef<Item> a, llvm::ArrayRef<Item> b);
   std::optional<unsigned> elementRank(Node &node, onnx::GraphProto &graph, int input, int output,
                                       llvm::ArrayRef<Item> state, Scope &scope, const Opsets &opsets, int depth);
+  /// What a loop's state must become, since an iteration makes something else of it.
+  struct OtherState {
+    llvm::SmallVector<int64_t> ranks; ///< boxed, with these too
+    bool mix = false;                 ///< a mixed sequence
+  };
+  Item asState(Node &node, Item item, const Item &state, OtherState &other);
   bool importRunTimeLoop(Node &node, onnx::NodeProto &proto, onnx::GraphProto &graph, Scope &scope,
                          const Opsets &opsets, int depth);
   bool importRunTimeScan(Node &node, const ScanParts &scan, onnx::GraphProto &graph, Scope &scope, const Opsets &opsets,
@@ -221,7 +231,7 @@ private:
   static void addRanks(Item &item, llvm::ArrayRef<int64_t> ranks);
   /// Shape and Size of a tensor whose rank the run decides. False if the node is neither.
   bool importBoxedShape(Node &node, const onnx::NodeProto &proto, Scope &scope);
-  static Item withLength(Node &node, const Item &item, int64_t length);
+  Item withLength(Node &node, const Item &item, int64_t length);
   /// The node and what follows it, once for each length of the list that `name` is, or that has the dims of `name`.
   bool importByLength(Node &node, const onnx::NodeProto &proto, llvm::StringRef name, Scope &scope,
                       const Opsets &opsets, int depth);
@@ -235,7 +245,8 @@ private:
   struct OptionalKind {
     Type element;
     std::optional<unsigned> rank;
-    bool isSequence = false;
+    bool isSequence = false, isMixed = false;
+    bool isKnown() const { return element && (rank || isMixed); }
   };
   OptionalKind kindOf(Node &node, const Item &item);
   OptionalKind kindOf(const onnx::TypeProto &type);
@@ -243,8 +254,10 @@ private:
   Item asRunTimeOptional(Node &node, const Item &item, const OptionalKind &kind);
   /// What is in an optional that the run decides; a run without an element ends with an error.
   Item optionalElement(Node &node, const Item &item);
-  /// `item`, a sequence that must be empty when the model runs, as one of elements of another rank.
-  Item emptyOfRank(Node &node, const Item &item, unsigned rank);
+  /// A sequence as one whose elements may differ in rank.
+  Item mixed(Node &node, const Item &item);
+  /// Of a list, a boxed tensor, or a mixed sequence (the highest one): what importByLength looks at, as a list of one.
+  Value undecidedLength(Node &node, const Item &item);
   Item boxed(Node &node, const Item &item);
   Value concatSequence(Node &node, const Sequence &sequence, int64_t axis, bool fresh);
   Sequence splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze);
@@ -285,8 +298,6 @@ private:
   const onnx::GraphProto *currentGraph = nullptr;
   const onnx::FunctionProto *currentFunction = nullptr; ///< where that is null
   llvm::StringSet<> customDomains;
-  /// Where only the run knows a rank, it may be 0 to this.
-  static constexpr int64_t MaxUnknownRank = 8;
   /// Each such point imports the rest of its graph several times.
   static constexpr int MaxDivergences = 4;
   int divergences = 0;

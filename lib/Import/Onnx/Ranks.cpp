@@ -1,8 +1,8 @@
 //===- Ranks.cpp - Ranks that the run decides -----------------------------===//
 // Assumes: a node that takes a tensor whose rank only the run tells (it is boxed: its elements, and a list with its
-//   dims), a sequence of such, or a list whose length decides the rank of what the node makes.
-// Guarantees: in all three cases the run decides the length of one list of integers. From the node on, the graph is
-//   imported once for each length that the list may have, with that length known; the run takes one of them. What they
+//   dims), a whole sequence of such, or a list whose length decides the rank of what the node makes.
+// Guarantees: in all three cases the run decides one small number. From the node on, the graph is imported once for each
+//   that it may be, with a known rank or length; the run takes one of them. What they
 //   make comes together again at the graph's end, boxed where the ranks differ. Lengths for which the rest cannot be
 //   compiled (a convolution of a matrix, or an output of another rank than it is declared with) are left out, and a run
 //   that needs one ends with the reason.
@@ -21,8 +21,7 @@ using namespace ds::importer;
 using onnx::NodeProto;
 
 bool GraphImporter::hasUnknownRank(const Item &item) {
-  return item.sequence &&
-         (item.isBoxed || cast<mlir::RankedTensorType>(item.sequence->shapes.getType()).isDynamicDim(1));
+  return item.sequence && (item.isBoxed || item.sequence->isMixed);
 }
 
 void GraphImporter::addRanks(Item &item, ArrayRef<int64_t> ranks) {
@@ -68,7 +67,8 @@ std::string GraphImporter::inputOfUnknownRank(const NodeProto &proto, Scope &sco
     Item *item = name.empty() ? nullptr : find(scope, name);
     if (!item || !hasUnknownRank(*item))
       continue;
-    if (!item->isBoxed && isOwn && (op == "SequenceLength" || op.starts_with("Optional")))
+    bool onSequence = op == "SequenceLength" || op == "SequenceAt" || op == "SequenceInsert" || op == "SequenceErase";
+    if (!item->isBoxed && isOwn && (onSequence || op.starts_with("Optional") || (op == "Loop" && index >= 2)))
       continue;
     // A loop hands on what is boxed.
     if (item->isBoxed && isOwn && (op == "Shape" || op == "Size" || (op == "Loop" && index >= 2)))
@@ -94,21 +94,6 @@ bool GraphImporter::importUndecided(Node &node, const NodeProto &proto, mlir::Op
   return importByLength(node, proto, proto.input(int(at - node.inputs.begin())), scope, opsets, depth);
 }
 
-/// What `item` is where its undecided list has `length` entries.
-GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int64_t length) {
-  if (item.tensor)
-    return Item(node.reshape(item.tensor, {SymExpr(length)}));
-  Item result = item;
-  if (!item.isBoxed) {
-    Value shapes = item.sequence->shapes;
-    result.sequence->shapes = node.reshape(shapes, {node.dim(shapes, 0), SymExpr(length)});
-    return result;
-  }
-  Value list = node.reshape(item.sequence->shapes, {SymExpr(length)});
-  SmallVector<SymExpr> dims = length ? sizesOf(node, list, "the shape") : SmallVector<SymExpr>();
-  return Item(node.reshape(item.sequence->data, dims));
-}
-
 bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef name, Scope &scope,
                                    const Opsets &opsets, int depth) {
   if (divergences >= MaxDivergences)
@@ -123,12 +108,13 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
   if (!given)
     return false;
   const Item item = *given;
-  Value list = item.tensor ? item.tensor : item.sequence->shapes;
-  unsigned axis = item.tensor ? 0 : 1;
-  SymExpr length = node.dim(list, axis);
+  // By which a list that was derived from this one is known to be as long.
+  std::string length = item.tensor    ? node.dim(item.tensor, 0).str()
+                       : item.isBoxed ? node.dim(item.sequence->shapes, 1).str()
+                                      : ("rank of " + name).str();
 
   SmallVector<int64_t> candidates = item.ranks;
-  if (auto known = lengths.find(length.str()); known != lengths.end())
+  if (auto known = lengths.find(length); known != lengths.end())
     candidates.assign({known->second});
   else if (!item.isBoxed)
     for (int64_t i = 0; i <= MaxUnknownRank; ++i)
@@ -140,10 +126,10 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
       return false;
     const Item copy = *inside;
     inner.values[name] = withLength(n, copy, count);
-    auto [entry, isNew] = lengths.try_emplace(length.str(), count);
+    auto [entry, isNew] = lengths.try_emplace(length, count);
     llvm::scope_exit forget([&, isNew = isNew] {
       if (isNew)
-        lengths.erase(length.str());
+        lengths.erase(length);
     });
     return !n.failed && importRest(n, inner, opsets, depth, after);
   };
@@ -168,7 +154,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
                      (reason.empty() ? Twine() : "; for " + Twine(reasonOf) + ": " + reason)),
            false;
   rest->done = true;
-  auto require = [&](int64_t count) {
+  auto require = [&](const Item &here, int64_t count) {
     std::string text;
     for (int64_t one : good)
       text += (text.empty() ? "" : one == good.back() ? " or " : ", ") + std::to_string(one);
@@ -177,11 +163,10 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
          (reason.empty() ? Twine() : "; other ones cannot be compiled (for " + Twine(reasonOf) + ": " + reason + ")"))
             .str();
     requireSize(
-        node, node.make<ShapeOfOp>({list}, {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type()),
-        SymExpr(count), text);
+        node, undecidedLength(node, here), SymExpr(count), text);
   };
   if (good.size() == 1) {
-    require(good.front());
+    require(item, good.front());
     return !node.failed && importWith(node, good.front(), scope);
   }
 
@@ -205,13 +190,12 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     Item *here = find(at, name);
     if (!here)
       return false;
-    list = here->tensor ? here->tensor : here->sequence->shapes;
     if (next + 1 == good.size()) {
-      require(good[next]);
+      require(*here, good[next]);
       return !node.failed && importWith(node, good[next], at) && collect(at, results);
     }
     Value size = asScalar(
-        node, node.make<ShapeOfOp>({list}, {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type()));
+        node, undecidedLength(node, *here));
     Value isIt = node.compare(ComparePredicate::eq, size, node.intScalar(good[next], builder.getI64Type()));
     auto build = [&](int branch, Body &body, SmallVectorImpl<Item> &items) {
       Scope inner;

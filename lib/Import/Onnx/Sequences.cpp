@@ -1,8 +1,8 @@
 //===- Sequences.cpp - Sequences that the run makes ------------------------===//
-// Assumes: the elements of one sequence have the same type and rank.
+// Assumes: the elements of one sequence have the same type.
 // Guarantees: a sequence is two tensors: all elements one after another, and a row with the dims of each. Loops carry
 //   it, branches return it, and every sequence operator is ops on tensors.
-// Declines: elements of different rank; sequences of strings.
+// Declines: sequences of sequences.
 
 #include "DataShapes.h"
 #include "GraphImporter.h"
@@ -38,16 +38,54 @@ public:
       return n.fill({SymExpr(1), SymExpr(0)}, 0, n.b.getI64Type());
     return n.unsqueeze(n.make<ShapeOfOp>({x}, {}, n.b.getI64Type()), {0});
   }
-  Sequence empty(Type element, unsigned rank) {
-    return {n.fill({SymExpr(0)}, 0, element), n.fill({SymExpr(0), SymExpr(int64_t(rank))}, 0, n.b.getI64Type())};
+  Sequence empty(Type element, unsigned rank, bool isMixed = false) {
+    if (isMixed)
+      rank = unsigned(Width);
+    return {n.fill({SymExpr(0)}, 0, element), n.fill({SymExpr(0), SymExpr(int64_t(rank))}, 0, n.b.getI64Type()),
+            isMixed};
   }
   Sequence of(ArrayRef<Value> values) {
     SmallVector<Value> data, rows;
+    bool isMixed = any_of(values, [&](Value value) { return n.rank(value) != n.rank(values[0]); });
     for (Value value : values) {
       data.push_back(flat(value));
-      rows.push_back(row(value));
+      rows.push_back(isMixed ? padded(row(value)) : row(value));
     }
-    return {n.concat(data, 0), n.concat(rows, 0)};
+    return {n.concat(data, 0), n.concat(rows, 0), isMixed};
+  }
+  /// Rows of any width as those of a mixed sequence.
+  Value padded(Value rows) {
+    SymExpr width = n.dim(rows, 1), rest = SymExpr(Width) - width;
+    if (width.isConst() && width.getConst() > Width)
+      n.fail("an element of rank " + Twine(width.getConst()) +
+             " in a sequence of elements of different rank; at most " + Twine(Width) + " is supported");
+    return rest.isConst(0) ? rows : n.concat({rows, n.fill({n.dim(rows, 0), rest}, -1, n.b.getI64Type())}, 1);
+  }
+  Sequence mixed(const Sequence &s) { return s.isMixed ? s : Sequence{s.data, padded(s.shapes), true}; }
+  /// The rank of each element.
+  Value ranks(const Sequence &s) {
+    Value isDim = n.cast(n.compare(ComparePredicate::ge, s.shapes, zero()), n.b.getI64Type());
+    return n.reduce<ReduceSumOp>(isDim, {1}, /*keepdims=*/false);
+  }
+  Value highestRank(const Sequence &s) {
+    return n.reduce<ReduceMaxOp>(n.concat({ranks(s), n.ints({0})}, 0), {0}, /*keepdims=*/true);
+  }
+  /// A mixed sequence all of whose elements have `rank`, which the importer makes sure of.
+  Sequence uniform(const Sequence &s, int64_t rank) {
+    return {s.data, n.sliceAxis(s.shapes, 1, SymExpr(0), SymExpr(rank))};
+  }
+  Value lowestRank(const Sequence &s, int64_t rank) {
+    return n.reduce<ReduceMinOp>(n.concat({ranks(s), n.ints({rank})}, 0), {0}, /*keepdims=*/true);
+  }
+  /// An element of a mixed sequence: its elements, and its dims as a row.
+  Sequence boxedAt(const Sequence &s, Value position) {
+    Value p = place(s, position);
+    SmallVector<SymExpr> numbers = bind({n.make<GatherOp>({starts(s), p}), n.make<GatherOp>({sizes(s), p}),
+                                         n.make<GatherOp>({ranks(s), p})});
+    if (n.failed)
+      return s;
+    return {cut(s.data, numbers[0], numbers[1]),
+            n.sliceAxis(n.make<GatherOp>({s.shapes, p}), 1, SymExpr(0), numbers[2])};
   }
   SymExpr count(const Sequence &s) { return n.dim(s.shapes, 0); }
   SymExpr length(const Sequence &s) { return n.dim(s.data, 0); }
@@ -58,15 +96,16 @@ public:
     return n.failed ? Value() : element(s, numbers[0], ArrayRef(numbers).drop_front());
   }
   Sequence insert(const Sequence &s, Value x, Value position) {
+    Value dims = s.isMixed ? padded(row(x)) : row(x);
     if (!position)
-      return {n.concat({s.data, flat(x)}, 0), n.concat({s.shapes, row(x)}, 0)};
+      return {n.concat({s.data, flat(x)}, 0), n.concat({s.shapes, dims}, 0), s.isMixed};
     Value p = place(s, position), bounds = n.concat({starts(s), total(s)}, 0);
     SmallVector<SymExpr> numbers = bind({p, n.make<GatherOp>({bounds, p})});
     if (n.failed)
       return s;
     SymExpr index = numbers[0], offset = numbers[1];
     return {n.concat({cut(s.data, SymExpr(0), offset), flat(x), cut(s.data, offset, length(s) - offset)}, 0),
-            n.concat({cut(s.shapes, SymExpr(0), index), row(x), cut(s.shapes, index, count(s) - index)}, 0)};
+            n.concat({cut(s.shapes, SymExpr(0), index), dims, cut(s.shapes, index, count(s) - index)}, 0), s.isMixed};
   }
   Sequence erase(const Sequence &s, Value position) {
     Value p = position ? place(s, position) : n.sub(countOf(s), 1);
@@ -77,7 +116,8 @@ public:
     return {
         n.concat({cut(s.data, SymExpr(0), offset), cut(s.data, end, length(s) - end)}, 0),
         n.concat({cut(s.shapes, SymExpr(0), index), cut(s.shapes, index + SymExpr(1), count(s) - index - SymExpr(1))},
-                 0)};
+                 0),
+        s.isMixed};
   }
   /// Along the first axis (`fresh`: a new one).
   Value joined(const Sequence &s, bool fresh) {
@@ -114,7 +154,13 @@ private:
     return n.reshape(cut(s.data, offset, product(dims)), dims);
   }
   /// Elements of each tensor.
-  Value sizes(const Sequence &s) { return n.reduce<ReduceProdOp>(s.shapes, {1}, /*keepdims=*/false); }
+  Value sizes(const Sequence &s) {
+    Value dims = s.shapes;
+    if (s.isMixed)
+      dims = n.select(n.compare(ComparePredicate::lt, dims, zero()), n.intScalar(1, n.b.getI64Type()), dims);
+    return n.reduce<ReduceProdOp>(dims, {1}, /*keepdims=*/false);
+  }
+  Value zero() { return n.intScalar(0, n.b.getI64Type()); }
   Value starts(const Sequence &s) { return n.make<CumSumOp>({sizes(s)}, {n.i64("axis", 0), n.unit("exclusive")}); }
   Value total(const Sequence &s) { return n.make<ShapeOfOp>({s.data}, {}, n.b.getI64Type()); }
   Value rowAt(const Sequence &s, Value p) {
@@ -136,6 +182,7 @@ private:
   }
   // So that indexing what a failure left is harmless.
   static constexpr size_t MaxNumbers = 80;
+  static constexpr int64_t Width = GraphImporter::MaxUnknownRank;
 
   Node &n;
 };
@@ -152,10 +199,8 @@ GraphImporter::Item GraphImporter::asSequence(Node &node, const Item &item, std:
     return result;
   }
   for (Value value : *item.list)
-    if (node.rank(value) != node.rank(item.list->front()) || node.elem(value) != node.elem(item.list->front())) {
-      node.fail(
-          "the sequence has elements of different rank or type, which is not supported where the run decides what "
-          "is in it");
+    if (node.elem(value) != node.elem(item.list->front())) {
+      node.fail("the sequence has elements of different type");
       return result;
     }
   result.sequence = builder.of(*item.list);
@@ -170,7 +215,9 @@ GraphImporter::OptionalKind GraphImporter::kindOf(Node &node, const Item &item) 
     kind.rank = node.rank(item.tensor);
   } else if (item.sequence) {
     kind.element = node.elem(item.sequence->data);
-    kind.rank = item.sequence->rank();
+    kind.isMixed = item.sequence->isMixed;
+    if (!kind.isMixed)
+      kind.rank = item.sequence->rank();
   } else if (item.list) {
     kind.element = item.list->empty() ? item.element : node.elem(item.list->front());
     if (!item.list->empty())
@@ -204,8 +251,8 @@ GraphImporter::Item GraphImporter::asRunTimeOptional(Node &node, const Item &ite
     result.sequence = build.of({item.tensor});
   else if (isThere)
     result = asSequence(node, item, kind.rank);
-  else if (kind.element && kind.rank)
-    result.sequence = build.empty(kind.element, *kind.rank);
+  else if (kind.isKnown())
+    result.sequence = build.empty(kind.element, kind.rank.value_or(0), kind.isMixed);
   else
     node.fail("an optional whose element type and rank are not known; declare them in the model");
   result.isOptional = true;
@@ -224,14 +271,35 @@ GraphImporter::Item GraphImporter::optionalElement(Node &node, const Item &item)
   return result;
 }
 
-GraphImporter::Item GraphImporter::emptyOfRank(Node &node, const Item &item, unsigned rank) {
-  SequenceBuilder build(node);
-  requireSize(node, build.countOf(*item.sequence), SymExpr(0),
-              "the sequence, whose elements have rank " + Twine(item.sequence->rank()) +
-                  ", to be empty where a tensor of rank " + Twine(rank) + " is put into it");
-  Item result = item;
-  result.sequence = build.empty(node.elem(item.sequence->data), rank);
+GraphImporter::Item GraphImporter::mixed(Node &node, const Item &item) {
+  Item result = asSequence(node, item);
+  if (result.sequence && !node.failed)
+    result.sequence = SequenceBuilder(node).mixed(*result.sequence);
   return result;
+}
+
+Value GraphImporter::undecidedLength(Node &node, const Item &item) {
+  if (item.sequence && !item.isBoxed)
+    return SequenceBuilder(node).highestRank(*item.sequence);
+  int64_t axis = item.tensor ? 0 : 1;
+  return node.make<ShapeOfOp>({item.tensor ? item.tensor : item.sequence->shapes},
+                              {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type());
+}
+
+GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int64_t length) {
+  if (item.tensor)
+    return Item(node.reshape(item.tensor, {SymExpr(length)}));
+  if (!item.isBoxed) {
+    SequenceBuilder build(node);
+    requireSize(node, build.lowestRank(*item.sequence, length), SymExpr(length),
+                "elements of one rank in a sequence that is taken as a whole");
+    Item result = item;
+    result.sequence = build.uniform(*item.sequence, length);
+    return result;
+  }
+  Value list = node.reshape(item.sequence->shapes, {SymExpr(length)});
+  SmallVector<SymExpr> dims = length ? sizesOf(node, list, "the shape") : SmallVector<SymExpr>();
+  return Item(node.reshape(item.sequence->data, dims));
 }
 
 GraphImporter::Item GraphImporter::boxed(Node &node, const Item &item) {
@@ -489,14 +557,13 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
   Item item = asSequence(node, *items[0], rank);
   if (node.failed || !item.sequence)
     return node.fail("input 0 must be a sequence"), true;
-  if (op == "SequenceInsert" && rank && *rank != item.sequence->rank() && !item.isOptional)
-    item = emptyOfRank(node, item, *rank);
+  if (op == "SequenceInsert" && rank && !item.isOptional && !item.sequence->isMixed && *rank != item.sequence->rank())
+    item = mixed(node, item);
   const Sequence &sequence = *item.sequence;
   SequenceBuilder build(node);
   auto checkElement = [&](Value x) {
-    if (!x || node.rank(x) != sequence.rank() || node.elem(x) != node.elem(sequence.data))
-      node.fail("the tensor must have the type and rank of the sequence's elements (rank " + Twine(sequence.rank()) +
-                ")");
+    if (!x || node.elem(x) != node.elem(sequence.data))
+      node.fail("the tensor must have the type of the sequence's elements");
     return !node.failed;
   };
   if (op == "Identity")
@@ -519,6 +586,14 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
     return output(asRunTimeOptional(node, item, kindOf(node, item)));
   if (op == "SequenceLength")
     return tensor(asScalar(node, build.countOf(sequence)));
+  if (op == "SequenceAt" && sequence.isMixed) {
+    Item boxed;
+    boxed.sequence = build.boxedAt(sequence, operand(1));
+    boxed.isBoxed = true;
+    for (int64_t each = 0; each <= MaxUnknownRank; ++each)
+      boxed.ranks.push_back(each);
+    return output(boxed);
+  }
   if (op == "SequenceAt")
     return tensor(build.at(sequence, operand(1)));
   if (op == "SequenceInsert")
