@@ -86,12 +86,15 @@ def DS_IfOp : DS_BodyOp<"if"> {
     3. There is a shape for each result, with as many dims as the result has.
     4. Each entry of `symbols` is a symbol that nothing else in the function defines, and a dim of a result.
 
+    Where the run decides a small number, such as a rank, there is a function for each: `decides` says what that number is,
+    and the condition whether it is `number`. The other ones are in `else_body`.
+
     Created by import; it ends a stage of the program (`ds_artifact.h`), and is the boundary between two `ds.static`
     regions.
   }];
   let arguments = (ins DS_BoolTensor:$condition, Variadic<DS_Tensor>:$then_inputs, Variadic<DS_Tensor>:$else_inputs,
                        FlatSymbolRefAttr:$then_body, FlatSymbolRefAttr:$else_body, DS_ShapeArray:$shapes,
-                       DS_ShapeAttr:$symbols);
+                       DS_ShapeAttr:$symbols, OptionalAttr<I64Attr>:$number, OptionalAttr<StrAttr>:$decides);
   let assemblyFormat = [{
     $condition `then` $then_body `(` $then_inputs `)` `else` $else_body `(` $else_inputs `)` attr-dict
     `:` functional-type(operands, results)

@@ -22,6 +22,7 @@ public:
 private:
   void explain(func::FuncOp function, unsigned depth);
   void explain(Operation *boundary, unsigned depth);
+  void explainChoice(IfOp branch, unsigned depth);
   llvm::raw_ostream &line(unsigned depth) { return out.indent(2 * depth); }
   static std::string symbolsOf(ShapeAttr symbols) {
     std::string names;
@@ -57,6 +58,8 @@ void Explainer::explain(Operation *op, unsigned depth) {
     makes(bind.getSymbols());
     line(depth + 1) << "static if these follow from constants and the inputs' sizes, or with " << flag
                     << (count == 1 ? "NUMBER" : "NUMBER,...") << "'\n";
+  } else if (auto branch = dyn_cast<IfOp>(op); branch && branch.getDecides()) {
+    explainChoice(branch, depth);
   } else if (auto branch = dyn_cast<IfOp>(op)) {
     line(depth) << "- " << node << ": the condition is computed by the model\n";
     makes(branch.getSymbols());
@@ -81,6 +84,33 @@ void Explainer::explain(Operation *op, unsigned depth) {
     makes(custom.getSymbols());
     if (custom.getSymbols().size())
       line(depth + 1) << "known before it where the model declares its outputs' sizes (value_info)\n";
+  }
+}
+
+/// One op after another, each in the other's else branch.
+void Explainer::explainChoice(IfOp branch, unsigned depth) {
+  std::optional<NodeName> name = getNodeName(branch.getLoc());
+  line(depth) << "- " << describeNode(branch) << ": the run decides " << *branch.getDecides()
+              << "; there is a version for each, from here to the graph's end\n";
+  line(depth + 1) << "static if the model declares it, or with --force-static='"
+                  << (name ? name->name : std::string("NODE")) << "=NUMBER'\n";
+  while (branch) {
+    int64_t number = branch.getNumber().value_or(0);
+    if (auto function = module.lookupSymbol<func::FuncOp>(branch.getThenBody())) {
+      line(depth + 1) << "for " << number << ": ";
+      explain(function, depth + 2);
+    }
+    auto others = module.lookupSymbol<func::FuncOp>(branch.getElseBody());
+    IfOp next;
+    if (others)
+      for (auto op : others.getBody().front().getOps<IfOp>())
+        if (op.getDecides() == branch.getDecides())
+          next = op;
+    if (others && !next) {
+      line(depth + 1) << "for what is left: ";
+      explain(others, depth + 2);
+    }
+    branch = next;
   }
 }
 

@@ -138,7 +138,9 @@ LogicalResult addVersions(ModuleOp module, ArrayRef<NamedSizes> versions, std::s
 namespace {
 class Forcing {
 public:
-  Forcing(ModuleOp module, const ForcedNode &forced) : module(module), forced(forced) {}
+  Forcing(ModuleOp module, const ForcedNode &forced) : module(module), forced(forced) {
+    module.walk([&](IfOp op) { byNumber |= op.getNumber() && isNode(op); });
+  }
   /// How many ops of the node took the values; nullopt after a diagnostic.
   std::optional<unsigned> run(func::FuncOp function);
 
@@ -155,6 +157,7 @@ private:
 
   ModuleOp module;
   const ForcedNode &forced;
+  bool byNumber = false; // the node has a version for each value of a number
 };
 } // namespace
 
@@ -202,9 +205,12 @@ LogicalResult Forcing::force(BindOp bind) {
 }
 
 LogicalResult Forcing::force(IfOp branch) {
-  if (forced.values.size() != 1 || forced.values[0] < 0 || forced.values[0] > 1)
+  bool isNumber = branch.getNumber().has_value();
+  if (isNumber && forced.values.size() != 1)
+    return emitNodeError(branch) << "--force-static expects one number here: " << *branch.getDecides();
+  if (!isNumber && (forced.values.size() != 1 || forced.values[0] < 0 || forced.values[0] > 1))
     return emitNodeError(branch) << "--force-static expects 1 (then_branch) or 0 (else_branch) for an If";
-  bool then = forced.values[0];
+  bool then = isNumber ? forced.values[0] == int64_t(*branch.getNumber()) : forced.values[0] != 0;
   auto body = module.lookupSymbol<func::FuncOp>(then ? branch.getThenBody() : branch.getElseBody());
   auto function = branch->getParentOfType<func::FuncOp>();
   OpBuilder builder(branch);
@@ -257,13 +263,28 @@ LogicalResult Forcing::force(IfOp branch) {
   Value number = CastOp::create(builder, loc, RankedTensorType::get({}, builder.getI64Type()), condition);
   number = ReshapeOp::create(builder, loc, flat, number, Value(),
                              ShapeAttr::get(builder.getContext(), ArrayRef<int64_t>{1}), false);
-  check(loc, number, {forced.values[0]});
+  check(loc, number, {int64_t(then)});
   function.setType(FunctionType::get(module.getContext(), function.getArgumentTypes(),
                                      function.getBody().front().getTerminator()->getOperandTypes()));
   return success();
 }
 
 std::optional<unsigned> Forcing::run(func::FuncOp function) {
+  // A number that is decided: what is in its branches follows from it. They come in here one after another.
+  unsigned taken = 0;
+  for (bool again = byNumber; again;) {
+    again = false;
+    for (auto branch : function.getBody().front().getOps<IfOp>())
+      if (branch.getNumber() && isNode(branch)) {
+        if (failed(force(branch)))
+          return std::nullopt;
+        ++taken;
+        again = true;
+        break;
+      }
+  }
+  if (byNumber)
+    return taken;
   SmallVector<Operation *> found;
   for (Operation &op : function.getBody().front())
     if (isa<BindOp, IfOp, LoopOp>(op) && isNode(&op))
@@ -283,8 +304,9 @@ std::optional<unsigned> Forcing::run(func::FuncOp function) {
 LogicalResult forceStatic(ModuleOp module, ArrayRef<ForcedNode> forced) {
   for (const ForcedNode &node : forced) {
     unsigned count = 0;
+    Forcing forcing(module, node);
     for (auto function : llvm::to_vector(module.getOps<func::FuncOp>())) {
-      std::optional<unsigned> forcedHere = Forcing(module, node).run(function);
+      std::optional<unsigned> forcedHere = forcing.run(function);
       if (!forcedHere)
         return failure();
       count += *forcedHere;

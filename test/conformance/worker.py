@@ -96,8 +96,9 @@ def run_case(case: Case, timeout: float, symbolic: bool) -> None:
             raise Failure(prefix + message.replace(path, "model.onnx"))
         with runtime.Model(library) as program:
             for inputs, expected in data_sets(case, model):
+                constants = {tensor.name for tensor in model.graph.initializer}
                 arrays = {}
-                for value, info in zip(inputs, model.graph.input):
+                for value, info in zip(inputs, (v for v in model.graph.input if v.name not in constants)):
                     arrays.update(to_arrays(value, info, program.inputs))
                 if not all(isinstance(array, np.ndarray) for array in arrays.values()):
                     raise Failure("inputs that are neither tensors nor sequences or optionals of tensors")

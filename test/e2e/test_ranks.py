@@ -205,9 +205,7 @@ SEQUENCES = {
         """g (seq(float[]) q, int64 k) => (seq(float) s) {
           a = SequenceAt(q, k)  b = Exp(a)  c = SequenceErase(q, k)  s = SequenceInsert(c, b)
         }""",
-        [
-            {"q": [floats(2, 3), floats(4), np.float32(7)], "k": np.array(k)} for k in (0, 1, -1)
-        ],
+        [{"q": [floats(2, 3), floats(4), np.float32(7)], "k": np.array(k)} for k in (0, 1, -1)],
         lambda q, k: [v for j, v in enumerate(q) if j != k % len(q)] + [np.exp(q[k])],
     ),
 }
@@ -227,7 +225,9 @@ def test_sequences_of_any_rank(name, tmp_path):
 
 
 def test_a_sequence_of_one_rank_is_taken_as_a_whole(tmp_path):
-    model = parser.parse_model(OPSET + "g (seq(float[]) q) => (float[] y) { c = ConcatFromSequence<axis=0>(q) y = Neg(c) }")
+    model = parser.parse_model(
+        OPSET + "g (seq(float[]) q) => (float[] y) { c = ConcatFromSequence<axis=0>(q) y = Neg(c) }"
+    )
     compiled = onnx_backend.prepare(model)
     for parts in ([floats(2), floats(3)], [floats(2, 3), floats(1, 3), floats(0, 3)], [floats(1, 2, 2)]):
         (found,) = compiled.run([parts])
@@ -262,3 +262,16 @@ def test_inputs_without_rank(tmp_path):
     for x in (floats(), floats(3), floats(2, 3), floats(1, 2, 4, 3)):
         (found,) = compiled.run([x, w])
         assert found.shape == (np.exp(x) * w).shape and error_of_scale(found, np.exp(x) * w) <= 1e-5
+
+
+def test_a_rank_that_is_stated(tmp_path):
+    path = os.path.join(tmp_path, "model.onnx")
+    onnx.save(parser.parse_model(OPSET + MODELS["reshape"][0]), path)
+    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), "--force-static=Reshape:r=2", timeout=300)
+    assert compiled.code == 0, compiled.stderr
+    x = floats(6)
+    result = run_program(os.path.join(tmp_path, "model"), {"x": x, "s": ints(3, 2)}, str(tmp_path))
+    assert result.code == 0, result.stderr
+    assert error_of_scale(np.load(os.path.join(tmp_path, "y.data.npy")), np.exp(x)) <= 1e-5
+    result = run_program(os.path.join(tmp_path, "model"), {"x": x, "s": ints(6)}, str(tmp_path))
+    assert result.code != 0 and "--force-static" in result.stderr

@@ -201,7 +201,7 @@ std::string GraphImporter::difference(ArrayRef<Item> a, ArrayRef<Item> b) {
 
 bool GraphImporter::runBranches(Node &node, Value condition,
                                 function_ref<bool(int, Body &, SmallVectorImpl<Item> &)> build,
-                                SmallVectorImpl<Item> &results, std::string &reason, bool box) {
+                                SmallVectorImpl<Item> &results, std::string &reason, bool box, const Choice *choice) {
   Body both[2] = {{*this, node.loc, builder.getInsertionBlock()}, {*this, node.loc, builder.getInsertionBlock()}};
   SmallVector<Item> items[2];
   for (int i : {0, 1}) {
@@ -290,6 +290,10 @@ bool GraphImporter::runBranches(Node &node, Value condition,
                              builder.getNamedAttr("then_body", mlir::FlatSymbolRefAttr::get(both[0].function)),
                              builder.getNamedAttr("else_body", mlir::FlatSymbolRefAttr::get(both[1].function)),
                              shapesAttr(allDims), node.shape("symbols", symbols)});
+  if (choice) {
+    op.setNumber(choice->number);
+    op.setDecides(choice->decides);
+  }
   if (failed(inferOp(op, shapes)))
     return node.failed = true, false;
   SmallVector<Value> outputs(op.getOutputs());

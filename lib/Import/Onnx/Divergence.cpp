@@ -3,9 +3,7 @@
 // Guarantees: what follows in the graph is imported for each branch by itself. Where that succeeds for one only, the
 //   program takes that one, and a run whose condition says otherwise ends with the reason why the other one cannot be.
 //   Where it succeeds for both, each branch goes on to the graph's end.
-// Declines: using what has another rank in each branch, but as an output of the model: that is two tensors, its
-// elements and
-//   its shape.
+// Declines: what it takes for tensors whose rank the run decides otherwise (Ranks.cpp).
 
 #include "GraphImporter.h"
 

@@ -176,12 +176,18 @@ private:
     llvm::SmallVector<int64_t> axes;
     llvm::SmallVector<bool> reversed;
   };
+  /// A number that the run decides, and for which of its values the condition holds.
+  struct Choice {
+    int64_t number;
+    std::string decides;
+  };
   /// Makes the bodies of both branches by `build`, and the op that runs one of them. False with a `reason` where their
   /// results are not alike.
   /// With `box`, results that differ in rank become boxed.
   bool runBranches(Node &node, Value condition,
                    llvm::function_ref<bool(int, Body &, llvm::SmallVectorImpl<Item> &)> build,
-                   llvm::SmallVectorImpl<Item> &results, std::string &reason, bool box = false);
+                   llvm::SmallVectorImpl<Item> &results, std::string &reason, bool box = false,
+                   const Choice *choice = nullptr);
   bool importRunTimeIf(Node &node, onnx::NodeProto &proto, onnx::GraphProto &thenGraph, onnx::GraphProto &elseGraph,
                        Scope &scope, const Opsets &opsets, int depth);
   /// What two branches' results differ in, or "".

@@ -1,7 +1,8 @@
 //===- Ranks.cpp - Ranks that the run decides -----------------------------===//
 // Assumes: a node that takes a tensor whose rank only the run tells (it is boxed: its elements, and a list with its
 //   dims), a whole sequence of such, or a list whose length decides the rank of what the node makes.
-// Guarantees: in all three cases the run decides one small number. From the node on, the graph is imported once for each
+// Guarantees: in all three cases the run decides one small number. From the node on, the graph is imported once for
+// each
 //   that it may be, with a known rank or length; the run takes one of them. What they
 //   make comes together again at the graph's end, boxed where the ranks differ. Lengths for which the rest cannot be
 //   compiled (a convolution of a matrix, or an output of another rank than it is declared with) are left out, and a run
@@ -162,8 +163,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
         (Twine(item.tensor ? "'" + name + "' to have a length of " : "'" + name + "' to have rank ") + text +
          (reason.empty() ? Twine() : "; other ones cannot be compiled (for " + Twine(reasonOf) + ": " + reason + ")"))
             .str();
-    requireSize(
-        node, undecidedLength(node, here), SymExpr(count), text);
+    requireSize(node, undecidedLength(node, here), SymExpr(count), text);
   };
   if (good.size() == 1) {
     require(item, good.front());
@@ -194,8 +194,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
       require(*here, good[next]);
       return !node.failed && importWith(node, good[next], at) && collect(at, results);
     }
-    Value size = asScalar(
-        node, undecidedLength(node, *here));
+    Value size = asScalar(node, undecidedLength(node, *here));
     Value isIt = node.compare(ComparePredicate::eq, size, node.intScalar(good[next], builder.getI64Type()));
     auto build = [&](int branch, Body &body, SmallVectorImpl<Item> &items) {
       Scope inner;
@@ -205,7 +204,10 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
                          : choose(next + 1, inner, items);
     };
     std::string unlike;
-    if (node.failed || !runBranches(node, isIt, build, results, unlike, /*box=*/true))
+    Choice choice{good[next], (item.tensor ? "the length of the list '" + name + "', which decides a rank"
+                                           : "the rank of '" + name + "'")
+                                  .str()};
+    if (node.failed || !runBranches(node, isIt, build, results, unlike, /*box=*/true, &choice))
       return unlike.empty()
                  ? false
                  : (node.fail("different ranks lead to outputs of the graph that are not alike: " + unlike), false);

@@ -80,8 +80,8 @@ public:
   /// An element of a mixed sequence: its elements, and its dims as a row.
   Sequence boxedAt(const Sequence &s, Value position) {
     Value p = place(s, position);
-    SmallVector<SymExpr> numbers = bind({n.make<GatherOp>({starts(s), p}), n.make<GatherOp>({sizes(s), p}),
-                                         n.make<GatherOp>({ranks(s), p})});
+    SmallVector<SymExpr> numbers =
+        bind({n.make<GatherOp>({starts(s), p}), n.make<GatherOp>({sizes(s), p}), n.make<GatherOp>({ranks(s), p})});
     if (n.failed)
       return s;
     return {cut(s.data, numbers[0], numbers[1]),
