@@ -209,9 +209,9 @@ def test_control_flow_that_recurses_deeply(tmp_path):
 
 
 def test_data_dependent_rank_names_the_node(tmp_path):
-    model = text_model("float[N] x, int64[K] s => float[a,b] y", "y = Reshape(x, s)")
+    model = text_model("float[N] x, int64[K] s => float[a,b] y", "r = Reshape(x, s); y = Concat<axis=9>(r)")
     model.graph.node[0].name = "view"
-    refuse(tmp_path, model, "view", "Reshape", "rank")
+    refuse(tmp_path, model, "view", "Reshape", "rank", "'s'", "axis 9 is out of range")
 
 
 def test_branches_that_lead_nowhere_name_the_node(tmp_path):

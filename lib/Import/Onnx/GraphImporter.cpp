@@ -550,8 +550,11 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
   if (++importedNodes > MaxNodes || depth > MaxDepth)
     return node.fail("the model's functions unfold to too many nodes"), false;
 
-  if (std::string name = rest ? inputOfUnknownRank(proto, scope) : ""; !name.empty())
-    return importByLength(node, proto, name, scope, opsets, depth);
+  std::optional<std::string> undecided = inputOfUnknownRank(proto, scope);
+  if (!undecided)
+    return false;
+  if (!undecided->empty())
+    return importByLength(node, proto, *undecided, scope, opsets, depth);
   if (importBoxedShape(node, proto, scope))
     return !node.failed;
   auto setOutputs = [&] {

@@ -230,7 +230,7 @@ private:
   void requireSize(Node &node, Value value, const SymExpr &expected, const llvm::Twine &message);
   // Ranks.cpp
   static bool hasUnknownRank(const Item &item);
-  std::string inputOfUnknownRank(const onnx::NodeProto &proto, Scope &scope);
+  std::optional<std::string> inputOfUnknownRank(const onnx::NodeProto &proto, Scope &scope);
   /// What to do about a node whose translation, what comes after `last`, stopped at `node.undecided`.
   bool importUndecided(Node &node, const onnx::NodeProto &proto, mlir::Operation *last, Scope &scope,
                        const Opsets &opsets, int depth);

@@ -58,14 +58,16 @@ bool GraphImporter::importBoxedShape(Node &node, const NodeProto &proto, Scope &
   return true;
 }
 
-/// An input whose rank must be known before the node can be looked at, or "".
-std::string GraphImporter::inputOfUnknownRank(const NodeProto &proto, Scope &scope) {
+/// An input whose rank must be known before the node can be looked at, or ""; nothing after an error.
+std::optional<std::string> GraphImporter::inputOfUnknownRank(const NodeProto &proto, Scope &scope) {
   StringRef op = proto.op_type();
   bool isOwn = normalDomain(proto.domain()).empty();
   if (isOwn && op == "Identity")
-    return "";
+    return std::string();
   for (auto [index, name] : enumerate(proto.input())) {
     Item *item = name.empty() ? nullptr : find(scope, name);
+    if (!item && !name.empty())
+      return std::nullopt;
     if (!item || !hasUnknownRank(*item))
       continue;
     bool onSequence = op == "SequenceLength" || op == "SequenceAt" || op == "SequenceInsert" || op == "SequenceErase";
@@ -76,7 +78,7 @@ std::string GraphImporter::inputOfUnknownRank(const NodeProto &proto, Scope &sco
       continue;
     return name;
   }
-  return "";
+  return std::string();
 }
 
 bool GraphImporter::importUndecided(Node &node, const NodeProto &proto, mlir::Operation *last, Scope &scope,
