@@ -20,7 +20,7 @@ def Ds_Dialect : Dialect {
   let description = [{
     Ops of moderate size on ranked tensors. Element types: i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32,
     f64, and types of a byte or less that are stored, moved and converted only: i2, i4, ui2, ui4, f8E4M3FN, f8E4M3FNUZ,
-    f8E5M2, f8E5M2FNUZ, f4E2M1FN. Dimensions are expressions over symbols (`SymExpr`); they are never stored in types but derived by
+    f8E5M2, f8E5M2FNUZ, f4E2M1FN; and `!ds.string`, which `ds-lower-strings` replaces by i64. Dimensions are expressions over symbols (`SymExpr`); they are never stored in types but derived by
     `ShapeOpInterface`. A function argument says its own by the argument attribute
     `ds.shape = #ds.shape<["N", "3", "H", "W"]>`.
 
@@ -29,6 +29,7 @@ def Ds_Dialect : Dialect {
     are expressions over symbols.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasRegionArgAttrVerify = 1;
 }
@@ -116,6 +117,16 @@ def DS_DirectionAttr : DS_EnumAttr<DS_Direction, "direction">;
 // Types
 //===----------------------------------------------------------------------===//
 
+def DS_StringType : TypeDef<Ds_Dialect, "String"> {
+  let mnemonic = "string";
+  let summary = "a string of bytes";
+  let description = [{
+    An element of a tensor of strings. Ops that move elements and comparisons for equality take them; what looks into strings is
+    a `ds.custom` of the domain `ds.string`, which the runtime brings along. `ds-lower-strings` turns a string into its
+    number in a table of distinct strings (an i64), so that kernels move and compare numbers.
+  }];
+}
+
 defvar DS_Floats = [F16, BF16, F32, F64];
 defvar DS_SignedInts = [I8, I16, I32, I64];
 defvar DS_UnsignedInts = [UI8, UI16, UI32, UI64];
@@ -127,7 +138,10 @@ defvar DS_SmallTypes = DS_SmallFloats # DS_SmallInts;
 
 class DS_TensorOf<list<Type> elements, string what> : RankedTensorOf<elements, [], "tensor of " # what>;
 
-def DS_Tensor : DS_TensorOf<[I1] # DS_Numbers # DS_SmallTypes, "i1, integers or floats">;
+// A string as callers have it: pointer and size, in and around the calls that number strings.
+defvar DS_Strings = [DS_StringType, I<128>];
+
+def DS_Tensor : DS_TensorOf<[I1] # DS_Numbers # DS_SmallTypes # DS_Strings, "i1, integers, floats or strings">;
 def DS_NumberTensor : DS_TensorOf<DS_Numbers, "integers or floats">;
 def DS_FloatTensor : DS_TensorOf<DS_Floats, "floats">;
 def DS_IntTensor : DS_TensorOf<DS_SignedInts # DS_UnsignedInts, "integers">;

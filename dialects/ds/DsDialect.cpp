@@ -15,7 +15,9 @@ using namespace mlir;
 #include "dialects/ds/DsEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ds/DsAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
 #include "dialects/ds/DsInterfaces.cpp.inc"
+#include "dialects/ds/DsTypes.cpp.inc"
 #include "dialects/ds/ElementInterface.cpp.inc"
 
 namespace ds {
@@ -24,6 +26,10 @@ void DsDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/ds/DsAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/ds/DsTypes.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

@@ -14,6 +14,8 @@
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ds/DsAttrs.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/ds/DsTypes.h.inc"
 
 namespace ds {
 /// The name of the function argument attribute (a ShapeAttr) that says an argument's dims.
@@ -21,6 +23,8 @@ inline constexpr llvm::StringLiteral kShapeArgAttr = "ds.shape";
 /// On a function that an op runs (ds.if, ds.loop): a ShapeAttr of symbols that are dims of its arguments and nobody
 /// else's. All others are those of the function that holds the op.
 inline constexpr llvm::StringLiteral kOwnSymbolsAttr = "ds.own";
+/// The domain of the operators on strings that the runtime brings along (runtime/src/Strings.h).
+inline constexpr llvm::StringLiteral kStringDomain = "ds.string";
 } // namespace ds
 
 #endif

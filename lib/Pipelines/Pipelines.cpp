@@ -37,6 +37,7 @@ private:
 } // namespace
 
 void buildSimplifyPipeline(OpPassManager &pm, ArrayRef<ForcedNode> forced) {
+  pm.addPass(createLowerStringsPass());
   OpPassManager &first = pm.nest<func::FuncOp>();
   first.addPass(createInferShapesPass());
   first.addPass(createCanonicalizerPass());

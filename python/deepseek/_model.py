@@ -67,6 +67,8 @@ class _Caller:
         return [None if given.get(n) is None else self._convert(info, given[n]) for n, info in enumerate(self.inputs)]
 
     def _convert(self, info: TensorInfo, value: Any) -> Any:
+        if info.dtype == "string":
+            return _strings_from(value, f"input '{info.name}'")
         if isinstance(value, np.ndarray):
             if info.dtype in _BITS and value.dtype == self._types[info.dtype]:
                 return value.view(_BITS[info.dtype])
@@ -86,13 +88,35 @@ class _Caller:
 
     def results(self, arrays: list) -> Any:
         for number, info in enumerate(self.outputs):
-            if self._types.get(info.dtype) is not None:
+            if info.dtype == "string":
+                arrays[number] = _strings_as_array(*arrays[number])
+            elif self._types.get(info.dtype) is not None:
                 arrays[number] = arrays[number].view(self._types[info.dtype])
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
-def _from_bits(array: np.ndarray, dtype: str) -> np.ndarray:
+def _strings_from(value: Any, what: str) -> tuple[list[str | bytes], tuple[int, ...]]:
+    """Strings as _runtime takes them, of an array of type U, S or object, or of lists and strings."""
+    array = value if isinstance(value, np.ndarray) else np.array(value, object)
+    if array.dtype.kind not in "USO":
+        raise Error(f"{what} is string: expected an array of str or bytes, given {array.dtype}", BAD_INPUT)
+    texts = array.ravel().tolist()
+    for text in texts:
+        if not isinstance(text, (str, bytes)):
+            raise Error(f"{what} is string: expected str or bytes, given {type(text).__name__}", BAD_INPUT)
+    return texts, array.shape
+
+
+def _strings_as_array(texts: list[str | bytes], shape: tuple[int, ...]) -> np.ndarray:
+    array = np.empty(len(texts), object)
+    array[:] = texts
+    return array.reshape(shape)
+
+
+def _from_bits(array: Any, dtype: str) -> np.ndarray:
     """Bits as the type that they are, where NumPy has it."""
+    if dtype == "string":
+        return _strings_as_array(*array)
     known = _type_of(dtype) if dtype in _BITS else None
     return array if known is None else array.view(known)
 
@@ -103,7 +127,7 @@ class _Operator:
     def __init__(self, function: Callable[..., Any]):
         self._function = function
 
-    def __call__(self, inputs: list, attributes: dict[str, Any], outputs: list) -> list[np.ndarray | None]:
+    def __call__(self, inputs: list, attributes: dict[str, Any], outputs: list) -> list[Any]:
         arrays = [None if entry is None else _from_bits(*entry) for entry in inputs]
         named = {name: _from_bits(*value) if isinstance(value, tuple) else value for name, value in attributes.items()}
         results = self._function(*arrays, **named)
@@ -113,7 +137,12 @@ class _Operator:
         return [None if want is None else self._check(i, results[i], *want) for i, want in enumerate(outputs)]
 
     @staticmethod
-    def _check(number: int, result: Any, dtype: str, rank: int) -> np.ndarray:
+    def _check(number: int, result: Any, dtype: str, rank: int) -> Any:
+        if dtype == "string":
+            texts, shape = _strings_from(result, f"result {number}")
+            if len(shape) != rank:
+                raise TypeError(f"result {number} has {len(shape)} dimensions, expected {rank}")
+            return texts, shape
         known = _type_of(dtype) if dtype in _BITS else np.dtype(dtype)
         bits = _BITS.get(dtype, known)
         array = np.asarray(result, None if isinstance(result, np.ndarray) else known, order="C")
@@ -180,8 +209,8 @@ class Model:
         self._model.verify()
 
     def __call__(self, *arguments: Any, **named: Any) -> NDArray | tuple[NDArray, ...]:
-        """Runs the model on inputs in order or by name: NumPy arrays, anything with __dlpack__, or numbers. Arrays in C
-        order are used in place, others are copied. One output comes as an array, several as a tuple."""
+        """Runs the model on inputs in order or by name: NumPy arrays, anything with __dlpack__, or numbers; strings as
+        arrays of str, bytes or object. Arrays in C order are used in place, others are copied. Strings come as arrays of object. One output comes as an array, several as a tuple."""
         inputs = self._caller.gather(arguments, named, set())
         with self._lock:
             session = self._idle.pop() if self._idle else None

@@ -150,6 +150,48 @@ nb::object textOf(const ds_string &text) {
   return nb::bytes(text.data, text.size);
 }
 
+/// Strings come and go as (list of str or bytes, shape); their bytes are those of Python's own objects.
+struct Strings {
+  explicit Strings(nb::handle given) : owner(nb::borrow<nb::tuple>(given)) {
+    shape = nb::cast<std::vector<int64_t>>(owner[1]);
+    for (nb::handle each : nb::borrow<nb::list>(owner[0])) {
+      Py_ssize_t size = 0;
+      const char *data = nullptr;
+      if (PyBytes_Check(each.ptr())) {
+        data = PyBytes_AS_STRING(each.ptr());
+        size = PyBytes_GET_SIZE(each.ptr());
+      } else {
+        data = PyUnicode_AsUTF8AndSize(each.ptr(), &size);
+      }
+      if (!data)
+        throw nb::python_error();
+      texts.push_back({data, size_t(size)});
+    }
+  }
+  ds_tensor tensor() { return {texts.data(), DS_STRING, int32_t(shape.size()), shape.data(), nullptr}; }
+
+  nb::tuple owner;
+  std::vector<int64_t> shape;
+  std::vector<ds_string> texts;
+};
+
+nb::object stringsOf(const ds_tensor &tensor) {
+  nb::list texts, shape;
+  int64_t count = 1;
+  for (int32_t d = 0; d < tensor.rank; ++d) {
+    shape.append(tensor.shape[d]);
+    count *= tensor.shape[d];
+  }
+  for (int64_t i = 0; i < count; ++i)
+    texts.append(textOf(static_cast<const ds_string *>(tensor.data)[i]));
+  return nb::make_tuple(texts, nb::tuple(shape));
+}
+
+/// A copy that may outlive the run.
+nb::object valueOf(const ds_tensor &tensor) {
+  return tensor.dtype == DS_STRING ? stringsOf(tensor) : nb::cast(copyOf(tensor));
+}
+
 /// Attributes as Python has them; tensors as (array, name of the type).
 nb::dict attributesOf(const ds_custom_node *node) {
   nb::dict result;
@@ -173,6 +215,7 @@ struct PythonOp {
   std::string domain, name;
   nb::object function;
   std::vector<std::optional<Input>> made = {};
+  std::vector<std::unique_ptr<Strings>> strings = {}; // in their places; they live until the operator's next node
 
   template <typename Function> static int32_t guarded(ds_error *error, Function function) {
     nb::gil_scoped_acquire locked; // what is thrown dies under it, too
@@ -200,7 +243,7 @@ struct PythonOp {
       nb::list given, wanted;
       for (size_t i = 0; i < inputCount; ++i)
         if (inputs[i].dtype)
-          given.append(nb::make_tuple(copyOf(inputs[i]), ds_dtype_name(inputs[i].dtype)));
+          given.append(nb::make_tuple(valueOf(inputs[i]), ds_dtype_name(inputs[i].dtype)));
         else
           given.append(nb::none());
       for (size_t i = 0; i < outputCount; ++i)
@@ -208,19 +251,32 @@ struct PythonOp {
           wanted.append(nb::make_tuple(ds_dtype_name(outputs[i].dtype), outputs[i].rank));
         else
           wanted.append(nb::none());
-      op.made = nb::cast<std::vector<std::optional<Input>>>(op.function(given, attributesOf(node), wanted));
-      for (size_t i = 0; i < outputCount; ++i)
+      auto results = nb::cast<std::vector<nb::object>>(op.function(given, attributesOf(node), wanted));
+      op.made.assign(outputCount, std::nullopt);
+      op.strings.clear();
+      op.strings.resize(outputCount);
+      for (size_t i = 0; i < outputCount; ++i) {
+        if (outputs[i].dtype == DS_STRING)
+          op.strings[i] = std::make_unique<Strings>(results.at(i));
+        else if (outputs[i].dtype)
+          op.made[i] = nb::cast<Input>(results.at(i));
         for (int32_t d = 0; d < outputs[i].rank; ++d)
-          outputs[i].shape[d] = int64_t(op.made.at(i).value().shape(size_t(d)));
+          outputs[i].shape[d] =
+              op.strings[i] ? op.strings[i]->shape.at(size_t(d)) : int64_t(op.made[i].value().shape(size_t(d)));
+      }
     });
   }
   static int32_t run(void *context, ds_custom_node *, const ds_tensor *, size_t, const ds_tensor *outputs,
                      size_t outputCount, ds_error *error) {
     return guarded(error, [&] {
+      PythonOp &op = *static_cast<PythonOp *>(context);
       std::vector<std::optional<Input>> made;
-      made.swap(static_cast<PythonOp *>(context)->made);
+      made.swap(op.made);
       for (size_t i = 0; i < outputCount; ++i)
-        if (outputs[i].dtype)
+        if (outputs[i].dtype == DS_STRING)
+          std::copy(op.strings.at(i)->texts.begin(), op.strings[i]->texts.end(),
+                    static_cast<ds_string *>(outputs[i].data));
+        else if (outputs[i].dtype)
           std::memcpy(outputs[i].data, made.at(i).value().data(), made[i]->nbytes());
     });
   }
@@ -259,21 +315,31 @@ public:
   }
 
   /// One entry an input; None where the input is fed.
-  std::vector<Output> run(const std::vector<std::optional<Input>> &arrays) {
-    std::vector<std::vector<int64_t>> shapes(arrays.size()), strides(arrays.size());
-    std::vector<ds_tensor> inputs(arrays.size()), outputs(model.outputCount());
-    for (size_t i = 0; i < arrays.size(); ++i)
-      if (arrays[i])
-        inputs[i] = view(*arrays[i], i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
+  std::vector<nb::object> run(const std::vector<nb::object> &values) {
+    std::vector<std::vector<int64_t>> shapes(values.size()), strides(values.size());
+    std::vector<ds_tensor> inputs(values.size()), outputs(model.outputCount());
+    std::vector<std::unique_ptr<Strings>> strings;
+    std::vector<Input> arrays;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (values[i].is_none())
+        continue;
+      if (nb::isinstance<nb::tuple>(values[i])) {
+        strings.push_back(std::make_unique<Strings>(values[i]));
+        inputs[i] = strings.back()->tensor();
+        continue;
+      }
+      arrays.push_back(nb::cast<Input>(values[i]));
+      inputs[i] = view(arrays.back(), i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
+    }
     {
       nb::gil_scoped_release unlocked;
       ds_error error;
       ds::check(ds_session_run(session.c(), inputs.data(), inputs.size(), outputs.data(), outputs.size(), &error),
                 error);
     }
-    std::vector<Output> results;
+    std::vector<nb::object> results;
     for (size_t i = 0; i < outputs.size(); ++i)
-      results.push_back(take(i, outputs[i]));
+      results.push_back(outputs[i].dtype == DS_STRING ? stringsOf(outputs[i]) : nb::cast(take(i, outputs[i])));
     return results;
   }
   void feed(size_t output, size_t input) {

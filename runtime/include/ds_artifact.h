@@ -99,7 +99,8 @@ enum {
   DS_FLOAT8E4M3FN = 19,
   DS_FLOAT8E4M3FNUZ = 20,
   DS_FLOAT8E5M2 = 21,
-  DS_FLOAT8E5M2FNUZ = 22
+  DS_FLOAT8E5M2FNUZ = 22,
+  DS_STRING = 23 /* a ds_string (ds_runtime.h), 16 bytes: of inputs and outputs, and of custom operators */
 };
 
 /* length bytes at offset of the string table, free of NUL and followed by one. */

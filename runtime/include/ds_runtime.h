@@ -49,6 +49,14 @@ typedef struct ds_error {
   char message[1024];
 } ds_error;
 
+/* A string: `size` bytes, UTF-8 where an operator looks into them; it may hold NULs. Elements of tensors of type
+ * DS_STRING are such. Those of inputs are read during the run alone, and need no NUL at the end; NULL is an empty
+ * string's `data`, too. Those of outputs are the session's, followed by a NUL, and stay until its next run. */
+typedef struct ds_string {
+  const char *data;
+  size_t size;
+} ds_string;
+
 /* `data` points to the element at index 0 of all dimensions. `shape` has `rank` entries. `strides` are in elements, may
  * be negative, and NULL means row-major without gaps. Strided tensors, and those whose address is no multiple of the
  * element size, are copied; others are used in place. */
@@ -262,12 +270,8 @@ struct ds_custom_op {
                  const ds_tensor *outputs, size_t output_count, ds_error *error);
 };
 
-typedef struct ds_string {
-  const char *data; /* followed by a NUL */
-  size_t size;
-} ds_string;
-
-/* An attribute of a node: `count` values of one of the kinds, which live as long as the session. */
+/* An attribute of a node: `count` values of one of the kinds, which live as long as the session. Strings are followed
+ * by a NUL. */
 typedef struct ds_attribute {
   const char *name;
   int32_t kind;             /* DS_ATTRIBUTE_INT and so on (ds_artifact.h); single values have count 1 */

@@ -55,6 +55,8 @@ template <typename T> constexpr int32_t dtypeOf() {
     return DS_FLOAT32;
   else if constexpr (std::is_same_v<U, double>)
     return DS_FLOAT64;
+  else if constexpr (std::is_same_v<U, ds_string>)
+    return DS_STRING;
   else {
     static_assert(std::is_integral_v<U>, "models have no such element type");
     constexpr int32_t log = sizeof(U) == 1 ? 0 : sizeof(U) == 2 ? 1 : sizeof(U) == 4 ? 2 : 3;

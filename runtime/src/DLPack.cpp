@@ -1,7 +1,7 @@
 //===- DLPack.cpp - Tensors of other frameworks, in and out ----------------===//
 // Assumes: DLPack 1.x.
 // Guarantees: nothing is copied; what is given away is released with the allocator that it came from.
-// Declines: memory of devices other than the CPU, complex and packed element types.
+// Declines: memory of devices other than the CPU, complex and packed element types, strings.
 //===----------------------------------------------------------------------===//
 #include "Metadata.h"
 #include "Session.h"
@@ -73,6 +73,8 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
     return fail(Error, DS_BAD_ARGUMENT, "output '%s' is not there: no run has made it since it was last given away",
                 Name);
   ds_tensor &Last = Session->LastOutputs[Index];
+  if (Last.dtype == DS_STRING)
+    return fail(Error, DS_BAD_ARGUMENT, "output '%s' holds strings, which DLPack does not know", Name);
   ds_session &Maker = Session->LastVersion ? *Session->LastVersion : *Session;
   OutputMemory &Own = Maker.Outputs[Index];
   Region &Place = Own.Places[Own.Current];

@@ -17,7 +17,7 @@ static constexpr uint64_t WeightsFileAlignment = 4096, MaxWeightsHeader = 256u <
 static constexpr uint64_t MaxCode = uint64_t(1) << 32;
 
 size_t dtypeSize(uint32_t Dtype) {
-  static const unsigned char Sizes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  static const unsigned char Sizes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 16};
   return Dtype < sizeof Sizes ? Sizes[Dtype] : 0;
 }
 

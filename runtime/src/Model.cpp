@@ -286,10 +286,30 @@ ds_status ds_model_verify(const ds_model *Model, ds_error *Error) {
 // What a model says about itself
 //===----------------------------------------------------------------------===//
 
-static const char *const DtypeNames[] = {
-    "unknown", "bool",   "int8",          "int16",         "int32",           "int64",       "uint8",          "uint16",
-    "uint32",  "uint64", "float16",       "bfloat16",      "float32",         "float64",     "int2",           "uint2",
-    "int4",    "uint4",  "float4_e2m1fn", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"};
+static const char *const DtypeNames[] = {"unknown",
+                                         "bool",
+                                         "int8",
+                                         "int16",
+                                         "int32",
+                                         "int64",
+                                         "uint8",
+                                         "uint16",
+                                         "uint32",
+                                         "uint64",
+                                         "float16",
+                                         "bfloat16",
+                                         "float32",
+                                         "float64",
+                                         "int2",
+                                         "uint2",
+                                         "int4",
+                                         "uint4",
+                                         "float4_e2m1fn",
+                                         "float8_e4m3fn",
+                                         "float8_e4m3fnuz",
+                                         "float8_e5m2",
+                                         "float8_e5m2fnuz",
+                                         "string"};
 
 const char *ds_dtype_name(int32_t Dtype) { return DtypeNames[dtypeSize(uint32_t(Dtype)) ? Dtype : 0]; }
 size_t ds_dtype_size(int32_t Dtype) { return dtypeSize(uint32_t(Dtype)); }

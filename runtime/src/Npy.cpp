@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Npy.h"
 #include "Metadata.h"
+#include "Regex.h"
 #include "Tensor.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +137,56 @@ private:
   }
 };
 
+/// The size in bytes of the elements of text ('<U5': 4 bytes a character, '|S5'), or 0 for another type.
+size_t textWidth(const char *Type) {
+  if (*Type != '<' && *Type != '|' && *Type != '=')
+    return 0;
+  if (Type[1] != 'U' && Type[1] != 'S')
+    return 0;
+  char *End;
+  const unsigned long long Width = strtoull(Type + 2, &End, 10);
+  if (*End || End == Type + 2 || Width > (1u << 28))
+    return 0;
+  return size_t(Width) * (Type[1] == 'U' ? 4 : 1);
+}
+
+/// Instead of fixed width the strings, and the bytes that they point to.
+ds_status takeText(const char *From, size_t Width, bool Wide, size_t Count, NpyArray &Out, ds_error *Error) {
+  size_t Bytes;
+  // At most 4 bytes a character, as in the file, and a NUL.
+  if (__builtin_mul_overflow(Count, sizeof(ds_string) + Width + 1, &Bytes))
+    return outOfMemory(Error);
+  void *Buffer = allocateFileBuffer(Bytes);
+  if (!Buffer)
+    return outOfMemory(Error);
+  auto *Strings = static_cast<ds_string *>(Buffer);
+  char *To = reinterpret_cast<char *>(Strings + Count);
+  for (size_t I = 0; I < Count; ++I, From += Width) {
+    Strings[I].data = To;
+    size_t Length = Width; // without the NULs at the end
+    while (Length && !From[Length - 1])
+      --Length;
+    if (!Wide) {
+      memcpy(To, From, Length);
+      To += Length;
+    }
+    for (size_t At = 0; Wide && At < Length; At += 4) {
+      uint32_t Character;
+      memcpy(&Character, From + At, 4);
+      const bool Valid = Character <= 0x10FFFF && (Character < 0xD800 || Character >= 0xE000);
+      To += encodeUtf8(Valid ? Character : 0xFFFD, To);
+    }
+    Strings[I].size = size_t(To - Strings[I].data);
+    *To++ = 0;
+  }
+  free(Out.Buffer);
+  Out.Buffer = Buffer;
+  Out.Dtype = DS_STRING;
+  Out.Data = static_cast<char *>(Buffer);
+  Out.Bytes = Count * sizeof(ds_string);
+  return DS_OK;
+}
+
 const char *typeProblem(const char *Type, int32_t &Dtype) {
   const char *Name = Type + (*Type ? 1 : 0);
   for (const Descriptor &D : Descriptors)
@@ -180,7 +231,14 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
   if (const char *Problem = Parser.parse())
     return fail(Error, DS_BAD_INPUT, "'%s' is not a proper .npy file: %s", Name, Problem);
   int32_t Dtype = 0;
-  if (const char *Problem = typeProblem(Parser.Type.str(), Dtype))
+  const char *Type = Parser.Type.str();
+  const bool Wide = Type[0] && Type[1] == 'U';
+  const size_t Width = textWidth(Type);
+  // Texts without characters have no bytes at all.
+  const bool IsText = Width || ((*Type == '<' || *Type == '|') && (!strcmp(Type + 1, "U0") || !strcmp(Type + 1, "S0")));
+  if (IsText)
+    Dtype = DS_STRING;
+  else if (const char *Problem = typeProblem(Parser.Type.str(), Dtype))
     return fail(Error, DS_BAD_INPUT, "'%s' %s (type '%s')", Name, Problem, Parser.Type.str());
   // With at most one dimension longer than 1 both orders are the same.
   size_t Long = 0;
@@ -191,13 +249,20 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
   int64_t Needed;
   Text Shape;
   appendShape(Shape, Parser.Shape.data(), Parser.Shape.size());
-  if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), dtypeSize(uint32_t(Dtype)), Needed))
+  if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), IsText ? Width : dtypeSize(uint32_t(Dtype)), Needed))
     return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
   const size_t Left = Size - Start - Length;
   if (uint64_t(Needed) != Left)
     return fail(Error, DS_BAD_INPUT, "'%s' %s: %s of shape %s has %lld bytes, but %zu are there", Name,
                 Left < uint64_t(Needed) ? "is truncated" : "has more data than its header says", ds_dtype_name(Dtype),
                 Shape.str(), static_cast<long long>(Needed), Left);
+  if (IsText) {
+    int64_t Count;
+    if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), 1, Count))
+      return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
+    Out.Shape.swap(Parser.Shape);
+    return takeText(Header + Length, Width, Wide, size_t(Count), Out, Error);
+  }
   Out.Dtype = Dtype;
   Out.Shape.swap(Parser.Shape);
   Out.Data = Header + Length;
@@ -233,6 +298,31 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
   int64_t Bytes;
   if (!Type || !denseBytes(Tensor.shape, size_t(Tensor.rank), dtypeSize(uint32_t(Tensor.dtype)), Bytes))
     return fail(Error, DS_BAD_ARGUMENT, "cannot write a tensor of such a type or shape to '%s'", Path);
+  const void *Data = Tensor.data;
+  Array<uint32_t> Characters;
+  Text TextType;
+  if (Tensor.dtype == DS_STRING) {
+    const auto *Strings = static_cast<const ds_string *>(Tensor.data);
+    const size_t Count = size_t(Bytes) / sizeof(ds_string);
+    size_t Width = 1, Size;
+    for (size_t I = 0; I < Count; ++I) {
+      size_t Length = 0;
+      for (const char *At = Strings[I].data, *End = At + Strings[I].size; At < End; ++Length)
+        decodeUtf8(At, End);
+      Width = Length > Width ? Length : Width;
+    }
+    if (__builtin_mul_overflow(Count, Width, &Size) || !Characters.resize(Size))
+      return outOfMemory(Error);
+    for (size_t I = 0; I < Count; ++I) {
+      uint32_t *To = Characters.data() + I * Width;
+      for (const char *At = Strings[I].data, *End = At + Strings[I].size; At < End;)
+        *To++ = decodeUtf8(At, End);
+    }
+    TextType.append("U%zu", Width);
+    Type = TextType.str();
+    Data = Characters.data();
+    Bytes = int64_t(Size * sizeof(uint32_t));
+  }
   Text Header;
   Header.append("{'descr': '%c%s', 'fortran_order': False, 'shape': (",
                 dtypeSize(uint32_t(Tensor.dtype)) == 1 ? '|' : '<', Type);
@@ -254,7 +344,7 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
   const mode_t Mask = umask(0);
   umask(Mask);
   bool Good = writeAll(Opened.get(), Start, sizeof Start) && writeAll(Opened.get(), Header.str(), Header.size()) &&
-              writeAll(Opened.get(), Tensor.data, size_t(Bytes)) && fchmod(Opened.get(), 0666 & ~Mask) == 0 &&
+              writeAll(Opened.get(), Data, size_t(Bytes)) && fchmod(Opened.get(), 0666 & ~Mask) == 0 &&
               close(Opened.take()) == 0 && rename(Temporary.str(), Path) == 0;
   if (Good)
     return DS_OK;

@@ -177,7 +177,14 @@ void printOutputs(const ds_session *Session, const ds_model *Model) {
     for (int32_t D = 0; D < T.rank; ++D)
       Count *= T.shape[D];
     printf("%s: %s %s", Info.name, ds_dtype_name(T.dtype), Shape.str());
-    if (Count) {
+    if (T.dtype == DS_STRING) {
+      printf("  values");
+      for (int64_t E = 0; E < Count && E < 6; ++E) {
+        const ds_string &S = static_cast<const ds_string *>(T.data)[E];
+        printf(" '%.*s'", int(S.size < 40 ? S.size : 40), S.data);
+      }
+      printf("%s", Count > 6 ? " ..." : "");
+    } else if (Count) {
       double Min = INFINITY, Max = -INFINITY, Sum = 0;
       int64_t NotNumbers = 0;
       for (int64_t E = 0; E < Count; ++E) {
@@ -219,6 +226,7 @@ void fillRandom(const ds_tensor &T, uint64_t Seed) {
   };
   const size_t Size = ds_dtype_size(T.dtype);
   char *Data = static_cast<char *>(T.data);
+  static const ds_string Words[] = {{"alder", 5}, {"birch", 5}, {"cedar", 5}, {"elm", 3}, {"Oak", 3}, {"", 0}};
   for (int64_t I = 0; I < Count; ++I, Data += Size) {
     const uint64_t Bits = Next();
     const float F32 = float(Bits >> 40) * 0x1p-24f;
@@ -226,7 +234,8 @@ void fillRandom(const ds_tensor &T, uint64_t Seed) {
     const uint64_t Integer = Bits >> 63; // little-endian: any width takes its low bytes
     const uint16_t F16 =
         T.dtype == DS_FLOAT16 ? Half(unsigned(Bits >> 53), 10, 15) : Half(unsigned(Bits >> 56), 7, 127);
-    const void *Value = T.dtype == DS_FLOAT32                             ? static_cast<const void *>(&F32)
+    const void *Value = T.dtype == DS_STRING                              ? static_cast<const void *>(&Words[Bits % 6])
+                        : T.dtype == DS_FLOAT32                           ? static_cast<const void *>(&F32)
                         : T.dtype == DS_FLOAT64                           ? static_cast<const void *>(&F64)
                         : T.dtype == DS_FLOAT16 || T.dtype == DS_BFLOAT16 ? static_cast<const void *>(&F16)
                                                                           : static_cast<const void *>(&Integer);

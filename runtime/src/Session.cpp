@@ -104,7 +104,7 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
   Host.buffers = Buffers.data();
   chooseLaunch();
   if (Caller)
-    Pool = Caller->Pool;
+    Pool = Caller->Pool, Strings = Caller->Strings;
   else if (ds_status Status = OwnPool.start(Threads, Error))
     return Status;
   if (ds_status Status = createCalls(Options, Error))
@@ -148,7 +148,7 @@ void ds_session_destroy(ds_session *Session) {
 uint64_t ds_session::memory() const {
   uint64_t Held = 0;
   const_cast<ds_session *>(this)->visit([&](ds_session &S) {
-    Held += S.Memory.held();
+    Held += S.Memory.held() + S.OwnStrings.memory();
     return false;
   });
   return Held;

@@ -10,6 +10,7 @@
 #include "Memory.h"
 #include "Model.h"
 #include "Planner.h"
+#include "Strings.h"
 #include "Tensor.h"
 #include "ThreadPool.h"
 
@@ -78,6 +79,8 @@ struct ds_session {
   ds::runtime::MemorySource Memory;
   ds::runtime::ThreadPool OwnPool;
   ds::runtime::ThreadPool *Pool = &OwnPool; // that of the outermost session
+  ds::runtime::StringTable OwnStrings;
+  ds::runtime::StringTable *Strings = &OwnStrings; // that of the outermost session
   ds::runtime::Array<ds_kernel_worker> Workers;
   void (*Logger)(void *, const char *) = nullptr;
   void *LoggerContext = nullptr;

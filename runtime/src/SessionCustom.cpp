@@ -9,6 +9,9 @@
 
 using namespace ds::runtime;
 
+/// Of the operators that the runtime brings along.
+static const char StringDomain[] = "ds.string";
+
 ds_status ds_session::checkOperators(const ds_session_options &Options, ds_error *Error) {
   const ds_custom_op *Ops = Options.custom_ops;
   if (Options.custom_op_count && !Ops)
@@ -20,6 +23,8 @@ ds_status ds_session::checkOperators(const ds_session_options &Options, ds_error
     if (!Ops[I].run)
       return fail(Error, DS_BAD_ARGUMENT, "the custom operator %s.%s lacks its function 'run'", Ops[I].domain,
                   Ops[I].name);
+    if (!strcmp(Ops[I].domain, StringDomain))
+      return fail(Error, DS_BAD_ARGUMENT, "operators of the domain '%s' are the runtime's own", StringDomain);
     for (size_t J = 0; J < I; ++J)
       if (!strcmp(Ops[I].domain, Ops[J].domain) && !strcmp(Ops[I].name, Ops[J].name))
         return fail(Error, DS_BAD_ARGUMENT, "the custom operator %s.%s is given twice", Ops[I].domain, Ops[I].name);
@@ -35,6 +40,9 @@ ds_status ds_session::createCustom(const ds_artifact_call &C, CallState &S, cons
   for (size_t I = 0; I < Options.custom_op_count; ++I)
     if (!strcmp(Options.custom_ops[I].domain, Domain) && !strcmp(Options.custom_ops[I].name, Name))
       Found = &Options.custom_ops[I];
+  const bool OnStrings = !strcmp(Domain, StringDomain);
+  if (OnStrings && !(Found = findStringOperator(Name)))
+    return fail(Error, DS_UNSUPPORTED, "%s: this runtime has no operator '%s' on strings", Meta.text(C.source), Name);
   if (!Found)
     return fail(Error, DS_UNSUPPORTED,
                 "%s: the model needs the custom operator '%s' of '%s', which this program did not give the session "
@@ -45,6 +53,8 @@ ds_status ds_session::createCustom(const ds_artifact_call &C, CallState &S, cons
     return outOfMemory(Error);
   CustomState &Custom = *(S.Custom = new (Place) CustomState);
   Custom.Operator = *Found;
+  if (OnStrings)
+    Custom.Operator.context = Strings;
   ds_custom_node &Node = Custom.Node;
   Node.Session = this;
   Node.Call = &C;
@@ -254,7 +264,7 @@ ds_status ds_model_custom_op(const ds_model *Model, size_t Index, const char **D
     for (size_t B = 0; B <= Model->Bodies.size(); ++B) {
       const Metadata &Meta = B ? Model->Bodies[B - 1]->Meta : Model->Meta;
       for (size_t I = 0; I < Meta.Calls.size(); ++I)
-        if (Meta.Calls[I].kind == DS_CALL_CUSTOM &&
+        if (Meta.Calls[I].kind == DS_CALL_CUSTOM && strcmp(Meta.text(Meta.Calls[I].domain), StringDomain) &&
             Visit(Meta.text(Meta.Calls[I].domain), Meta.text(Meta.Calls[I].name)))
           return;
     }

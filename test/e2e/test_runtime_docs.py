@@ -27,6 +27,7 @@ EXPECTED = {
     "wrapper": [*y(X, 0.5).ravel(), 1.5],
     "state": [1, 2, 3],
     "memory": y(X[0], 0).ravel(),
+    "strings": [3, 1, 7, 0, 5, 1],
     "dlpack": y(X, 0.5).ravel(),
     "custom": [6, 7] * 3,
     "custom_wrapper": [6, 7] * 3,
@@ -70,16 +71,30 @@ def custom_artifact(tmp_path_factory) -> str:
     return compile_to(model, folder, "m.so", "--emit=library", "--custom-ops=com.example")
 
 
+@pytest.fixture(scope="module")
+def strings_artifact(tmp_path_factory) -> str:
+    model = parser.parse_model(
+        """<ir_version: 10, opset_import: ["": 20]>
+        g (string[N] x) => (string[N] marked, bool[N] is_number) {
+          mark = Constant<value_string = "!">()
+          marked = StringConcat(x, mark)
+          is_number = RegexFullMatch<pattern = "-?[0-9]+(.[0-9]+)?">(x)
+        }"""
+    )
+    return compile_to(model, tmp_path_factory.mktemp("strings"), "m.so", "--emit=library")
+
+
 @pytest.mark.parametrize("name", EXPECTED)
-def test_example(prefix, artifact, custom_artifact, tmp_path, name):  # noqa: F811
+def test_example(prefix, artifact, custom_artifact, strings_artifact, tmp_path, name):  # noqa: F811
     language, text = examples()[name]
     source, program = tmp_path / f"{name}.{language}", str(tmp_path / name)
     source.write_text(text)
     compiler = [CC, "-std=c11"] if language == "c" else [CXX, "-std=c++17"]
     flags = ["-Wall", "-Wextra", "-Werror", f"-I{prefix}/include", f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib"]
     checked([*compiler, *flags, str(source), "-lds_runtime", "-pthread", "-o", program])
+    chosen = custom_artifact if name.startswith("custom") else strings_artifact if name == "strings" else artifact
     np.testing.assert_allclose(
-        numbers(checked([program, custom_artifact if name.startswith("custom") else artifact])),
+        numbers(checked([program, chosen])),
         EXPECTED[name],
         rtol=1e-5,
     )

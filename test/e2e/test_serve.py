@@ -260,6 +260,29 @@ def test_requests_share_runs(program, slow_artifact):
         pytest.fail("no requests shared a run")
 
 
+def test_strings(program, tmp_path):
+    model = text_model("string[N,S] x => string[N,S] y, bool[N,S] e", "y = StringConcat(x, x); e = Equal(x, y)", 20)
+    artifact = compile_to(model, tmp_path, "m.so", "--emit=library")
+    words = [["a", "é"], ["", 'quo"te']]
+    with Server(program, artifact, "--threads", "1") as server:
+        described = server.ask("GET", "/v2/models/m")[1]
+        assert described["inputs"] == [{"name": "x", "datatype": "BYTES", "shape": [-1, -1]}]
+        bodies = [
+            {"inputs": [{"name": "x", "datatype": "BYTES", "shape": [1, 2], "data": words[n % 2]}]} for n in range(64)
+        ]
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda body: server.ask("POST", "/v2/models/m/infer", body), bodies))
+        for number, (status, answer) in enumerate(answers):
+            assert status == 200 and answer["outputs"][0]["datatype"] == "BYTES"
+            assert answer["outputs"][0]["data"] == [2 * word for word in words[number % 2]]
+        assert server.ask("POST", "/predict", {"x": words}) == (
+            200,
+            {"y": [[2 * w for w in row] for row in words], "e": [[False, False], [True, False]]},
+        )
+        status, answer = server.ask("POST", "/predict", {"x": [[1, 2]]})
+        assert status == 400 and "no string" in answer["error"]
+
+
 def test_sheds_load_past_its_queue(program, slow_artifact):
     with Server(program, slow_artifact, "--threads", "1", "--queue", "2", "--max-batch", "1") as server:
         body = json.dumps({"x": [[0.5] * 512]})

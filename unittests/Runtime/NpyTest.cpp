@@ -36,6 +36,27 @@ std::string problem(const std::string &bytes) {
 
 const std::string eight(8, 'x');
 
+TEST(Npy, TextsAreStrings) {
+  NpyArray array;
+  std::string wide("a\0\0\0\xe9\0\0\0\0\xf6\x01\0"
+                   "b\0\0\0\0\0\0\0\0\0\0\0",
+                   24);
+  ASSERT_EQ(problem(npy("{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }", wide), array), "");
+  ASSERT_EQ(array.Dtype, DS_STRING);
+  const auto *texts = reinterpret_cast<const ds_string *>(array.Data);
+  EXPECT_EQ(std::string(texts[0].data, texts[0].size), "a\xc3\xa9\xf0\x9f\x98\x80");
+  EXPECT_STREQ(texts[1].data, "b");
+  ASSERT_EQ(
+      problem(npy("{'descr': '|S2', 'fortran_order': False, 'shape': (3,), }", std::string("ab\0\0c\0", 6)), array),
+      "");
+  texts = reinterpret_cast<const ds_string *>(array.Data);
+  EXPECT_EQ(texts[0].size + texts[1].size + texts[2].size, 3u);
+  EXPECT_NE(problem(npy("{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }", "abc"), array).find("truncated"),
+            std::string::npos);
+  EXPECT_NE(problem(npy("{'descr': '<U99999999999', 'fortran_order': False, 'shape': (2,), }", "abc"), array), "");
+  EXPECT_NE(problem(npy("{'descr': '>U1', 'fortran_order': False, 'shape': (1,), }", "abcd"), array), "");
+}
+
 } // namespace
 
 TEST(Npy, ReadsAllVersions) {

@@ -39,6 +39,7 @@ DTYPES = {
     22: np.dtype(ml_dtypes.float8_e5m2fnuz),
 }
 CODES = {dtype: code for code, dtype in DTYPES.items()}
+STRING = 23  # arrays of str or bytes in, object arrays of str out
 
 
 class RuntimeFailure(Exception):
@@ -61,6 +62,10 @@ class _Tensor(ctypes.Structure):
         ("shape", ctypes.POINTER(ctypes.c_int64)),
         ("strides", ctypes.POINTER(ctypes.c_int64)),
     ]
+
+
+class _String(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("size", ctypes.c_size_t)]
 
 
 class _TensorInfo(ctypes.Structure):
@@ -108,6 +113,13 @@ def _check(function, *arguments) -> None:
 
 def _tensor(array: np.ndarray) -> tuple[_Tensor, tuple]:
     shape = (ctypes.c_int64 * array.ndim)(*array.shape)
+    if array.dtype.kind in "OUS":
+        texts = [text.encode() if isinstance(text, str) else bytes(text) for text in array.ravel()]
+        strings = (_String * max(len(texts), 1))()
+        for string, text in zip(strings, texts):
+            string.data = ctypes.cast(ctypes.c_char_p(text), ctypes.c_void_p)
+            string.size = len(text)
+        return _Tensor(ctypes.addressof(strings), STRING, array.ndim, shape, None), (texts, strings, shape)
     if array.dtype not in CODES:
         raise RuntimeFailure(4, f"the runtime has no element type {array.dtype}")
     return _Tensor(array.ctypes.data, CODES[array.dtype], array.ndim, shape, None), (array, shape)
@@ -175,6 +187,12 @@ class Model:
         results = []
         for output in outputs:
             shape = tuple(output.shape[i] for i in range(output.rank))
+            if output.dtype == STRING:
+                count = int(np.prod(shape, dtype=np.int64))
+                strings = ctypes.cast(output.data, ctypes.POINTER(_String))
+                texts = [ctypes.string_at(strings[i].data, strings[i].size).decode() for i in range(count)]
+                results.append(np.array(texts, object).reshape(shape))
+                continue
             dtype = DTYPES[output.dtype]
             size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
             data = ctypes.string_at(output.data, size) if size else b""

@@ -239,6 +239,12 @@ size_t touch(const NpyArray &array) {
   size_t sum = array.Shape.size();
   for (size_t i = 0; i < array.Bytes; ++i)
     sum += (unsigned char)array.Data[i];
+  if (array.Dtype == DS_STRING)
+    for (size_t i = 0; i < array.Bytes / sizeof(ds_string); ++i) {
+      const ds_string &text = reinterpret_cast<const ds_string *>(array.Data)[i];
+      for (size_t j = 0; j <= text.size; ++j) // and the NUL
+        sum += (unsigned char)text.data[j];
+    }
   return sum;
 }
 

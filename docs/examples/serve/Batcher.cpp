@@ -110,7 +110,11 @@ static std::vector<Array> split(const std::vector<ds::Tensor> &outputs, int64_t 
       bytes = row * size_t(rows);
       array.shape[0] = rows;
     }
-    array.bytes.assign(data, data + bytes);
+    if (array.dtype == DS_STRING) // the session's own bytes: a copy that outlives the next run
+      for (const auto *text = reinterpret_cast<const ds_string *>(data); bytes; bytes -= sizeof *text, ++text)
+        array.addText(std::string(text->data, text->size));
+    else
+      array.bytes.assign(data, data + bytes);
     results.push_back(std::move(array));
   }
   return results;

@@ -14,8 +14,10 @@
 #include <deque>
 #include <ds_runtime.hpp>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,7 +28,16 @@ struct Array {
   int32_t dtype = 0;
   std::vector<int64_t> shape;
   std::vector<char> bytes;
+  std::shared_ptr<std::deque<std::string>> texts; // what the elements point to, of strings
 
+  void addText(std::string text) {
+    if (!texts)
+      texts = std::make_shared<std::deque<std::string>>();
+    texts->push_back(std::move(text));
+    const ds_string element = {texts->back().data(), texts->back().size()};
+    const char *raw = reinterpret_cast<const char *>(&element);
+    bytes.insert(bytes.end(), raw, raw + sizeof element);
+  }
   ds::Tensor view() const { return ds::Tensor(bytes.data(), shape, dtype); }
 };
 

@@ -10,8 +10,14 @@ using nlohmann::json;
 
 namespace serve {
 
-static const char *const Datatypes[] = {"",       "BOOL",   "INT8",   "INT16", "INT32", "INT64", "UINT8",
-                                        "UINT16", "UINT32", "UINT64", "FP16",  "BF16",  "FP32",  "FP64"};
+/// As the protocol calls an element type.
+static std::string datatypeOf(int32_t dtype) {
+  static const char *const names[] = {"",       "BOOL",   "INT8",   "INT16", "INT32", "INT64", "UINT8",
+                                      "UINT16", "UINT32", "UINT64", "FP16",  "BF16",  "FP32",  "FP64"};
+  if (dtype == DS_STRING)
+    return "BYTES";
+  return dtype < int32_t(std::size(names)) ? names[dtype] : ds_dtype_name(dtype);
+}
 
 static std::string inputName(const ds_tensor_info &info) { return "input '" + std::string(info.name) + "'"; }
 
@@ -40,12 +46,14 @@ template <typename Use> static void withType(int32_t dtype, const std::string &w
     return use(float());
   case DS_FLOAT64:
     return use(double());
+  case DS_STRING:
+    return use(std::string());
   default:
     throw BadRequest(what + " is " + ds_dtype_name(dtype) + ", which JSON cannot carry");
   }
 }
 
-template <typename T> static void append(std::vector<char> &bytes, const json &value, const std::string &what) {
+template <typename T> static void appendNumber(std::vector<char> &bytes, const json &value, const std::string &what) {
   T element{};
   if constexpr (std::is_same_v<T, bool>) {
     if (!value.is_boolean() && value != 0 && value != 1)
@@ -69,17 +77,27 @@ template <typename T> static void append(std::vector<char> &bytes, const json &v
   bytes.insert(bytes.end(), raw, raw + sizeof element);
 }
 
-/// Appends all numbers of nested lists; checks their lengths against `shape`, from dimension `depth` on.
+template <typename T> static void append(Array &array, const json &value, const std::string &what) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    if (!value.is_string())
+      throw BadRequest(what + " holds " + value.dump().substr(0, 40) + ", which is no string");
+    return array.addText(value.get<std::string>());
+  } else {
+    appendNumber<T>(array.bytes, value, what);
+  }
+}
+
+/// Appends all elements of nested lists; checks their lengths against `shape`, from dimension `depth` on.
 template <typename T>
-static void flatten(const json &value, const std::vector<int64_t> &shape, size_t depth, std::vector<char> &bytes,
+static void flatten(const json &value, const std::vector<int64_t> &shape, size_t depth, Array &array,
                     const std::string &what) {
   if (depth == shape.size())
-    return append<T>(bytes, value, what);
+    return append<T>(array, value, what);
   if (!value.is_array() || int64_t(value.size()) != shape[depth])
     throw BadRequest(what + " should have " + std::to_string(shape[depth]) + " entries in dimension " +
                      std::to_string(depth) + " everywhere");
   for (const json &entry : value)
-    flatten<T>(entry, shape, depth + 1, bytes, what);
+    flatten<T>(entry, shape, depth + 1, array, what);
 }
 
 static Array fromNested(const ds_tensor_info &info, const json &value) {
@@ -98,7 +116,7 @@ static Array fromNested(const ds_tensor_info &info, const json &value) {
     at = &(*at)[0];
   }
   withType(info.dtype, inputName(info),
-           [&](auto type) { flatten<decltype(type)>(value, array.shape, 0, array.bytes, inputName(info)); });
+           [&](auto type) { flatten<decltype(type)>(value, array.shape, 0, array, inputName(info)); });
   return array;
 }
 
@@ -119,9 +137,15 @@ std::vector<Array> parsePlain(const ds::Model &model, const json &body) {
 }
 
 template <typename T> static json element(const char *bytes, size_t index) {
-  T value;
-  memcpy(&value, bytes + index * sizeof value, sizeof value);
-  return value;
+  if constexpr (std::is_same_v<T, std::string>) {
+    ds_string text;
+    memcpy(&text, bytes + index * sizeof text, sizeof text);
+    return std::string(text.data, text.size);
+  } else {
+    T value;
+    memcpy(&value, bytes + index * sizeof value, sizeof value);
+    return value;
+  }
 }
 
 static json nested(const Array &array, size_t depth, size_t &index) {
@@ -157,8 +181,8 @@ static Array fromInferInput(const ds_tensor_info &info, const json &given) {
   Array array;
   array.dtype = info.dtype;
   const json &datatype = member(given, "datatype", what);
-  if (datatype != Datatypes[info.dtype])
-    throw BadRequest(what + " should have datatype " + Datatypes[info.dtype] + ", given " + datatype.dump());
+  if (datatype != datatypeOf(info.dtype))
+    throw BadRequest(what + " should have datatype " + datatypeOf(info.dtype) + ", given " + datatype.dump());
   const json &shape = member(given, "shape", what);
   int64_t count = 1;
   if (!shape.is_array() || shape.size() > DS_ARTIFACT_MAX_RANK)
@@ -178,7 +202,7 @@ static Array fromInferInput(const ds_tensor_info &info, const json &given) {
                      std::to_string(count));
   const std::vector<int64_t> flat = {count};
   withType(info.dtype, what,
-           [&](auto type) { flatten<decltype(type)>(data, isFlat ? flat : array.shape, 0, array.bytes, what); });
+           [&](auto type) { flatten<decltype(type)>(data, isFlat ? flat : array.shape, 0, array, what); });
   return array;
 }
 
@@ -222,7 +246,7 @@ json formatInfer(const ds::Model &model, const std::string &name, const json &re
         data.push_back(element<decltype(type)>(outputs[i].bytes.data(), j));
     });
     response["outputs"].push_back({{"name", model.output(i).name},
-                                   {"datatype", Datatypes[outputs[i].dtype]},
+                                   {"datatype", datatypeOf(outputs[i].dtype)},
                                    {"shape", outputs[i].shape},
                                    {"data", std::move(data)}});
   }
@@ -235,7 +259,7 @@ json describeModel(const ds::Model &model, const std::string &name) {
     json shape = json::array();
     for (int32_t i = 0; i < info.rank; ++i)
       shape.push_back(info.dimensions[i].size);
-    return json{{"name", info.name}, {"datatype", Datatypes[info.dtype]}, {"shape", shape}};
+    return json{{"name", info.name}, {"datatype", datatypeOf(info.dtype)}, {"shape", shape}};
   };
   for (size_t i = 0; i < model.inputCount(); ++i)
     result["inputs"].push_back(describe(model.input(i)));

@@ -6,6 +6,37 @@
 
 include "mlir/Pass/PassBase.td"
 
+def LowerStringsPass : Pass<"ds-lower-strings", "::mlir::ModuleOp"> {
+  let summary = "Replaces strings by their numbers in a table of distinct strings";
+  let description = [{
+    Before: ops that move strings, compare them for equality, or are a `ds.custom` of the domain `ds.string`.
+
+    ```mlir
+    func.func @f(%x: tensor<?x!ds.string> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xi1> {
+      %0 = ds.constant dense<"yes"> : tensor<!ds.string>
+      %1 = ds.compare eq, %x, %0 : (tensor<?x!ds.string>, tensor<!ds.string>) -> tensor<?xi1>
+      return %1 : tensor<?xi1>
+    }
+    ```
+
+    After:
+
+    ```mlir
+    func.func @f(%x: tensor<?xi128> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xi1> {
+      %0:2 = ds.custom "Begin" of "ds.string"(%x) {table = ["", "yes"]} {shapes = [#ds.shape<["1"]>, #ds.shape<["N"]>], ...}
+        : (tensor<?xi128>) -> (tensor<1xi64>, tensor<?xi64>)
+      %1 = ds.constant dense<1> : tensor<i64>
+      %2 = ds.compare eq, %0#1, %1 : (tensor<?xi64>, tensor<i64>) -> tensor<?xi1>
+      return %2 : tensor<?xi1>
+    }
+    ```
+
+    Afterwards no value is a string: equal strings are equal numbers, and an i128 is what a caller gives or gets (pointer and
+    size). Fails where shapes cannot be inferred.
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
 def InferShapesPass : Pass<"ds-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "Derives all shapes and removes integer tensors that only compute a shape";
   let description = [{

@@ -29,7 +29,7 @@ SymExpr memoryTraffic(rt::KernelOp kernel, ShapeState &shapes) {
   Block &block = kernel.getBody().front();
   auto elements = [&](Value tensor) { return product(*shapes.getDims(tensor)); };
   auto elementBytes = [](Value tensor) {
-    return SymExpr(getElementBytes(*getElementKind(getElementTypeOrSelf(tensor.getType()))));
+    return SymExpr((getElementTypeOrSelf(tensor.getType()).getIntOrFloatBitWidth() + 7) / 8);
   };
 
   DenseMap<Value, Demand> demands;

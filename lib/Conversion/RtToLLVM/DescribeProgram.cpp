@@ -16,6 +16,8 @@ using namespace mlir;
 namespace ds {
 
 static uint32_t dtypeOf(Type type) {
+  if (type.isInteger(128)) // pointer and size: LowerStrings.cpp
+    return DS_STRING;
   switch (*getElementKind(type)) {
   case ElementKind::I1:
     return DS_BOOL;

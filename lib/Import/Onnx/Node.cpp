@@ -227,6 +227,43 @@ Value Node::ints(ArrayRef<int64_t> values) {
       mlir::DenseIntElementsAttr::get(RankedTensorType::get({int64_t(values.size())}, b.getI64Type()), values));
 }
 
+Value Node::strings(ArrayRef<StringRef> values, bool isScalar) {
+  SmallVector<int64_t> dims;
+  if (!isScalar)
+    dims.push_back(int64_t(values.size()));
+  auto type = RankedTensorType::get(dims, StringType::get(b.getContext()));
+  return constant(mlir::DenseStringElementsAttr::get(type, values));
+}
+
+SmallVector<Value> Node::stringOperator(StringRef name, ArrayRef<Value> operands, ArrayRef<Type> elements,
+                                        ArrayRef<SymDims> results, Attrs attributes) {
+  SmallVector<Value> none(elements.size());
+  if (failed || is_contained(operands, Value()))
+    return stop(), none;
+  SmallVector<Attribute> all;
+  SmallVector<SymExpr> symbols;
+  SmallVector<Type> types;
+  for (auto [element, result] : zip_equal(elements, results)) {
+    SymDims dims;
+    for (const SymExpr &dim : result) {
+      bool known = shapes.isKnownOnEntry(dim) && !dim.isOverflow();
+      dims.push_back(known ? dim : shapes.boundSymbol("r"));
+      if (!known)
+        symbols.push_back(dims.back());
+    }
+    all.push_back(ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>(dims)));
+    types.push_back(typeFromDims(element, dims));
+  }
+  auto op = CustomOp::create(b, loc, types, operands,
+                             ArrayRef<mlir::NamedAttribute>{
+                                 attr("op_type", b.getStringAttr(name)), attr("domain", b.getStringAttr(kStringDomain)),
+                                 attr("op_attributes", b.getDictionaryAttr(attributes)),
+                                 attr("shapes", b.getArrayAttr(all)), shape("symbols", symbols)});
+  if (mlir::failed(inferOp(op, shapes)))
+    return stop(), none;
+  return SmallVector<Value>(op.getOutputs());
+}
+
 Value Node::shapeValue(ArrayRef<SymExpr> exprs, bool isScalar) {
   SmallVector<mlir::NamedAttribute> attrs{shape("shape", exprs)};
   if (isScalar)
@@ -237,6 +274,8 @@ Value Node::shapeValue(ArrayRef<SymExpr> exprs, bool isScalar) {
 Value Node::fill(ArrayRef<SymExpr> dims, double value, Type element) {
   if (failed || !element)
     return stop();
+  if (isa<StringType>(element))
+    return expand(strings({""}, /*isScalar=*/true), dims);
   return make<FillOp>({}, {shape("target", dims), attr("value", numberAttr(element, value))}, element);
 }
 
@@ -360,6 +399,7 @@ Handler ds::importer::findHandler(StringRef op) {
     registerTraining(result);
     registerMachineLearning(result);
     registerSource(result);
+    registerStrings(result);
     return result;
   }();
   return registry.find(op);

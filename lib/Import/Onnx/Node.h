@@ -163,6 +163,14 @@ public:
   Value scalar(double value, Type element);
   Value intScalar(int64_t value, Type element);
   Value ints(llvm::ArrayRef<int64_t> values);
+  /// A constant list of strings, or one.
+  Value strings(llvm::ArrayRef<llvm::StringRef> values, bool isScalar = false);
+  bool isString(Value value) const { return value && llvm::isa<StringType>(elem(value)); }
+  /// The runtime's operator on strings of that name (runtime/src/StringOperators.cpp), with results of these element
+  /// types and dims; a dim that is not known on entry is for the operator to tell.
+  llvm::SmallVector<Value> stringOperator(llvm::StringRef name, llvm::ArrayRef<Value> operands,
+                                          llvm::ArrayRef<Type> elements, llvm::ArrayRef<SymDims> results,
+                                          Attrs attributes = {});
   /// Expressions as an i64 tensor of rank 1, or of rank 0.
   Value shapeValue(llvm::ArrayRef<SymExpr> exprs, bool isScalar = false);
   Value fill(llvm::ArrayRef<SymExpr> dims, double value, Type element);
@@ -246,6 +254,15 @@ void registerSignal(Registry &registry);
 void registerTraining(Registry &registry);
 void registerMachineLearning(Registry &registry);
 void registerSource(Registry &registry);
+void registerStrings(Registry &registry);
+
+// Strings.cpp
+/// Numbers as strings, or the other way round.
+Value castStrings(Node &n, Value x, Type element);
+/// For each string how many different ones come before it, as i64.
+Value rankStrings(Node &n, Value x);
+/// For each string its first place in the pool, or the pool's size, as i64.
+Value findStrings(Node &n, Value x, llvm::ArrayRef<std::string> pool);
 
 } // namespace ds::importer
 

@@ -2,7 +2,7 @@
 // Assumes: untrusted messages, whose large data may be moved out of them.
 // Guarantees: dims × element size equals the data; large tensors are resources that own (or map) their bytes, uncopied.
 //   Types of 2 and 4 bits, which ONNX packs, have a byte an element from here on.
-// Declines: strings, complex numbers, and floats that are an exponent only.
+// Declines: complex numbers, and floats that are an exponent only.
 
 #include "Tensors.h"
 
@@ -16,6 +16,8 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <onnx/onnx_pb.h>
+
+#include "dialects/ds/DsDialect.h"
 
 #include <cstring>
 #include <sys/mman.h>
@@ -42,7 +44,8 @@ ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fal
     return refuse("is a segment of a tensor, which is not supported");
 
   SmallVector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
-  int64_t bound = std::max(1u, element.getIntOrFloatBitWidth() / 8);
+  bool isString = isa<StringType>(element);
+  int64_t bound = isString ? 1 : std::max(1u, element.getIntOrFloatBitWidth() / 8);
   for (int64_t dim : dims) {
     if (dim < 0)
       return refuse("has the negative dimension " + Twine(dim));
@@ -53,6 +56,12 @@ ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fal
   uint64_t bytes = is_contained(dims, 0) ? 0 : uint64_t(bound);
   auto type = RankedTensorType::get(dims, element);
   std::string reason;
+  if (isString) {
+    if (tensor.string_data_size() != int64_t(bytes))
+      return refuse("holds " + Twine(tensor.string_data_size()) + " strings, but its dimensions need " + Twine(bytes));
+    SmallVector<StringRef> strings(tensor.string_data().begin(), tensor.string_data().end());
+    return done[&tensor] = DenseStringElementsAttr::get(type, strings);
+  }
   ElementsAttr value = tensor.data_location() == TensorProto::EXTERNAL ? readExternal(tensor, type, bytes, name, reason)
                                                                        : readDense(tensor, type, bytes, name, reason);
   if (!value)

@@ -3,6 +3,8 @@
 
 #include "Types.h"
 
+#include "dialects/ds/DsDialect.h"
+
 using namespace llvm;
 using namespace mlir;
 
@@ -38,6 +40,8 @@ Type ds::importer::elementType(MLIRContext *context, int onnxType) {
     return Float4E2M1FNType::get(context);
   if (name == "BOOL")
     return integer(1);
+  if (name == "STRING")
+    return StringType::get(context);
   bool isUnsigned = name.consume_front("U");
   unsigned width;
   if (name.consume_front("INT") && !name.getAsInteger(10, width) && width > 1)

@@ -1,9 +1,9 @@
 //===- Features.cpp - Operators that make features or undo them -----------===//
 // Assumes: see Node.h.
-// Guarantees: MelWeightMatrix, TfIdfVectorizer of integers and Col2Im, composed of comparisons, sums and scatters;
+// Guarantees: MelWeightMatrix, TfIdfVectorizer and Col2Im, composed of comparisons, sums and scatters;
 // their
 //   sizes may be computed while the model runs.
-// Declines: TfIdfVectorizer of strings; blocks of unknown rank.
+// Declines: blocks of unknown rank.
 
 #include "../DataShapes.h"
 #include "../Types.h"
@@ -98,8 +98,17 @@ static Value occurrences(Node &n, Value x, const Grams &grams, int64_t step) {
 
 static void tfIdfVectorizer(Node &n) {
   Value x = n.in(0);
-  if (!n.elem(x).isSignlessInteger() || n.hasAttr("pool_strings"))
-    return (void)n.fail("is supported for integers only");
+  Ints pool = n.getInts("pool_int64s");
+  std::vector<std::string> texts = n.get<std::vector<std::string>>("pool_strings", {});
+  if (n.isString(x) != !texts.empty() || !(n.isString(x) || n.elem(x).isSignlessInteger()))
+    return (void)n.fail("needs a pool of the input's type");
+  if (n.isString(x)) {
+    // Instead of strings their places in the pool.
+    x = findStrings(n, x, texts);
+    StringMap<int64_t> places;
+    for (const std::string &text : texts)
+      pool.push_back(places.try_emplace(text, int64_t(pool.size())).first->second);
+  }
   if (n.rank(x) != 1 && n.rank(x) != 2)
     return (void)n.fail("needs a tensor of rank 1 or 2, got rank " + Twine(n.rank(x)));
   SymDims dims = n.dims(x);
@@ -108,7 +117,7 @@ static void tfIdfVectorizer(Node &n) {
     x = n.unsqueeze(x, {0});
   int64_t shortest = n.getInt("min_gram_length", 1), longest = n.getInt("max_gram_length", 1);
   int64_t skips = n.getInt("max_skip_count", 0);
-  Ints begins = n.getInts("ngram_counts"), places = n.getInts("ngram_indexes"), pool = n.getInts("pool_int64s");
+  Ints begins = n.getInts("ngram_counts"), places = n.getInts("ngram_indexes");
   std::vector<float> weights = n.get<std::vector<float>>("weights", {});
   std::string mode = n.getString("mode", "TF");
   if (places.empty() || (!weights.empty() && weights.size() != places.size()) || skips < 0)

@@ -1,6 +1,6 @@
 //===- MachineLearning.cpp - Operators of ai.onnx.ml on numbers -----------===//
 // Assumes: see Node.h.
-// Declines: strings, trees and the other classical models.
+// Declines: trees and the other classical models. What maps strings is in Strings.cpp.
 
 #include "../Node.h"
 

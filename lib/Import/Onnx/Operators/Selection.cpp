@@ -104,7 +104,7 @@ static Value gather(Node &n, Value x, Value at) { return n.make<GatherOp>({x, at
 /// Whole slices: each is compared with every other at the first place where they differ.
 static void uniqueSlices(Node &n, int64_t axis) {
   Type i64 = n.b.getI64Type();
-  Value x = n.in(0), zero = n.intScalar(0, i64);
+  Value given = n.in(0), x = n.isString(given) ? rankStrings(n, given) : given, zero = n.intScalar(0, i64);
   SymDims dims = n.dims(x);
   SymExpr size = dims[axis], length = SymExpr(1);
   Ints order{axis};
@@ -140,7 +140,7 @@ static void uniqueSlices(Node &n, int64_t axis) {
     Value rank = scatter(n, n.fill({firsts.count}, 0, i64), gather(n, group, where), counting(n, firsts.count));
     group = gather(n, rank, group);
   }
-  n.set(0, n.make<GatherOp>({x, where}, {n.i64("axis", axis)}));
+  n.set(0, n.make<GatherOp>({given, where}, {n.i64("axis", axis)}));
   n.set(1, where);
   n.set(2, group);
   n.set(3, scatter(n, n.fill({firsts.count}, 0, i64), group, n.fill({size}, 1, i64), ScatterReduction::add));
@@ -152,7 +152,9 @@ static void uniqueElements(Node &n) {
     return n.failed ? void() : uniqueSlices(n, axis);
   }
   Type i64 = n.b.getI64Type();
-  Value x = flatten(n, n.in(0));
+  Value x = flatten(n, n.in(0)), given = x;
+  if (n.isString(x))
+    x = rankStrings(n, x);
   if (n.failed)
     return;
   SymExpr size = n.dim(x, 0);
@@ -177,7 +179,7 @@ static void uniqueElements(Node &n) {
     inverse = gather(n, rank, inverse);
     where = order;
   }
-  n.set(0, result);
+  n.set(0, n.isString(given) ? gather(n, given, where) : result);
   n.set(1, where);
   n.set(2, inverse);
   n.set(3, counts);

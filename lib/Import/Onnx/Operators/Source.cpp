@@ -28,7 +28,15 @@ static void constant(Node &n) {
     auto type = RankedTensorType::get({int64_t(values.size())}, n.b.getF32Type());
     return n.set(0, n.constant(DenseElementsAttr::get(type, ArrayRef<float>(values))));
   }
-  n.fail("holds a string or a sparse tensor, which is not supported");
+  if (n.hasAttr("value_string")) {
+    std::string value = n.getString("value_string", "");
+    return n.set(0, n.strings({value}, /*isScalar=*/true));
+  }
+  if (n.hasAttr("value_strings")) {
+    std::vector<std::string> values = n.get<std::vector<std::string>>("value_strings", {});
+    return n.set(0, n.strings(SmallVector<StringRef>(values.begin(), values.end())));
+  }
+  n.fail("holds a sparse tensor, which is not supported");
 }
 
 static void constantOfShape(Node &n) {
@@ -37,6 +45,11 @@ static void constantOfShape(Node &n) {
     auto dense = dyn_cast<DenseElementsAttr>(given);
     if (!dense || dense.getNumElements() != 1)
       return (void)n.fail("'value' must have one element");
+    if (isa<StringType>(dense.getElementType())) {
+      if (n.knowsLength(n.in(0), "input"))
+        n.set(0, n.make<ExpandOp>({n.reshape(n.constant(given), {}), n.in(0)}));
+      return;
+    }
     value = cast<mlir::TypedAttr>(*dense.getValues<mlir::Attribute>().begin());
   }
   if (n.knowsLength(n.in(0), "input"))
@@ -80,6 +93,8 @@ static Type typeAttr(Node &n, StringRef name, Type otherwise) {
 
 /// Small floats saturate unless the node says otherwise.
 static void castTo(Node &n, Type element) {
+  if (n.isString(n.in(0)) || isa<StringType>(element))
+    return n.set(0, castStrings(n, n.in(0), element));
   if (SmallFloat::get(element) && element != n.elem(n.in(0)) && n.getInt("saturate", 1))
     return n.set(0, n.make<CastOp>({n.in(0)}, {n.unit("saturate")}, element));
   n.set(0, n.cast(n.in(0), element));
@@ -115,7 +130,7 @@ static void castOperator(Node &n) {
   for (int code = 1; code <= 16; ++code)
     if (onnxTypeName(code) == name)
       if (Type element = elementType(n.b.getContext(), code))
-        return n.set(0, n.cast(n.in(0), element));
+        return castTo(n, element);
   n.fail("element type '" + name + "' is not supported");
 }
 
