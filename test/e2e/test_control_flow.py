@@ -228,6 +228,17 @@ MODELS = {
         }""",
         [{"x": floats(n), "c": boolean(c)} for n, c in ((12, True), (12, False), (0, False))],
     ),
+    "loop_that_may_not_run_changes_its_state": (
+        """g (float[N] x, int64 n) => (float[M] y, float[K] z) {
+          y = Loop(n, , x) < body = b (int64 i, bool c, float[P] s) => (bool d, float[Q] t) {
+            d = Identity(c)
+            w = Constant<value = float[3] {1, 2, 3}>()
+            m = ReduceMax<keepdims=1>(s)
+            t = Add(w, m) } >
+          z = Neg(y)
+        }""",
+        [{"x": floats(5), "n": integer(n)} for n in (0, 1, 2)] + [{"x": floats(3), "n": integer(0)}],
+    ),
     "ranks_differ": (
         """g (float[N,K] x, bool c) => (float[M] y, float[K] w) {
           m = Constant<value = int64[1] {-1}>()

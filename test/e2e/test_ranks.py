@@ -275,3 +275,74 @@ def test_a_rank_that_is_stated(tmp_path):
     assert error_of_scale(np.load(os.path.join(tmp_path, "y.data.npy")), np.exp(x)) <= 1e-5
     result = run_program(os.path.join(tmp_path, "model"), {"x": x, "s": ints(6)}, str(tmp_path))
     assert result.code != 0 and "Reshape" in result.stderr and "given N=6, R=1" in result.stderr
+
+
+def optionals():
+    """A loop that hands on an optional tensor, none at first; branches of which one makes an optional sequence."""
+    make, info = onnx.helper.make_node, onnx.helper.make_value_info
+    tensor = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, ["N"])
+    flag = onnx.helper.make_tensor_type_proto(onnx.TensorProto.BOOL, [])
+    number = onnx.helper.make_tensor_type_proto(onnx.TensorProto.INT64, [])
+    optional = onnx.helper.make_optional_type_proto(tensor)
+    sequence = onnx.helper.make_sequence_type_proto(tensor)
+    both = onnx.helper.make_optional_type_proto(sequence)
+    graph = onnx.helper.make_graph
+    body = graph(
+        [
+            make("Identity", ["c"], ["d"]),
+            make("OptionalHasElement", ["before"], ["has"]),
+            make(
+                "If",
+                ["has"],
+                ["v"],
+                then_branch=graph(
+                    [make("OptionalGetElement", ["before"], ["g"]), make("Add", ["g", "x"], ["t"])],
+                    "t",
+                    [],
+                    [info("t", tensor)],
+                ),
+                else_branch=graph([make("Identity", ["x"], ["e"])], "e", [], [info("e", tensor)]),
+            ),
+            make("Optional", ["v"], ["after"]),
+        ],
+        "b",
+        [info("i", number), info("c", flag), info("before", optional)],
+        [info("d", flag), info("after", optional)],
+    )
+    nodes = [
+        make("Optional", [], ["none"], type=tensor),
+        make("Loop", ["n", "", "none"], ["o"], body=body),
+        make(
+            "If",
+            ["f"],
+            ["s"],
+            then_branch=graph(
+                [make("SequenceConstruct", ["x", "x"], ["q"]), make("Optional", ["q"], ["u"])],
+                "t",
+                [],
+                [info("u", both)],
+            ),
+            else_branch=graph([make("Optional", [], ["w"], type=sequence)], "e", [], [info("w", both)]),
+        ),
+        make("OptionalHasElement", ["s"], ["h"]),
+    ]
+    return onnx.helper.make_model(
+        graph(
+            nodes,
+            "g",
+            [info("x", tensor), info("n", number), info("f", flag)],
+            [info("o", optional), info("s", both), info("h", flag)],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+
+
+def test_optionals_in_loops_and_branches():
+    compiled = onnx_backend.prepare(optionals())
+    x = floats(3)
+    for n, f in ((0, True), (1, False), (3, True)):
+        o, s, h = compiled.run([x, np.array(n), np.array(f)])
+        assert (o is None) == (n == 0) and bool(h) == f
+        assert n == 0 or error_of_scale(o, n * x) <= 1e-6
+        assert s is None if not f else [np.array_equal(each, x) for each in s] == [True, True]

@@ -399,7 +399,13 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
     bool counted = trips && trips->size() == 1 && goOn && (*goOn)[0] && start && (*start)[0];
     for (unsigned i = 1; i < made.size(); ++i) {
       SymDims dims = *shapes.getDims(made[i]);
-      if (i > parts.state.size())
+      // Without an iteration a state stays what it was.
+      bool isState = i <= parts.state.size(), runs = counted && (*trips)[0].isConst() && (*trips)[0].getConst() > 0;
+      if (isState && !runs)
+        for (auto [dim, first] : zip_equal(dims, *shapes.getDims(parts.state[i - 1])))
+          if (dim != first)
+            dim = shapes.freshSymbol();
+      if (!isState)
         dims.insert(dims.begin(), counted ? SymExpr::max((*trips)[0], SymExpr(0)) : shapes.freshSymbol());
       allDims.push_back(dimsOutside(dims, inner, symbols));
       types.push_back(typeFromDims(node.elem(made[i]), allDims.back()));
