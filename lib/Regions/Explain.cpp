@@ -79,6 +79,13 @@ void Explainer::explain(Operation *op, unsigned depth) {
       line(depth + 1) << "body: ";
       explain(function, depth + 2);
     }
+  } else if (auto custom = dyn_cast<CustomOp>(op); custom && custom.getDomain() == kStringDomain) {
+    bool isBoundary = custom.getOpType() == "Begin" || custom.getOpType() == "Text" || custom.getOpType() == "Number";
+    line(depth) << "- " << (isBoundary ? std::string() : node + ": ")
+                << (custom.getOpType() == "Text" ? "strings that leave the program get their bytes\n"
+                    : isBoundary                 ? "strings that come in are numbered\n"
+                                                 : "looks into strings\n");
+    makes(custom.getSymbols());
   } else if (auto custom = dyn_cast<CustomOp>(op)) {
     line(depth) << "- " << node << ": computed by the program that runs the model\n";
     makes(custom.getSymbols());

@@ -126,7 +126,14 @@ LogicalResult LowerStringsPass::lowerEntry(func::FuncOp function) {
   SmallVector<StringRef> texts;
   for (const auto &entry : table)
     texts.push_back(entry.first);
-  CustomOp begin = call(builder, function.getLoc(), "Begin", types, given, dims, shapes,
+  // Named by the tensors that they are about.
+  auto locOf = [&](ArrayRef<Value> about) -> Location {
+    SmallVector<Location> locs;
+    for (Value value : about)
+      locs.push_back(value.getLoc());
+    return locs.empty() ? function.getLoc() : builder.getFusedLoc(locs);
+  };
+  CustomOp begin = call(builder, locOf(given), "Begin", types, given, dims, shapes,
                         builder.getNamedAttr("table", builder.getStrArrayAttr(texts)));
   for (auto [argument, number] : llvm::zip_equal(given, begin.getOutputs().drop_front())) {
     argument.replaceAllUsesExcept(number, begin);
@@ -153,7 +160,7 @@ LogicalResult LowerStringsPass::lowerEntry(func::FuncOp function) {
     }
   if (returned.empty())
     return success();
-  CustomOp text = call(builder, function.getLoc(), "Text", types, values, dims, shapes);
+  CustomOp text = call(builder, locOf(values), "Text", types, values, dims, shapes);
   for (auto [operand, bytes] : llvm::zip_equal(returned, text.getOutputs()))
     operand->set(bytes);
   return success();
