@@ -92,6 +92,13 @@ MODELS = {
             {"x": floats(2, 3, 1), "k": ints(-1)},
         ],
     ),
+    "indexed_dimensions": (
+        """g (float[A,B,C] x, int64[M,K] i) => (float[] y) {
+          g = GatherND(x, i)
+          y = Neg(g)
+        }""",
+        [{"x": floats(2, 3, 4), "i": RNG.integers(0, 2, (5, k))} for k in (1, 2, 3)],
+    ),
     "two_of_them": (
         """g (float[N] x, int64[R] s, float[M] v, int64[Q] t) => (float[] y) {
           a = Reshape(x, s)  b = Reshape(v, t)  y = Add(a, b)

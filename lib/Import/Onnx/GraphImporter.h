@@ -237,10 +237,11 @@ private:
   static void addRanks(Item &item, llvm::ArrayRef<int64_t> ranks);
   /// Shape and Size of a tensor whose rank the run decides. False if the node is neither.
   bool importBoxedShape(Node &node, const onnx::NodeProto &proto, Scope &scope);
-  Item withLength(Node &node, const Item &item, int64_t length);
+  Item withLength(Node &node, const Item &item, int64_t length, unsigned axis = 0);
   /// The node and what follows it, once for each length of the list that `name` is, or that has the dims of `name`.
+  /// (or for each size of its dimension `axis`).
   bool importByLength(Node &node, const onnx::NodeProto &proto, llvm::StringRef name, Scope &scope,
-                      const Opsets &opsets, int depth);
+                      const Opsets &opsets, int depth, unsigned axis = 0);
   // Sequences.cpp
   /// The operator on sequences that the run makes.
   bool importSequenceOperator(Node &node, const onnx::NodeProto &proto, llvm::ArrayRef<Item *> items, Scope &scope);
@@ -263,7 +264,7 @@ private:
   /// A sequence as one whose elements may differ in rank.
   Item mixed(Node &node, const Item &item);
   /// Of a list, a boxed tensor, or a mixed sequence (the highest one): what importByLength looks at, as a list of one.
-  Value undecidedLength(Node &node, const Item &item);
+  Value undecidedLength(Node &node, const Item &item, unsigned axis);
   Item boxed(Node &node, const Item &item);
   Value concatSequence(Node &node, const Sequence &sequence, int64_t axis, bool fresh);
   Sequence splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze);

@@ -42,7 +42,25 @@ bool Node::knowsLength(Value list, StringRef what) {
   problem = ("'" + what + "' has a length that is not known when compiling (" +
              (shapes.isKnownOnEntry(count) ? count.str() : "it depends on data") + "), and so has the result's rank")
                 .str();
+  if (rank(list) != 1)
+    return fail(problem), false;
   undecided = list;
+  undecidedAxis = 0;
+  failed = true;
+  return false;
+}
+
+bool Node::knowsDim(Value x, unsigned axis, StringRef what) {
+  if (failed || !x || axis >= rank(x))
+    return fail(what + " has too low a rank"), false;
+  SymExpr size = dim(x, axis);
+  if (size.isConst())
+    return true;
+  problem = ("dimension " + Twine(axis) + " of " + what + " is not known when compiling (" +
+             (shapes.isKnownOnEntry(size) ? size.str() : "it depends on data") + "), and so is the result's rank")
+                .str();
+  undecided = x;
+  undecidedAxis = axis;
   failed = true;
   return false;
 }

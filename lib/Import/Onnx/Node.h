@@ -88,9 +88,12 @@ public:
   /// Whether the number of a list's entries is known, which decides a rank. If it is not, the node fails for now:
   /// where `undecided` is an operand, the importer goes on for each length by itself; otherwise it reports `problem`.
   bool knowsLength(Value list, llvm::StringRef what);
+  /// The same of one dim of `x`.
+  bool knowsDim(Value x, unsigned axis, llvm::StringRef what);
   /// `list` as one of `count` entries, which the run checks if need be.
   Value withCount(Value list, int64_t count);
   Value undecided;
+  unsigned undecidedAxis = 0;
   std::string problem;
 
   //===-- what is known of values -------------------------------------------===//

@@ -85,7 +85,12 @@ bool GraphImporter::importUndecided(Node &node, const NodeProto &proto, mlir::Op
                                     const Opsets &opsets, int depth) {
   auto at = llvm::find(node.inputs, node.undecided);
   node.failed = false;
-  if (at == node.inputs.end() || node.rank(node.undecided) != 1 || !rest)
+  // Other dims must be known: the tensor is reshaped.
+  SymDims dims = node.dims(node.undecided);
+  bool others = all_of(enumerate(dims), [&](auto dim) {
+    return dim.index() == node.undecidedAxis || shapes.isKnownOnEntry(dim.value());
+  });
+  if (at == node.inputs.end() || node.undecidedAxis >= dims.size() || !others || !rest)
     return node.fail(node.problem), false;
   // Nothing uses what was made so far.
   mlir::Block *block = builder.getInsertionBlock();
@@ -94,11 +99,12 @@ bool GraphImporter::importUndecided(Node &node, const NodeProto &proto, mlir::Op
     forget(op);
     op->erase();
   }
-  return importByLength(node, proto, proto.input(int(at - node.inputs.begin())), scope, opsets, depth);
+  return importByLength(node, proto, proto.input(int(at - node.inputs.begin())), scope, opsets, depth,
+                        node.undecidedAxis);
 }
 
 bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef name, Scope &scope,
-                                   const Opsets &opsets, int depth) {
+                                   const Opsets &opsets, int depth, unsigned axis) {
   if (divergences >= MaxDivergences)
     return node.fail("more than " + Twine(MaxDivergences) +
                      " values, one after another, of which only the run knows the rank"),
@@ -112,7 +118,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     return false;
   const Item item = *given;
   // By which a list that was derived from this one is known to be as long.
-  std::string length = item.tensor    ? node.dim(item.tensor, 0).str()
+  std::string length = item.tensor    ? node.dim(item.tensor, axis).str()
                        : item.isBoxed ? node.dim(item.sequence->shapes, 1).str()
                                       : ("rank of " + name).str();
 
@@ -128,7 +134,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     if (!inside)
       return false;
     const Item copy = *inside;
-    inner.values[name] = withLength(n, copy, count);
+    inner.values[name] = withLength(n, copy, count, axis);
     auto [entry, isNew] = lengths.try_emplace(length, count);
     llvm::scope_exit forget([&, isNew = isNew] {
       if (isNew)
@@ -157,15 +163,18 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
                      (reason.empty() ? Twine() : "; for " + Twine(reasonOf) + ": " + reason)),
            false;
   rest->done = true;
+  std::string what = !item.tensor                  ? "rank"
+                     : node.rank(item.tensor) == 1 ? "a length of"
+                                                   : "in dimension " + std::to_string(axis) + " a size of";
   auto require = [&](const Item &here, int64_t count) {
     std::string text;
     for (int64_t one : good)
       text += (text.empty() ? "" : one == good.back() ? " or " : ", ") + std::to_string(one);
     text =
-        (Twine(item.tensor ? "'" + name + "' to have a length of " : "'" + name + "' to have rank ") + text +
+        (Twine("'") + name + "' to have " + what + " " + text +
          (reason.empty() ? Twine() : "; other ones cannot be compiled (for " + Twine(reasonOf) + ": " + reason + ")"))
             .str();
-    requireSize(node, undecidedLength(node, here), SymExpr(count), text);
+    requireSize(node, undecidedLength(node, here, axis), SymExpr(count), text);
   };
   if (good.size() == 1) {
     require(item, good.front());
@@ -196,7 +205,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
       require(*here, good[next]);
       return !node.failed && importWith(node, good[next], at) && collect(at, results);
     }
-    Value size = asScalar(node, undecidedLength(node, *here));
+    Value size = asScalar(node, undecidedLength(node, *here, axis));
     Value isIt = node.compare(ComparePredicate::eq, size, node.intScalar(good[next], builder.getI64Type()));
     auto build = [&](int branch, Body &body, SmallVectorImpl<Item> &items) {
       Scope inner;
@@ -206,8 +215,10 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
                          : choose(next + 1, inner, items);
     };
     std::string unlike;
-    Choice choice{good[next], (item.tensor ? "the length of the list '" + name + "', which decides a rank"
-                                           : "the rank of '" + name + "'")
+    Choice choice{good[next], (!item.tensor ? "the rank of '" + name + "'"
+                               : node.rank(item.tensor) == 1
+                                   ? "the length of the list '" + name + "', which decides a rank"
+                                   : "dimension " + Twine(axis) + " of '" + name + "', which decides a rank")
                                   .str()};
     if (node.failed || !runBranches(node, isIt, build, results, unlike, /*box=*/true, &choice))
       return unlike.empty()

@@ -278,17 +278,21 @@ GraphImporter::Item GraphImporter::mixed(Node &node, const Item &item) {
   return result;
 }
 
-Value GraphImporter::undecidedLength(Node &node, const Item &item) {
+Value GraphImporter::undecidedLength(Node &node, const Item &item, unsigned axis) {
   if (item.sequence && !item.isBoxed)
     return SequenceBuilder(node).highestRank(*item.sequence);
-  int64_t axis = item.tensor ? 0 : 1;
+  if (!item.tensor)
+    axis = 1;
   return node.make<ShapeOfOp>({item.tensor ? item.tensor : item.sequence->shapes},
                               {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type());
 }
 
-GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int64_t length) {
-  if (item.tensor)
-    return Item(node.reshape(item.tensor, {SymExpr(length)}));
+GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int64_t length, unsigned axis) {
+  if (item.tensor) {
+    SymDims dims = node.dims(item.tensor);
+    dims[axis] = SymExpr(length);
+    return Item(node.reshape(item.tensor, dims));
+  }
   if (!item.isBoxed) {
     SequenceBuilder build(node);
     requireSize(node, build.lowestRank(*item.sequence, length), SymExpr(length),

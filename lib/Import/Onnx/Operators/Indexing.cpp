@@ -19,7 +19,14 @@ static void gatherElements(Node &n) {
   n.set(0, n.make<GatherElementsOp>({n.in(0), n.in(1)}, {n.i64("axis", axis)}));
 }
 
+/// The last dimension of the indices says how many dimensions they index.
+static bool knowsDepth(Node &n) {
+  return n.rank(n.in(1)) == 0 || n.knowsDim(n.in(1), n.rank(n.in(1)) - 1, "the indices");
+}
+
 static void gatherNd(Node &n) {
+  if (!knowsDepth(n))
+    return;
   n.set(0, n.make<GatherNdOp>({n.in(0), n.in(1)}, {n.i64("batch_dims", n.getInt("batch_dims", 0))}));
 }
 
@@ -40,6 +47,8 @@ static void scatterElements(Node &n) {
 }
 
 static void scatterNd(Node &n) {
+  if (!knowsDepth(n))
+    return;
   if (auto kind = reduction(n))
     n.set(0, n.make<ScatterNdOp>({n.in(0), n.in(1), n.in(2)}, {*kind}));
 }
