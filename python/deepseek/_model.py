@@ -98,12 +98,17 @@ class _Caller:
 def _strings_from(value: Any, what: str) -> tuple[list[str | bytes], tuple[int, ...]]:
     """Strings as _runtime takes them, of an array of type U, S or object, or of lists and strings."""
     array = value if isinstance(value, np.ndarray) else np.array(value, object)
-    if array.dtype.kind not in "USO":
+    if array.dtype.kind not in "USOT":
         raise Error(f"{what} is string: expected an array of str or bytes, given {array.dtype}", BAD_INPUT)
     texts = array.ravel().tolist()
     for text in texts:
         if not isinstance(text, (str, bytes)):
             raise Error(f"{what} is string: expected str or bytes, given {type(text).__name__}", BAD_INPUT)
+        if isinstance(text, str) and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError as reason:
+                raise Error(f"{what} has a str that is no text: {reason}", BAD_INPUT) from None
     return texts, array.shape
 
 

@@ -340,6 +340,8 @@ const char *Metadata::operandProblem() const {
       if (!isOperand(Operand, C.stage + !IsInput))
         return "an operand of a call";
       const ds_artifact_buffer &B = Buffers[Operand.buffer];
+      if (Operand.dtype == DS_STRING && B.kind == DS_BUFFER_WEIGHT) // pointers, which no file can hold
+        return "a weight that is strings";
       if (IsInput ? B.kind == DS_BUFFER_RESULT && !Made[Operand.buffer] : B.kind != DS_BUFFER_RESULT)
         return "the buffer of an operand of a call";
     }
@@ -416,7 +418,8 @@ const char *Metadata::attributeProblem() const {
     }
     if (A.kind != DS_ATTRIBUTE_TENSOR)
       continue;
-    uint64_t Length = dtypeSize(A.dtype);
+    // Strings are pointers, which no file can hold.
+    uint64_t Length = A.dtype == DS_STRING ? 0 : dtypeSize(A.dtype);
     if (!Length || A.count > DS_ARTIFACT_MAX_RANK)
       return "the type of an attribute's tensor";
     for (uint64_t D = 0; D < A.count; ++D) {

@@ -143,15 +143,21 @@ size_t textWidth(const char *Type) {
     return 0;
   if (Type[1] != 'U' && Type[1] != 'S')
     return 0;
-  char *End;
-  const unsigned long long Width = strtoull(Type + 2, &End, 10);
-  if (*End || End == Type + 2 || Width > (1u << 28))
-    return 0;
+  size_t Width = 0;
+  for (const char *At = Type + 2; *At; ++At) {
+    if (*At < '0' || *At > '9' || Width > (1u << 24))
+      return 0;
+    Width = Width * 10 + size_t(*At - '0');
+  }
   return size_t(Width) * (Type[1] == 'U' ? 4 : 1);
 }
 
 /// Instead of fixed width the strings, and the bytes that they point to.
-ds_status takeText(const char *From, size_t Width, bool Wide, size_t Count, NpyArray &Out, ds_error *Error) {
+ds_status takeText(const char *From, size_t Width, bool Wide, size_t Count, const char *Name, NpyArray &Out,
+                   ds_error *Error) {
+  // A file without any data must not take memory without end.
+  if (!Width && Count > (1u << 20))
+    return fail(Error, DS_BAD_INPUT, "'%s' says that it has %zu strings without a character", Name, Count);
   size_t Bytes;
   // At most 4 bytes a character, as in the file, and a NUL.
   if (__builtin_mul_overflow(Count, sizeof(ds_string) + Width + 1, &Bytes))
@@ -173,8 +179,12 @@ ds_status takeText(const char *From, size_t Width, bool Wide, size_t Count, NpyA
     for (size_t At = 0; Wide && At < Length; At += 4) {
       uint32_t Character;
       memcpy(&Character, From + At, 4);
-      const bool Valid = Character <= 0x10FFFF && (Character < 0xD800 || Character >= 0xE000);
-      To += encodeUtf8(Valid ? Character : 0xFFFD, To);
+      if (Character > 0x10FFFF || (Character >= 0xD800 && Character < 0xE000)) {
+        free(Buffer);
+        return fail(Error, DS_BAD_INPUT, "'%s' has no proper character in its string number %zu: 0x%x", Name, I,
+                    Character);
+      }
+      To += encodeUtf8(Character, To);
     }
     Strings[I].size = size_t(To - Strings[I].data);
     *To++ = 0;
@@ -261,7 +271,7 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
     if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), 1, Count))
       return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
     Out.Shape.swap(Parser.Shape);
-    return takeText(Header + Length, Width, Wide, size_t(Count), Out, Error);
+    return takeText(Header + Length, Width, Wide, size_t(Count), Name, Out, Error);
   }
   Out.Dtype = Dtype;
   Out.Shape.swap(Parser.Shape);

@@ -66,8 +66,26 @@ private:
     return R.Ranges.push({Low, High}) || fail("no memory");
   }
   bool emitSet(size_t First) { return emit(Regex::Set, uint32_t(First), uint32_t(R.Ranges.size())); }
-  /// The ranges from First on become all others.
+  /// Adds what differs from the ranges from First on in case only.
+  bool addCases(size_t First) {
+    // Past this there are letters with a case in small blocks only.
+    constexpr uint32_t Most = 0x2200;
+    const size_t Count = R.Ranges.size();
+    for (size_t I = First; I < Count; ++I) {
+      const Range Each = R.Ranges[I];
+      for (uint32_t C = Each.Low; C <= Each.High && C < Most; ++C) {
+        uint32_t Others[MaxCases];
+        for (size_t O = 0, Cases = otherCases(C, Others); O < Cases; ++O)
+          if (!addRange(Others[O], Others[O]))
+            return false;
+      }
+    }
+    return true;
+  }
+  /// The ranges from First on become all others; in any case, those of which no case is among them.
   bool invert(size_t First) {
+    if (State.Fold && !addCases(First))
+      return false;
     // In order, by insertion: classes are short.
     for (size_t I = First + 1; I < R.Ranges.size(); ++I)
       for (size_t J = I; J > First && R.Ranges[J].Low < R.Ranges[J - 1].Low; --J) {
@@ -188,7 +206,8 @@ private:
         Character = Character * 8 + uint32_t(*At++ - '0');
       return true;
     }
-    if (isWord(uint32_t(static_cast<unsigned char>(C))))
+    // As in RE2: of ASCII, what is neither a letter nor a digit.
+    if (C != '_' && (static_cast<unsigned char>(C) >= 0x80 || isWord(uint32_t(static_cast<unsigned char>(C)))))
       return fail("an unknown escape");
     Character = decodeUtf8(At, End);
     return true;
@@ -236,17 +255,6 @@ private:
         return false;
     }
     ++At;
-    // In any case: the others are those that no case of is in the set.
-    if (Other && State.Fold) {
-      const size_t Count = R.Ranges.size();
-      for (size_t I = First; I < Count; ++I) {
-        const Range Each = R.Ranges[I];
-        for (uint32_t C = Each.Low; C <= Each.High && C < 0x2000; ++C)
-          if ((lowerCase(C) != C && !addRange(lowerCase(C), lowerCase(C))) ||
-              (upperCase(C) != C && !addRange(upperCase(C), upperCase(C))))
-            return false;
-      }
-    }
     if (Other && !invert(First))
       return false;
     const bool Fold = State.Fold;
@@ -367,6 +375,15 @@ private:
       uint32_t Character;
       return escaped(Character) && literal(Character);
     }
+    case '{': {
+      const char *Opening = At;
+      uint32_t Least, Most;
+      if (counts(Least, Most)) {
+        At = Opening;
+        return fail("a repetition of nothing");
+      }
+      return literal(decodeUtf8(At, End));
+    }
     default:
       return literal(decodeUtf8(At, End));
     }
@@ -396,19 +413,20 @@ private:
   }
 
   /// What begins at `From` of the pattern, again.
-  bool again(const char *From, const Flags &With, uint32_t Depth) {
+  bool again(const char *From, const Flags &With, uint32_t Depth, bool IsLiteral) {
     const char *After = At;
     const Flags Saved = State;
     At = From;
     State = With;
     bool IsEmpty;
-    const bool Good = atom(Depth, IsEmpty);
+    const bool Good = IsLiteral ? literal(decodeUtf8(At, End)) : atom(Depth, IsEmpty);
     At = After;
     State = Saved;
     return Good;
   }
 
-  bool repeated(const char *From, const Flags &With, uint32_t Start, size_t FirstRange, uint32_t Depth) {
+  bool repeated(const char *From, const Flags &With, uint32_t Start, size_t FirstRange, uint32_t Depth,
+                bool IsLiteral = false) {
     for (bool IsFirst = true; At < End; IsFirst = false) {
       uint32_t Least = 0, Most = Nothing;
       const char *Operator = At;
@@ -435,12 +453,12 @@ private:
       (void)R.Program.resize(Start);
       (void)R.Ranges.resize(FirstRange);
       for (uint32_t I = 0; I < Least; ++I)
-        if (!again(From, With, Depth))
+        if (!again(From, With, Depth, IsLiteral))
           return false;
       if (Most == Nothing) {
         // L: split body, out; body; jump L.
         const uint32_t Loop = here();
-        if (!emit(Regex::Split, Loop + 1) || !again(From, With, Depth) || !emit(Regex::Jump, Loop))
+        if (!emit(Regex::Split, Loop + 1) || !again(From, With, Depth, IsLiteral) || !emit(Regex::Jump, Loop))
           return false;
         R.Program[Loop].B = here();
         continue;
@@ -450,7 +468,7 @@ private:
       for (uint32_t I = Least; I < Most; ++I) {
         if (!Exits.push(here()))
           return fail("no memory");
-        if (!emit(Regex::Split, here() + 1) || !again(From, With, Depth))
+        if (!emit(Regex::Split, here() + 1) || !again(From, With, Depth, IsLiteral))
           return false;
       }
       for (uint32_t Exit : Exits)
@@ -462,9 +480,21 @@ private:
   bool sequence(uint32_t Depth) {
     while (At < End && *At != '|' && *At != ')') {
       if (take("\\Q")) {
-        while (At < End && !take("\\E"))
+        // A repetition that follows is of the last character.
+        const char *Character = At;
+        uint32_t Start = here();
+        size_t FirstRange = R.Ranges.size();
+        bool IsQuoted = false;
+        while (At < End && !take("\\E")) {
+          Character = At;
+          Start = here();
+          FirstRange = R.Ranges.size();
+          IsQuoted = true;
           if (!literal(decodeUtf8(At, End)))
             return false;
+        }
+        if (IsQuoted && !repeated(Character, State, Start, FirstRange, Depth, /*IsLiteral=*/true))
+          return false;
         continue;
       }
       const char *From = At;
@@ -475,9 +505,7 @@ private:
       if (!atom(Depth, IsEmpty))
         return false;
       if (IsEmpty) {
-        if (At < End && (*At == '*' || *At == '+' || *At == '?'))
-          return fail("a repetition of nothing");
-        continue;
+        continue; // a repetition that follows has nothing to repeat
       }
       if (!repeated(From, With, Start, FirstRange, Depth))
         return false;
@@ -533,7 +561,13 @@ bool Regex::contains(const Instruction &I, uint32_t C) const {
         return true;
     return false;
   };
-  return Has(C) || (I.Fold && (Has(lowerCase(C)) || Has(upperCase(C))));
+  if (Has(C) || !I.Fold)
+    return Has(C);
+  uint32_t Others[MaxCases];
+  for (size_t O = 0, Count = otherCases(C, Others); O < Count; ++O)
+    if (Has(Others[O]))
+      return true;
+  return false;
 }
 
 bool Regex::holds(const Instruction &I, uint32_t Previous, uint32_t Next) const {

@@ -48,9 +48,12 @@ private:
 uint32_t decodeUtf8(const char *&At, const char *End);
 /// At most 4 bytes; returns how many.
 size_t encodeUtf8(uint32_t Character, char *Out);
-/// Latin, Greek, Cyrillic and Armenian letters, one for one.
+/// The simple mappings of Unicode, of one character to one.
 uint32_t lowerCase(uint32_t Character);
 uint32_t upperCase(uint32_t Character);
+/// Writes the other characters, at most MaxCases, that differ from this one in case only, and returns how many.
+inline constexpr size_t MaxCases = 6;
+size_t otherCases(uint32_t Character, uint32_t *Out);
 
 } // namespace ds::runtime
 

@@ -2,7 +2,7 @@
 // Assumes: the compiler's calls (lib/Simplify/LowerStrings.cpp, Node::stringOperator), with operands and results of the
 //   types that it gives them; an artifact may say anything, so that numbers and types are checked.
 // Guarantees: results as ONNX defines them, independent of the locale.
-// Declines: letters of scripts other than Unicode.cpp's have no case.
+// Declines: changes of case that make one character several.
 //===----------------------------------------------------------------------===//
 #include "Regex.h"
 #include "Strings.h"

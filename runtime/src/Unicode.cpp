@@ -43,39 +43,75 @@ size_t encodeUtf8(uint32_t Character, char *Out) {
 }
 
 namespace {
-/// Capital letters Low .. High: each has its small one `Shift` further, or (0) capital and small letters alternate.
-struct Letters {
-  uint32_t Low, High, Shift;
+/// Every Step-th character from First to Last: its other case is so far away.
+struct CaseRange {
+  uint32_t First, Last;
+  int32_t Difference;
+  uint32_t Step;
 };
 } // namespace
 
-static constexpr Letters AllLetters[] = {
-    {'A', 'Z', 32},     {0xC0, 0xD6, 32},    {0xD8, 0xDE, 32},   {0x100, 0x12E, 0},  {0x132, 0x136, 0},
-    {0x139, 0x147, 0},  {0x14A, 0x176, 0},   {0x179, 0x17D, 0},  {0x386, 0x386, 38}, {0x388, 0x38A, 37},
-    {0x38C, 0x38C, 64}, {0x38E, 0x38F, 63},  {0x391, 0x3A1, 32}, {0x3A3, 0x3AB, 32}, {0x400, 0x40F, 80},
-    {0x410, 0x42F, 32}, {0x460, 0x480, 0},   {0x48A, 0x4BE, 0},  {0x4C1, 0x4CD, 0},  {0x4D0, 0x52E, 0},
-    {0x531, 0x556, 48}, {0x1E00, 0x1E94, 0}, {0x1EA0, 0x1EFE, 0}};
+static constexpr CaseRange LowerRanges[] = {
+#define DS_LOWER_RANGE(First, Last, Step, Difference) {First, Last, Difference, Step},
+#define DS_UPPER_RANGE(First, Last, Step, Difference)
+#define DS_FOLDED(Character, Small)
+#include "CaseRanges.def"
+#undef DS_LOWER_RANGE
+#undef DS_UPPER_RANGE
+};
+static constexpr CaseRange UpperRanges[] = {
+#define DS_LOWER_RANGE(First, Last, Step, Difference)
+#define DS_UPPER_RANGE(First, Last, Step, Difference) {First, Last, Difference, Step},
+#include "CaseRanges.def"
+#undef DS_LOWER_RANGE
+#undef DS_UPPER_RANGE
+#undef DS_FOLDED
+};
+static constexpr struct {
+  uint32_t Character, Small;
+} Folded[] = {
+#define DS_LOWER_RANGE(First, Last, Step, Difference)
+#define DS_UPPER_RANGE(First, Last, Step, Difference)
+#define DS_FOLDED(Character, Small) {Character, Small},
+#include "CaseRanges.def"
+#undef DS_LOWER_RANGE
+#undef DS_UPPER_RANGE
+#undef DS_FOLDED
+};
 
-uint32_t lowerCase(uint32_t C) {
-  if (C == 0x178)
-    return 0xFF;
-  for (const Letters &L : AllLetters)
-    if (C >= L.Low && C <= L.High && (L.Shift || (C - L.Low) % 2 == 0))
-      return C + (L.Shift ? L.Shift : 1);
+template <size_t N> static uint32_t otherCase(const CaseRange (&Ranges)[N], uint32_t C) {
+  for (size_t Low = 0, High = N; Low < High;) {
+    const size_t Middle = (Low + High) / 2;
+    const CaseRange &R = Ranges[Middle];
+    if (C < R.First)
+      High = Middle;
+    else if (C > R.Last)
+      Low = Middle + 1;
+    else
+      return (C - R.First) % R.Step ? C : uint32_t(int32_t(C) + R.Difference);
+  }
   return C;
 }
 
-uint32_t upperCase(uint32_t C) {
-  if (C == 0xFF)
-    return 0x178;
-  if (C == 0x3C2) // a sigma at the end of a word
-    return 0x3A3;
-  for (const Letters &L : AllLetters) {
-    const uint32_t Shift = L.Shift ? L.Shift : 1;
-    if (C >= L.Low + Shift && C <= L.High + Shift && (L.Shift || (C - L.Low) % 2 == 1))
-      return C - Shift;
-  }
-  return C;
+uint32_t lowerCase(uint32_t C) { return otherCase(LowerRanges, C); }
+uint32_t upperCase(uint32_t C) { return otherCase(UpperRanges, C); }
+
+size_t otherCases(uint32_t C, uint32_t *Out) {
+  constexpr uint32_t DotlessI = 0x131;
+  size_t Count = 0;
+  auto Add = [&](uint32_t Other) {
+    if (Other != C && Count < MaxCases)
+      Out[Count++] = Other;
+  };
+  if (C == DotlessI)
+    return 0;
+  const uint32_t Small = lowerCase(upperCase(C));
+  Add(Small);
+  Add(upperCase(Small));
+  for (const auto &F : Folded)
+    if (F.Small == Small)
+      Add(F.Character);
+  return Count;
 }
 
 } // namespace ds::runtime

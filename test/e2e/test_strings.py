@@ -229,6 +229,57 @@ def test_patterns_against_python():
         assert not wrong, f"{pattern}: {wrong[:5]}"
 
 
+def test_patterns_against_re2():
+    """What Python's re has otherwise: characters that are alike but for their case, quoted text, escapes."""
+    given = texts(
+        *"sS\u017fkK\u212a\u03c3\u03c2ΣéÉßẞi\u0131İ_-ѣѢ1 ", "", "a.b", "a.bb", "abb", "Ɓɓ", "ơƠ", "ss", "\n", "AcAs"
+    )
+    patterns = [
+        r"(?i)s", r"(?i)k+", "(?i)\u212a", "(?i)\u03c3", "(?i)\u03c2", "(?i)[^k]", r"(?i)\W", r"(?i)[^\W]+", r"(?i)[[:alpha:]]*",
+        "(?i)[^[:^alpha:]]*", "(?i)ѣ", "(?i)ß", "(?i)i", "(?i)\u0131", "(?i)Ơ|ɓ", r"\Qa.b\E*", r"\Qa.b\E{2}", r"\Qa.\Eb+", r"\_",
+        r"\-", r"[\_]",
+    ]  # fmt: skip
+    for pattern in patterns:
+        model = onnx.helper.make_model(
+            onnx.helper.make_graph(
+                [onnx.helper.make_node("RegexFullMatch", ["x"], ["y"], pattern=pattern)],
+                "g",
+                [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.STRING, ["N"])],
+                [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.BOOL, ["N"])],
+            ),
+            opset_imports=[onnx.helper.make_opsetid("", 20)],
+            ir_version=9,
+        )
+        (found,) = onnx_backend.prepare(model).run([given])
+        (wanted,) = reference_outputs("onnxruntime", model, {"x": given})
+        wrong = [(t, w) for t, w, f in zip(given, wanted, found, strict=True) if w != f]
+        assert not wrong, f"{pattern}: {wrong}"
+
+
+@pytest.mark.parametrize("action", ["LOWER", "UPPER"])
+def test_case_of_letters_of_all_scripts(action):
+    """One character becomes one: those that Python makes several stay."""
+    words = texts(
+        "Größe ÀÉ",
+        "ΑΒΓ \u03c2",
+        "Жук ёж",
+        "\u0131\u0130x",
+        "ﬀ ǅ",
+        "ơƯ Ấ",
+        "Șț",
+        "µ",
+        "ἀᾼ",
+        "\uff46\uff26",
+        "ӀӏѢѣ",
+        "Աա",
+        "ⰀⰰႠⴀ",
+    )
+    graph = f'g (string[N] x) => (string[N] y) {{ y = StringNormalizer<case_change_action = "{action}">(x) }}'
+    compiled = ds.compile_onnx(parser.parse_model(f'<ir_version: 9, opset_import: ["": 20]>\n{graph}'))
+    change = str.lower if action == "LOWER" else str.upper
+    assert compiled(words).tolist() == ["".join(change(c) if len(change(c)) == 1 else c for c in w) for w in words]
+
+
 def refuse(tmp_path, graph, *words, opset=20):
     path = os.path.join(tmp_path, "model.onnx")
     onnx.save(parser.parse_model(f'<ir_version: 9, opset_import: ["": {opset}]>\n{graph}'), path)
@@ -251,6 +302,9 @@ def refuse(tmp_path, graph, *words, opset=20):
         (r"(" * 300 + ")" * 300, ["too deep a pattern"]),
         (r"((((a{100}){100}){100}){100})", ["too large a pattern"]),
         (r"\p{Greek}", ["an unknown escape"]),
+        (r"\é", ["an unknown escape"]),
+        (r"(?:{2}a)", ["a repetition of nothing", "byte 3"]),
+        (r"a(?i){2}", ["a repetition of nothing", "byte 5"]),
     ],
 )
 def test_bad_patterns_are_refused(pattern, words, tmp_path):
@@ -303,6 +357,11 @@ def test_python(tmp_path):
     assert y.tolist() == [b"\xff1", "b2"]
     with pytest.raises(ds.Error, match="expected an array of str"):
         model(np.zeros(2), ["1", "2"])
+    if hasattr(np.dtypes, "StringDType"):
+        y, _ = model(np.array(["a", "é"], np.dtypes.StringDType()), ["1", "2"])
+        assert y.tolist() == ["a1", "é2"]
+    with pytest.raises(ds.Error, match="a str that is no text"):
+        model(texts("a", "\ud800"), ["1", "2"])
     with pytest.raises(ds.Error, match="given int"):
         model(texts("a", 3), ["1", "2"])
 

@@ -54,6 +54,18 @@ TEST(Npy, TextsAreStrings) {
   EXPECT_NE(problem(npy("{'descr': '<U3', 'fortran_order': False, 'shape': (2,), }", "abc"), array).find("truncated"),
             std::string::npos);
   EXPECT_NE(problem(npy("{'descr': '<U99999999999', 'fortran_order': False, 'shape': (2,), }", "abc"), array), "");
+  // No characters: half of a pair, past the last one.
+  for (std::string bad : {std::string("\0\xd8\0\0", 4), std::string("\0\0\x11\0", 4)})
+    EXPECT_NE(problem(npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }", bad), array)
+                  .find("no proper character in its string number 0"),
+              std::string::npos);
+  EXPECT_NE(problem(npy("{'descr': '<U 1', 'fortran_order': False, 'shape': (1,), }", "abcd"), array), "");
+  EXPECT_NE(problem(npy("{'descr': '<U+1', 'fortran_order': False, 'shape': (1,), }", "abcd"), array), "");
+  // A file without data must not take memory without end.
+  ASSERT_EQ(problem(npy("{'descr': '<U0', 'fortran_order': False, 'shape': (3,), }", ""), array), "");
+  EXPECT_NE(problem(npy("{'descr': '<U0', 'fortran_order': False, 'shape': (200000000,), }", ""), array)
+                .find("strings without a character"),
+            std::string::npos);
   EXPECT_NE(problem(npy("{'descr': '>U1', 'fortran_order': False, 'shape': (1,), }", "abcd"), array), "");
 }
 
