@@ -2,13 +2,14 @@
 // Assumes: ds ops as import makes them; what looks into strings is a ds.custom of the domain ds.string.
 // Guarantees: no value has the element type !ds.string any more. A string is its number in a table of distinct strings,
 //   so that equal ones are equal numbers; number 0 is the empty string, and those of the module's constants follow. A
-//   public function begins by handing the table and its strings to the runtime, which numbers them, and ends by
-//   asking for the bytes of those that it returns. Operators of the program's own get bytes, too.
+//   public function, and a version of one, begins by handing the table and its strings to the runtime, which numbers
+//   them, and ends by asking for the bytes of those that it returns. Operators of the program's own get bytes, too.
 // Declines: nothing; a module without strings stays as it is.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/DsOps.h"
 #include "dialects/ds/ShapeState.h"
 #include "ds/Simplify/Passes.h"
+#include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -205,9 +206,17 @@ void LowerStringsPass::runOnOperation() {
   for (ConstantOp op : constants)
     for (StringRef text : cast<DenseStringElementsAttr>(op.getValue()).getRawStringData())
       table.try_emplace(text, int64_t(table.size()));
+  // The runtime calls versions in the place of their function.
+  llvm::SmallDenseSet<StringAttr> versions;
   for (auto function : module.getOps<func::FuncOp>())
-    if (!function.isExternal() && function.isPublic() && failed(lowerEntry(function)))
+    if (auto all = function->getAttrOfType<ArrayAttr>(kVersionsAttr))
+      for (auto version : all.getAsRange<DictionaryAttr>())
+        versions.insert(version.getAs<FlatSymbolRefAttr>("body").getAttr());
+  for (auto function : module.getOps<func::FuncOp>()) {
+    bool isEntry = function.isPublic() || versions.contains(function.getSymNameAttr());
+    if (!function.isExternal() && isEntry && failed(lowerEntry(function)))
       return signalPassFailure();
+  }
   for (ConstantOp op : constants)
     lowerConstant(op);
 

@@ -383,6 +383,19 @@ def test_state_is_handed_on_and_memory_does_not_grow(tmp_path):
     assert session.memory == before
 
 
+def test_versions_for_some_sizes(tmp_path):
+    graph = 'g (string[N] x) => (string[N] y, string[M, K] p) { c = Constant<value_string = "!">() y = StringConcat(x, c) p, n = StringSplit<delimiter = "!">(y) }'
+    path = compile_text(graph, tmp_path, "--emit=library", "--specialize", "N=2", "--specialize", "N=3")
+    session = ds.load(path).session()
+    session.feed("y", "x")
+    for length in (1, 2, 3, 4, 2, 2, 3):
+        given = [f"w{number}" for number in range(length)]
+        for marks in range(1, 4):
+            y, p = session(texts(*given) if marks == 1 else None)
+            assert y.tolist() == [word + "!" * marks for word in given]
+            assert p.tolist() == [[word] + [""] * marks for word in given]
+
+
 def test_custom_operators_get_and_make_strings(tmp_path):
     graph = """g (string[N] x, float[N] f) => (string[M] y, int64[N] n) {
       u, n = com.example.Reverse<suffix = "?">(x, f)  y = Concat<axis=0>(u, x) }"""
