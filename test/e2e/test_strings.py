@@ -312,6 +312,26 @@ def test_bad_patterns_are_refused(pattern, words, tmp_path):
     refuse(tmp_path, f'g (string[N] x) => (bool[N] y) {{ y = RegexFullMatch<pattern = "{escaped}">(x) }}', *words)
 
 
+def test_empty_strings_are_what_zeros_are_of_numbers():
+    graph = "g (string[M, N] x) => (int64[2, K] i, string[M, N] t) { i = NonZero(x) t = Trilu(x) }"
+    model = ds.compile_onnx(parser.parse_model(f'<ir_version: 9, opset_import: ["": 20]>\n{graph}'))
+    i, t = model(texts("a", "", "b", "c").reshape(2, 2))
+    assert i.tolist() == [[0, 1, 1], [0, 0, 1]] and t.tolist() == [["a", ""], ["", "c"]]
+
+
+@pytest.mark.parametrize(
+    "inputs, node, words",
+    [
+        ("string[4] x, int64[4] i", 'ScatterElements<reduction = "add">(x, i, x)', "reduction 'add' is not defined"),
+        ("string[4] x, int64[4, 1] i", 'ScatterND<reduction = "max">(x, i, x)', "reduction 'max' is not defined"),
+        ("string[1, 4, 2] x, int64[2] i", "Col2Im(x, i, i)", "not defined for strings"),
+        ("string[1, 1, 2, 2] x, float[1, 2, 2, 2] g", "GridSample(x, g)", "not defined for strings"),
+    ],
+)
+def test_what_would_calculate_is_refused(inputs, node, words, tmp_path):
+    refuse(tmp_path, f"g ({inputs}) => (string[N] y) {{ y = {node} }}", words)
+
+
 def test_arithmetic_is_refused(tmp_path):
     refuse(tmp_path, "g (string[N] x) => (string[N] y) { y = Add(x, x) }", "Add", "tensor(string)")
 

@@ -228,13 +228,15 @@ static Attribute numberAttr(Type element, double value) {
 Value Node::scalar(double value, Type element) {
   if (failed || !element)
     return stop();
+  if (isa<StringType>(element)) // what is 0 of numbers is empty of strings
+    return value == 0 ? strings({""}, /*isScalar=*/true) : fail("is not supported for strings");
   return constant(DenseElementsAttr::get(RankedTensorType::get({}, element), numberAttr(element, value)));
 }
 
 Value Node::intScalar(int64_t value, Type element) {
   if (failed || !element)
     return stop();
-  if (isa<FloatType>(element))
+  if (isa<FloatType, StringType>(element))
     return scalar(double(value), element);
   APInt bits(element.getIntOrFloatBitWidth(), uint64_t(value), /*isSigned=*/false, /*implicitTrunc=*/true);
   return constant(DenseElementsAttr::get(RankedTensorType::get({}, element), mlir::IntegerAttr::get(element, bits)));

@@ -181,6 +181,8 @@ static void col2Im(Node &n) {
   for (unsigned d = 0; d < rank; ++d)
     if (strides[d] < 1 || dilations[d] < 1 || pads[d] < 0 || pads[d + rank] < 0)
       return (void)n.fail("strides and dilations must be positive, pads not negative");
+  if (n.isString(x))
+    return (void)n.fail("adds elements up, which is not defined for strings");
   SymDims padded, steps;
   for (unsigned d = 0; d < rank; ++d) {
     padded.push_back(image[d] + SymExpr(pads[d] + pads[d + rank]));

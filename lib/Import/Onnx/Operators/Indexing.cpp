@@ -37,6 +37,10 @@ static std::optional<mlir::NamedAttribute> reduction(Node &n) {
     n.fail("reduction '" + name + "' is unknown");
     return std::nullopt;
   }
+  if (n.isString(n.in(0)) && *kind != ScatterReduction::none) {
+    n.fail("reduction '" + name + "' is not defined for strings");
+    return std::nullopt;
+  }
   return n.attr("reduction", ScatterReductionAttr::get(n.b.getContext(), *kind));
 }
 

@@ -228,7 +228,11 @@ void GridSampler::run() {
   n.set(0, n.reshape(n.cast(result, n.elem(input)), dims));
 }
 
-static void gridSample(Node &n) { GridSampler(n).run(); }
+static void gridSample(Node &n) {
+  if (n.isString(n.in(0)))
+    return (void)n.fail("interpolates between elements, which is not defined for strings");
+  GridSampler(n).run();
+}
 
 //===----------------------------------------------------------------------===//
 // RoiAlign
