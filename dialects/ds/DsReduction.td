@@ -6,7 +6,7 @@
 
 include "dialects/ds/DsBase.td"
 
-class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, [DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold]> {
+class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, [DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "reduction: " # f;
   let description = "`result[i] = " # f # [{` over the dims `axes`, which become 1 (`keepdims`) or vanish. Sums of f16 and
     bf16 are accumulated in f32.
@@ -14,6 +14,7 @@ class DS_ReduceOp<string mnemonic, Type type, string f> : DS_TensorOp<mnemonic, 
     Constraints:
     1. `axes` are sorted, distinct, in 0 .. rank-1.
     2. Operand and result have the same element type.
+    3. Code generation expects at least one axis; without any the op changes nothing, and inference removes it.
 
     Created by import and expansions; consumed by code generation (a kernel's root).
   }];

@@ -62,7 +62,12 @@ static LogicalResult resolveSlice(Operation *op, const SymExpr &dim, const SymEx
     return failure();
   if (isFar(end, -1))
     to = SymExpr(-1);
+  // From the last entry, which an empty dim has not: it starts at -1 then, where its end is.
+  if (start.isConst(-1))
+    from = dim - SymExpr(1);
   resultSize = SymExpr::max(SymExpr::ceilDiv(*from - *to, SymExpr(-step)), SymExpr(0));
+  if (!dim.isPositive() && *from != dim - SymExpr(1))
+    resultSize = SymExpr::min(resultSize, dim);
   resultStart = *from;
   return success();
 }

@@ -298,7 +298,9 @@ LogicalResult TileOp::inferShapes(ShapeState &state) {
     repeat = *contents;
   } else {
     for (size_t i = 0; i < x.size(); ++i)
-      repeat.push_back(state.freshSymbol());
+      dims.push_back(state.freshSymbol());
+    state.setDims(getResult(), dims);
+    return success();
   }
   if (failed(checkEntries(*this, "repeat", repeat.size(), x.size())))
     return failure();

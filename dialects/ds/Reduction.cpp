@@ -109,6 +109,13 @@ LogicalResult ReduceMeanOp::inferShapes(ShapeState &state) {
   return inferReduce(*this, getAxes(), getKeepdims(), state);
 }
 
+// Of a scalar, say: each element is the only one of its reduction.
+bool ReduceSumOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
+bool ReduceProdOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
+bool ReduceMaxOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
+bool ReduceMinOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
+bool ReduceMeanOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
+
 LogicalResult ArgMaxOp::inferShapes(ShapeState &state) {
   return inferReduce(*this, {int64_t(getAxis())}, getKeepdims(), state);
 }

@@ -114,6 +114,7 @@ void ShapeState::copy(Value from, Value to) {
 void ShapeState::forget(Value value) {
   dims.erase(value);
   contents.erase(value);
+  std::erase_if(bound, [&](const auto &entry) { return entry.second.second == value; });
 }
 
 //===----------------------------------------------------------------------===//
@@ -144,6 +145,15 @@ SymExpr ShapeState::boundSymbol(StringRef prefix) {
 static bool isFreshName(StringRef symbol) { return symbol.starts_with("?"); }
 
 bool ShapeState::isFresh(StringRef symbol) const { return fresh.count(symbol.str()) != 0; }
+
+std::optional<SymExpr> ShapeState::getBound(const std::string &symbol) const {
+  auto found = bound.find(symbol);
+  return found == bound.end() ? std::nullopt : std::optional(found->second.first);
+}
+
+void ShapeState::setBound(const std::string &symbol, const SymExpr &expr, Value bind) {
+  bound.insert_or_assign(symbol, std::pair(expr, bind));
+}
 
 bool ShapeState::isKnownOnEntry(const SymExpr &expr) const {
   for (const std::string &symbol : expr.symbols())

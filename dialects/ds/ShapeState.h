@@ -12,6 +12,7 @@
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
+#include <map>
 #include <optional>
 
 namespace ds {
@@ -61,6 +62,9 @@ public:
   SymExpr boundSymbol(llvm::StringRef prefix);
   /// True for symbols that `freshSymbol` made (no function argument carries them).
   bool isFresh(llvm::StringRef symbol) const;
+  /// What a fresh symbol is known as since `bind`, the result of a ds.bind, read its value; forgotten with that.
+  std::optional<SymExpr> getBound(const std::string &symbol) const;
+  void setBound(const std::string &symbol, const SymExpr &expr, mlir::Value bind);
   /// True if every symbol of `expr` comes from function arguments.
   bool isKnownOnEntry(const SymExpr &expr) const;
   /// Marks names as taken, so that freshSymbol avoids them.
@@ -87,6 +91,7 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<SymFraction>> contents;
   llvm::SmallVector<ShapeConstraint> constraints;
   std::set<std::string> taken, fresh;
+  std::map<std::string, std::pair<SymExpr, mlir::Value>> bound;
   unsigned nextSymbol = 0;
   bool verifying = false;
 };

@@ -210,6 +210,9 @@ CompileStatus Compilation::checkOptions() {
 
 mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) {
   ImportOptions importOptions{options.shapes, &badShapes, options.customDomains};
+  for (const ForcedNode &forced : options.forced)
+    if (forced.values.size() == 1)
+      importOptions.branches.push_back({forced.node, forced.values[0] != 0});
   StringRef suffix = sys::path::extension(options.input);
   if (suffix == ".onnx")
     return importOnnxFile(context, options.input, importOptions);

@@ -133,6 +133,30 @@ MODELS = {
         }""",
         [{"x": floats(1, n), "n": integer(t)} for n, t in ((4, 3), (4, 0), (1, 9))],
     ),
+    "loop_without_turns_keeps_its_state": (
+        """g (float[N,M] x, int64 n) => (float[A,B] y, float[C,D] z) {
+          t = Constant<value = bool {1}>()
+          y, w = Loop (n, t, x, x) <body = b (int64 i, bool c, float[N,M] s, float[P,Q] u) => (bool co, float[K,L] so, float[P,Q] v) {
+            co = Identity(c)
+            ax = Constant<value = int64[2] {0, 1}>()
+            so = ReduceSum(x, ax)
+            v = Transpose(u)
+          }>
+          z = Mul(w, w)
+        }""",
+        [{"x": floats(n, m), "n": integer(t)} for n, m, t in ((3, 4, 0), (3, 4, 2), (2, 1, 1))],
+    ),
+    "loop_changes_the_shape_of_what_it_captures": (
+        """g (float[N] x, int64[2] s, int64 n) => (float[A,B] y) {
+          v = Reshape(x, s)
+          y = Loop (n, , v) <body = b (int64 i, bool c, float[P,Q] p) => (bool co, float[R,S] q) {
+            co = Identity(c)
+            d = Mul(v, v)
+            q = Concat<axis=0>(p, d)
+          }>
+        }""",
+        [{"x": floats(6), "s": integer(s), "n": integer(t)} for s, t in (([2, 3], 2), ([6, 1], 3), ([1, 6], 0))],
+    ),
     "loop_swaps": (
         """g (float[N] x, float[N] z, int64 n) => (float[N] y, float[N] w) {
           y, w = Loop (n, , x, z) <body = b (int64 i, bool c, float[N] p, float[N] q) => (bool co, float[N] po, float[N] qo) {

@@ -289,6 +289,12 @@ REDUCTION = [
         "a = Constant<value_ints=[0]>(); y = ReduceSum(x, a)",
         {"N": (1, 5, 0, 100), "M": (7, 33, 4, 16)},
     ),
+    Case(
+        "reduce_scalars",
+        "float x, int32 i => float a, float b, int32 c, float d, float e",
+        "a = ReduceMean<keepdims=0>(x); b = ReduceMax(x); c = ReduceSum<keepdims=0>(i); d = ReduceL2(x);"
+        " e = ReduceLogSumExp(x)",
+    ),
     Case("reduce_all", "float[N,M] x => float y", "y = ReduceMean<keepdims=0>(x)", {"N": (1, 5), "M": (7, 33)}),
     *[
         Case(

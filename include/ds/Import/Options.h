@@ -19,6 +19,9 @@ struct ImportOptions {
   /// Domains whose nodes, as far as they are nothing that is supported, are operators of the program that runs the
   /// model.
   std::vector<std::string> customDomains = {};
+  /// Which branch an If takes (1: then_branch), by the node's name: its other one may have operators that are not
+  /// supported.
+  std::vector<std::pair<std::string, bool>> branches = {};
 
   void blameShapes() const {
     if (badShapes)

@@ -314,8 +314,11 @@ bool GraphImporter::importRunTimeIf(Node &node, NodeProto &proto, GraphProto &th
   quiet.wanted = node.wanted;
   SmallVector<Item> results;
   std::string unlike;
+  int building = 0;
+  metUnsupported = false;
   std::string problem = quietly([&] {
     auto build = [&](int i, Body &body, SmallVectorImpl<Item> &items) {
+      building = i;
       SmallVector<Item> all;
       if (!importGraph(quiet, *graphs[i], {}, node.wanted, scope, opsets, depth, all, &body))
         return false;
@@ -328,6 +331,17 @@ bool GraphImporter::importRunTimeIf(Node &node, NodeProto &proto, GraphProto &th
   });
   if (!problem.empty()) {
     attempt.takeBack();
+    // A branch that is no part of the program for an operator's sake is missed, not avoided.
+    if (metUnsupported) {
+      std::string name = getNodeName(node.loc).value_or(NodeName{}).name;
+      if (auto stated = statedBranches.find(name); stated != statedBranches.end())
+        return importStatedIf(node, proto, *graphs[stated->second ? 0 : 1], stated->second, scope, opsets, depth);
+      node.failed = true;
+      bool isHinted = StringRef(problem).contains("--force-static");
+      return error(
+          problem +
+          (isHinted ? "" : "; --force-static=" + name + "=" + std::to_string(building) + " leaves out that branch"));
+    }
     return importDivergingIf(node, proto, thenGraph, elseGraph, scope, opsets, depth);
   }
   auto item = results.begin();
@@ -344,20 +358,17 @@ bool GraphImporter::importRunTimeIf(Node &node, NodeProto &proto, GraphProto &th
 bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<Value> &results) {
   // A dim of the state that the body changes is the body's own symbol; which these are, importing the body tells.
   SmallVector<SymDims> stateDims;
-  for (Value value : parts.state)
+  SmallVector<SmallVector<bool>> changes;
+  for (Value value : parts.state) {
     stateDims.push_back(*shapes.getDims(value));
+    changes.emplace_back(stateDims.back().size(), false);
+  }
   for (;;) {
     Body body(*this, node.loc, builder.getInsertionBlock());
     SmallVector<Value> made, arguments{body.addArgument(builder.getI64Type(), {})};
     SmallVector<SymDims> taken;
     for (auto [value, dims] : zip_equal(parts.state, stateDims)) {
-      taken.push_back(SymDims());
-      for (auto [index, dim] : enumerate(dims)) {
-        // Each changed dim by itself, whatever it was at first.
-        bool changed = shapes.isFresh(dim.symbolName().value_or(""));
-        SymExpr own = changed ? body.ownSymbol(dim) : dim;
-        taken.back().push_back(shapes.isKnownOnEntry(own) ? own : body.ownSymbol(own));
-      }
+      taken.push_back(body.dims(dims));
       arguments.push_back(body.addArgument(node.elem(value), taken.back()));
     }
     {
@@ -377,9 +388,10 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
                false;
       SymDims dims = *shapes.getDims(next);
       for (auto [d, dim] : enumerate(dims))
-        if (dim != taken[index][d] && !shapes.isFresh(stateDims[index][d].symbolName().value_or(""))) {
+        if (dim != taken[index][d] && !changes[index][d]) {
+          // By itself, whatever it was at first: that may be the size of what the body captures, too.
           stateDims[index][d] = shapes.freshSymbol();
-          changed = true;
+          changed = changes[index][d] = true;
         }
     }
     if (changed) {
@@ -397,15 +409,14 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
     std::optional<Ints> goOn = node.constantInts(made[0]);
     std::optional<Ints> start = parts.condition ? node.constantInts(parts.condition) : Ints{1};
     bool counted = trips && trips->size() == 1 && goOn && (*goOn)[0] && start && (*start)[0];
+    bool runs = counted && (*trips)[0].isPositive();
     for (unsigned i = 1; i < made.size(); ++i) {
       SymDims dims = *shapes.getDims(made[i]);
-      // Without an iteration a state stays what it was.
-      bool isState = i <= parts.state.size(), runs = counted && (*trips)[0].isConst() && (*trips)[0].getConst() > 0;
-      if (isState && !runs)
-        for (auto [dim, first] : zip_equal(dims, *shapes.getDims(parts.state[i - 1])))
-          if (dim != first)
-            dim = shapes.freshSymbol();
-      if (!isState)
+      // Without iterations the state is what it was: a dim that the body changes is neither's for certain.
+      if (i <= parts.state.size() && !runs)
+        for (auto [dim, state, changed] : zip_equal(dims, stateDims[i - 1], changes[i - 1]))
+          dim = changed ? state : dim;
+      if (i > parts.state.size())
         dims.insert(dims.begin(), counted ? SymExpr::max((*trips)[0], SymExpr(0)) : shapes.freshSymbol());
       allDims.push_back(dimsOutside(dims, inner, symbols));
       types.push_back(typeFromDims(node.elem(made[i]), allDims.back()));

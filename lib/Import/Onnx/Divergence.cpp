@@ -126,6 +126,23 @@ void GraphImporter::requireSize(Node &node, Value value, const SymExpr &expected
   node.failed |= failed(inferOp(op, shapes));
 }
 
+/// The branch that the user says is taken, in the node's place.
+bool GraphImporter::importStatedIf(Node &node, const NodeProto &proto, GraphProto &branch, bool taken, Scope &scope,
+                                   const Opsets &opsets, int depth) {
+  Value condition = asScalar(node, node.in(0));
+  if (node.failed)
+    return false;
+  requireSize(node, condition, SymExpr(taken),
+              Twine("a condition that is ") + (taken ? "true" : "false") + ", which --force-static says");
+  SmallVector<Item> results;
+  if (node.failed || !importGraph(node, branch, {}, node.wanted, scope, opsets, depth, results))
+    return false;
+  for (auto [output, item, want] : zip(proto.output(), results, node.wanted))
+    if (want)
+      scope.values[output] = item;
+  return true;
+}
+
 bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphProto &thenGraph, GraphProto &elseGraph,
                                       Scope &scope, const Opsets &opsets, int depth) {
   if (divergences >= MaxDivergences)

@@ -46,6 +46,8 @@ GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, String
       builder(&context) {
   for (const std::string &domain : options.customDomains)
     customDomains.insert(domain);
+  for (const auto &[node, taken] : options.branches)
+    statedBranches[node] = taken;
   context.loadDialect<DsDialect, mlir::func::FuncDialect>();
 }
 
@@ -163,8 +165,8 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer
 }
 
 bool GraphImporter::isSupported(StringRef domain, StringRef fullName, const onnx::OpSchema *schema, int64_t opset) {
-  return schema &&
-         (findHandler(fullName) || (domain.empty() && needsDynamicRegion(fullName)) || hasFunctionBody(*schema, opset));
+  return schema && (findHandler(fullName) || (domain.empty() && isGraphOrListOperator(fullName)) ||
+                    hasFunctionBody(*schema, opset));
 }
 
 /// Names every unsupported operator at once, with the number of its nodes.
@@ -574,6 +576,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
     schema = findSchema(proto.op_type(), node.opset, domain);
     if (isCustom(domain, proto, schema, node.opset))
       return importCustom(node, proto, scope, domain) && setOutputs();
+    metUnsupported |= !schema;
     if (!schema)
       return node.fail("operator " + fullName(proto) + " is unknown in operator set " + Twine(node.opset) +
                        customHint(domain)),
@@ -638,8 +641,7 @@ bool GraphImporter::importNode(NodeProto &proto, ArrayRef<bool> wanted, Scope &s
     bindAttributes(*body, proto, schema);
     return importBody(node, *body, scope, proto, depth, own);
   }
-  if (needsDynamicRegion(node.op))
-    return node.needsDynamic("the number of its results depends on data"), false;
+  metUnsupported = true;
   return node.fail("operator " + fullName(proto) + " is not supported"), false;
 }
 

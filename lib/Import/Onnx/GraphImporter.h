@@ -226,6 +226,8 @@ private:
   bool importWithRest(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, Scope &scope,
                       const Opsets &opsets, int depth, const Rest &after);
   void requireBranch(Node &node, Value condition, bool taken, llvm::StringRef reason);
+  bool importStatedIf(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, bool taken, Scope &scope,
+                      const Opsets &opsets, int depth);
   /// A run in which `value` (one number) is not `expected` ends with an error that says what was expected.
   void requireSize(Node &node, Value value, const SymExpr &expected, const llvm::Twine &message);
   // Ranks.cpp
@@ -305,6 +307,8 @@ private:
   const onnx::GraphProto *currentGraph = nullptr;
   const onnx::FunctionProto *currentFunction = nullptr; ///< where that is null
   llvm::StringSet<> customDomains;
+  llvm::StringMap<bool> statedBranches;
+  bool metUnsupported = false; ///< an operator, since it was set to false
   /// Each such point imports the rest of its graph several times.
   static constexpr int MaxDivergences = 4;
   int divergences = 0;

@@ -5,6 +5,7 @@
 
 #include "Node.h"
 
+#include "dialects/ds/ShapeBinder.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Matchers.h"
 
@@ -194,6 +195,47 @@ Ints Node::axes(ArrayRef<int64_t> values, int64_t rank) {
     if (!failed && a == c)
       fail("axis " + Twine(a) + " is named twice");
   return failed ? Ints() : result;
+}
+
+std::optional<SymExpr> Node::bindFresh(const std::string &symbol) {
+  if (std::optional<SymExpr> known = shapes.getBound(symbol))
+    return known;
+  // It is the size of a value further up: of the op whose operands say it.
+  mlir::Block *block = b.getInsertionBlock();
+  for (auto op = b.getInsertionPoint(); op != block->begin();) {
+    --op;
+    for (Value value : op->getResults()) {
+      std::optional<SymDims> dims = shapes.getInferredDims(value);
+      auto found = dims ? find(*dims, SymExpr::symbol(symbol)) : nullptr;
+      if (!dims || found == dims->end())
+        continue;
+      ShapeBinder binder(b, shapes);
+      binder.setLoc(loc);
+      int64_t at = found - dims->begin();
+      Value size = make<ShapeOfOp>({value}, {i64("start", at), i64("end", at + 1)}, b.getI64Type()), bind;
+      if (failed)
+        return std::nullopt;
+      SymExpr known = binder.bind(size, &bind)[0];
+      failed |= binder.hasFailed();
+      shapes.setBound(symbol, known, bind);
+      return known;
+    }
+  }
+  return std::nullopt;
+}
+
+SmallVector<SymExpr> Node::bound(ArrayRef<SymExpr> exprs) {
+  std::map<std::string, SymExpr> known;
+  for (const SymExpr &expr : exprs)
+    for (const std::string &symbol : expr.symbols())
+      if (shapes.isFresh(symbol) && !known.count(symbol))
+        if (std::optional<SymExpr> bound = bindFresh(symbol))
+          known[symbol] = *bound;
+  SmallVector<SymExpr> result(exprs);
+  if (!known.empty())
+    for (SymExpr &expr : result)
+      expr = expr.substitute(known);
+  return result;
 }
 
 Value Node::constant(mlir::ElementsAttr value) {
@@ -425,7 +467,7 @@ Handler ds::importer::findHandler(StringRef op) {
   return registry.find(op);
 }
 
-bool ds::importer::needsDynamicRegion(StringRef op) {
+bool ds::importer::isGraphOrListOperator(StringRef op) {
   static const StringSet<> ops{"Loop",
                                "Scan",
                                "If",

@@ -154,8 +154,9 @@ public:
   mlir::NamedAttribute i64s(llvm::StringRef name, llvm::ArrayRef<int64_t> values) {
     return attr(name, b.getDenseI64ArrayAttr(values));
   }
+  /// Sizes; those that only the run knows are bound first (`bound`).
   mlir::NamedAttribute shape(llvm::StringRef name, llvm::ArrayRef<SymExpr> dims) {
-    return attr(name, ShapeAttr::get(b.getContext(), dims));
+    return attr(name, ShapeAttr::get(b.getContext(), bound(dims)));
   }
   mlir::NamedAttribute segments(llvm::ArrayRef<int32_t> sizes) {
     return attr("operandSegmentSizes", b.getDenseI32ArrayAttr(sizes));
@@ -215,6 +216,10 @@ public:
   Value matmul(Value a, Value c) { return make<MatmulOp>({a, c}); }
 
 private:
+  /// The expressions with bound symbols in the place of fresh ones: an op that says a size must say it in symbols that
+  /// outlive the state.
+  llvm::SmallVector<SymExpr> bound(llvm::ArrayRef<SymExpr> exprs);
+  std::optional<SymExpr> bindFresh(const std::string &symbol);
   Value stop() {
     failed = true;
     return {};
@@ -227,8 +232,8 @@ using Handler = void (*)(Node &);
 /// The handler of an operator, or null. Operators of other domains than the default one have theirs before their name.
 Handler findHandler(llvm::StringRef op);
 
-/// True for operators that ONNX knows and that need sizes known only from data, sequences or control flow.
-bool needsDynamicRegion(llvm::StringRef op);
+/// True for operators that run graphs, or take or make sequences and optionals: GraphImporter translates them itself.
+bool isGraphOrListOperator(llvm::StringRef op);
 
 class Registry {
 public:

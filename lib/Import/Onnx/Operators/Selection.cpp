@@ -114,6 +114,9 @@ static void uniqueSlices(Node &n, int64_t axis) {
       length = length * dims[d];
     }
   Value rows = n.reshape(n.transpose(x, order), {size, length});
+  // Slices without elements are equal; one element more, the same in all, makes them so.
+  if (!length.isPositive())
+    rows = n.concat({rows, n.fill({size, SymExpr(1)}, 0, n.elem(x))}, 1);
   Value differs = n.compare(ComparePredicate::ne, n.unsqueeze(rows, {1}), n.unsqueeze(rows, {0}));
   Value place = n.make<ArgMaxOp>({n.cast(differs, n.b.getIntegerType(32))}, {n.i64("axis", 2)}, i64);
   // At [i, j]: the element of slice i where slice j differs from it; transposed, that of j.
