@@ -159,7 +159,13 @@ def test_ended_compilation_leaves_nothing(slow_model, tmp_path, target, number, 
     command = [COMPILER, str(slow_model), "--verbose", "-o", "program"]
     for _ in range(10):
         with subprocess.Popen(
-            command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # A shell's background job ignores interrupts, and so would what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             for line in process.stderr:
                 if "phase artifact" in line:
