@@ -28,12 +28,12 @@ def regions(rng, shape):
     return np.concatenate([low, low + extent], 1)
 
 
-def roi_align(mode, coordinates):
+def roi_align(mode, coordinates, ratio=2):
     attributes = f'mode="{mode}", coordinate_transformation_mode="{coordinates}", output_height=3, output_width=4'
     return Case(
-        f"roi_align_{mode}_{coordinates}",
+        f"roi_align_{mode}_{coordinates}_{ratio}",
         "float[N,3,H,W] x, float[R,4] r, int64[R] b => float[R,3,3,4] y",
-        f"y = RoiAlign<{attributes}, sampling_ratio=2, spatial_scale=0.8>(x, r, b)",
+        f"y = RoiAlign<{attributes}, sampling_ratio={ratio}, spatial_scale=0.8>(x, r, b)",
         {"N": (2, 1), "H": (8, 5), "W": (9, 7), "R": (5, 1)},
         draw={"r": regions, "b": lambda rng, shape: rng.integers(0, 1, shape)},
         opset=16,
@@ -57,7 +57,12 @@ SAMPLING = [
     grid_sample("linear", "zeros", 0, "4,H,W"),
     grid_sample("linear", "border", 1, "4,H,W"),
     grid_sample("nearest", "zeros", 0, "4,H,W"),
-    *[roi_align(mode, half) for mode in ("avg", "max") for half in ("half_pixel", "output_half_pixel")],
+    *[
+        roi_align(mode, half, ratio)
+        for mode in ("avg", "max")
+        for half in ("half_pixel", "output_half_pixel")
+        for ratio in (2, 0)
+    ],
     *[
         Case(
             f"deform_conv_{groups}_{offsets}",

@@ -2,10 +2,13 @@
 // Assumes: see Node.h.
 // Guarantees: GridSample, RoiAlign and DeformConv are gathers of the pixels around each position, from the flattened
 //   image, and a weighted sum. Indices are clamped, whatever the coordinates are. AffineGrid is a sum of products.
-// Declines: RoiAlign with sampling_ratio 0, where the number of samples depends on the region; images of more than two
-//   dimensions for DeformConv and cubic interpolation.
+//   Where each region of a RoiAlign has a number of samples of its own (sampling_ratio 0), all are as many as the
+//   largest has, and those past a region's own do not count.
+// Declines: images of more than two dimensions for DeformConv and cubic interpolation.
 
 #include "../DataShapes.h"
+
+#include <limits>
 
 using namespace llvm;
 using namespace ds;
@@ -266,8 +269,8 @@ static void roiAlign(Node &n) {
   int64_t ratio = n.getInt("sampling_ratio", 0);
   if (height < 1 || width < 1)
     return (void)n.fail("output_height and output_width must be positive");
-  if (ratio < 1)
-    return (void)n.needsDynamic("with sampling_ratio 0 the number of samples depends on each region's size");
+  if (ratio < 0)
+    return (void)n.fail("sampling_ratio must not be negative");
   bool isMax = n.getString("mode", "avg") == "max";
   bool half =
       n.getString("coordinate_transformation_mode", n.opset < 16 ? "output_half_pixel" : "half_pixel") == "half_pixel";
@@ -277,7 +280,16 @@ static void roiAlign(Node &n) {
   Image image(n, input);
   // [R, 1, oh, s, ow, s]; a coordinate varies along two of these dims.
   SymDims ones{regions, SymExpr(1), SymExpr(1), SymExpr(1), SymExpr(1), SymExpr(1)};
-  Value inside;
+  Value inside, isSample, samples;
+  auto both = [&](Value a, Value c) { return a ? n.make<AndOp>({a, c}) : c; };
+  // Of each region as many as its bins have pixels along this dimension, and the most.
+  auto ownSamples = [&](Value extent, int64_t bins) {
+    Value count = n.maximum(n.make<CeilOp>({n.div(extent, double(bins))}), n.scalar(0, type));
+    samples = samples ? n.mul(samples, count) : count;
+    Value all = n.concat({n.cast(n.reshape(count, {regions}), n.b.getI64Type()), n.ints({1})}, 0);
+    SmallVector<SymExpr> most = sizesOf(n, n.reduce<ReduceMaxOp>(all, {0}, true), "the number of samples");
+    return std::pair(count, n.failed ? SymExpr(1) : most[0]);
+  };
   auto coordinate = [&](unsigned d, int64_t bins) {
     auto edge = [&](int64_t column) {
       Value value = n.mul(n.sliceAxis(rois, 1, SymExpr(column), SymExpr(1)), scale);
@@ -286,15 +298,28 @@ static void roiAlign(Node &n) {
     Value start = edge(d == 0 ? 1 : 0), extent = n.sub(edge(d == 0 ? 3 : 2), start);
     if (!half)
       extent = n.maximum(extent, n.scalar(1, type));
-    // Bin and sample as one number: (bin + (sample + 0.5) / s).
     SymDims steps(6, SymExpr(1));
-    steps[2 + 2 * d] = SymExpr(bins);
-    steps[3 + 2 * d] = SymExpr(ratio);
-    Value number = n.reshape(n.cast(n.iota(SymExpr(bins * ratio)), type), steps);
-    Value fraction = n.div(n.add(number, 0.5), double(bins * ratio));
+    Value fraction;
+    if (ratio == 0) {
+      auto [count, most] = ownSamples(extent, bins);
+      steps[2 + 2 * d] = SymExpr(bins);
+      Value bin = n.reshape(n.cast(n.iota(SymExpr(bins)), type), steps);
+      steps[2 + 2 * d] = SymExpr(1);
+      steps[3 + 2 * d] = most;
+      Value sample = n.reshape(n.cast(n.iota(most), type), steps);
+      isSample = both(isSample, n.compare(ComparePredicate::lt, sample, count));
+      Value within = n.div(n.add(sample, 0.5), n.maximum(count, n.scalar(1, type)));
+      fraction = n.div(n.add(bin, within), double(bins));
+    } else {
+      // Bin and sample as one number: (bin + (sample + 0.5) / s).
+      steps[2 + 2 * d] = SymExpr(bins);
+      steps[3 + 2 * d] = SymExpr(ratio);
+      Value number = n.reshape(n.cast(n.iota(SymExpr(bins * ratio)), type), steps);
+      fraction = n.div(n.add(number, 0.5), double(bins * ratio));
+    }
     Value at = n.add(start, n.mul(extent, fraction)), size = image.size(d, type);
     Value fits = within(n, at, n.scalar(-1, type), size);
-    inside = inside ? n.make<AndOp>({inside, fits}) : fits;
+    inside = both(inside, fits);
     return n.maximum(n.minimum(at, n.sub(size, 1.0)), n.scalar(0, type));
   };
   Value y = coordinate(0, height), x = coordinate(1, width);
@@ -312,6 +337,16 @@ static void roiAlign(Node &n) {
     sample = !sample ? term : isMax ? n.maximum(sample, term) : n.add(sample, term);
   }
   sample = n.select(inside, sample, n.scalar(0, type));
+  if (ratio == 0) {
+    // Without a sample the result is 0.
+    Value none = n.scalar(0, type), least = n.scalar(-std::numeric_limits<double>::infinity(), type);
+    Value kept = n.select(isSample, sample, isMax ? least : none);
+    Value count = n.reshape(samples, {regions, SymExpr(1), SymExpr(1), SymExpr(1)});
+    if (isMax)
+      return n.set(
+          0, n.select(n.compare(ComparePredicate::gt, count, none), n.reduce<ReduceMaxOp>(kept, {3, 5}, false), none));
+    return n.set(0, n.div(n.reduce<ReduceSumOp>(kept, {3, 5}, false), n.maximum(count, n.scalar(1, type))));
+  }
   n.set(0, isMax ? n.reduce<ReduceMaxOp>(sample, {3, 5}, false) : n.reduce<ReduceMeanOp>(sample, {3, 5}, false));
 }
 
