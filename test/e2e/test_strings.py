@@ -191,6 +191,19 @@ PATTERNS = [
 ]
 
 
+def match_model(pattern):
+    return onnx.helper.make_model(
+        onnx.helper.make_graph(
+            [onnx.helper.make_node("RegexFullMatch", ["x"], ["y"], pattern=pattern)],
+            "g",
+            [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.STRING, ["N"])],
+            [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.BOOL, ["N"])],
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", 20)],
+        ir_version=9,
+    )
+
+
 def test_patterns_against_python():
     """Texts of the letters that occur in each pattern, against Python's re, which agrees with RE2 on these."""
     rng = random.Random(3)
@@ -215,15 +228,7 @@ def test_patterns_against_python():
         given = fixed + ["".join(rng.choice(letters) for _ in range(rng.randrange(7))) for _ in range(200)]
         spelled = pattern.replace(r"\x{1F600}", "\U0001f600").replace("a{,2}b", r"a\{,2\}b").replace("(a*)*", "a*")
         wanted = [re.fullmatch(spelled, text, re.ASCII) is not None for text in given]
-        model = onnx.helper.make_model(
-            onnx.helper.make_graph(
-                [onnx.helper.make_node("RegexFullMatch", ["x"], ["y"], pattern=pattern)],
-                "g",
-                [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.STRING, ["N"])],
-                [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.BOOL, ["N"])],
-            ),
-            opset_imports=[onnx.helper.make_opsetid("", 20)],
-        )
+        model = match_model(pattern)
         (found,) = onnx_backend.prepare(model).run([texts(*given)])
         wrong = [(t, w) for t, w, f in zip(given, wanted, found, strict=True) if w != f]
         assert not wrong, f"{pattern}: {wrong[:5]}"
@@ -240,16 +245,7 @@ def test_patterns_against_re2():
         r"\-", r"[\_]",
     ]  # fmt: skip
     for pattern in patterns:
-        model = onnx.helper.make_model(
-            onnx.helper.make_graph(
-                [onnx.helper.make_node("RegexFullMatch", ["x"], ["y"], pattern=pattern)],
-                "g",
-                [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.STRING, ["N"])],
-                [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.BOOL, ["N"])],
-            ),
-            opset_imports=[onnx.helper.make_opsetid("", 20)],
-            ir_version=9,
-        )
+        model = match_model(pattern)
         (found,) = onnx_backend.prepare(model).run([given])
         (wanted,) = reference_outputs("onnxruntime", model, {"x": given})
         wrong = [(t, w) for t, w, f in zip(given, wanted, found, strict=True) if w != f]

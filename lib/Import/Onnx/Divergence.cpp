@@ -96,6 +96,25 @@ bool GraphImporter::importRest(Node &node, Scope &scope, const Opsets &opsets, i
   return true;
 }
 
+SmallVector<StringRef> GraphImporter::outputsToMake(const Rest &after, const Scope &scope) {
+  SmallVector<StringRef> names;
+  for (const auto &output : *after.outputs)
+    if (!scope.values.count(output.first()))
+      names.push_back(output.first());
+  llvm::sort(names);
+  return names;
+}
+
+bool GraphImporter::collect(ArrayRef<StringRef> names, Scope &scope, SmallVectorImpl<Item> &items) {
+  for (StringRef name : names) {
+    Item *item = find(scope, name);
+    if (!item)
+      return false;
+    items.push_back(*item);
+  }
+  return true;
+}
+
 /// The run must take branch `taken`.
 void GraphImporter::requireBranch(Node &node, Value condition, bool taken, StringRef reason) {
   mlir::emitWarning(node.loc) << "only the branch for a condition that is " << (taken ? "true" : "false")
@@ -177,24 +196,12 @@ bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphP
   }
 
   // Both: the graph's end is in each of them.
-  SmallVector<StringRef> names;
-  for (const auto &output : *after.outputs)
-    if (!scope.values.count(output.first()))
-      names.push_back(output.first());
-  llvm::sort(names);
+  SmallVector<StringRef> names = outputsToMake(after, scope);
   auto build = [&](int i, Body &body, SmallVectorImpl<Item> &items) {
     Scope inner;
     inner.outer = &scope;
     inner.body = &body;
-    if (!importWithRest(node, proto, *branches[i], inner, opsets, depth, after))
-      return false;
-    for (StringRef name : names) {
-      Item *item = find(inner, name);
-      if (!item)
-        return false;
-      items.push_back(*item);
-    }
-    return true;
+    return importWithRest(node, proto, *branches[i], inner, opsets, depth, after) && collect(names, inner, items);
   };
   SmallVector<Item> results;
   std::string reason;

@@ -225,6 +225,9 @@ private:
                          onnx::GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth);
   bool importWithRest(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, Scope &scope,
                       const Opsets &opsets, int depth, const Rest &after);
+  /// The outputs of the graph that its rest is still to make, in order, and these as `scope` has them.
+  static llvm::SmallVector<llvm::StringRef> outputsToMake(const Rest &after, const Scope &scope);
+  bool collect(llvm::ArrayRef<llvm::StringRef> names, Scope &scope, llvm::SmallVectorImpl<Item> &items);
   void requireBranch(Node &node, Value condition, bool taken, llvm::StringRef reason);
   bool importStatedIf(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, bool taken, Scope &scope,
                       const Opsets &opsets, int depth);

@@ -117,13 +117,13 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
   if (!given)
     return false;
   const Item item = *given;
-  // By which a list that was derived from this one is known to be as long.
+  // By which a list that was derived from this one is known to be as long. (Names of sequences are not unique.)
   std::string length = item.tensor    ? node.dim(item.tensor, axis).str()
                        : item.isBoxed ? node.dim(item.sequence->shapes, 1).str()
-                                      : ("rank of " + name).str();
+                                      : "";
 
   SmallVector<int64_t> candidates = item.ranks;
-  if (auto known = lengths.find(length); known != lengths.end())
+  if (auto known = lengths.find(length); !length.empty() && known != lengths.end())
     candidates.assign({known->second});
   else if (!item.isBoxed)
     for (int64_t i = 0; i <= MaxUnknownRank; ++i)
@@ -181,20 +181,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     return !node.failed && importWith(node, good.front(), scope);
   }
 
-  SmallVector<StringRef> names;
-  for (const auto &output : *after.outputs)
-    if (!scope.values.count(output.first()))
-      names.push_back(output.first());
-  llvm::sort(names);
-  auto collect = [&](Scope &inner, SmallVectorImpl<Item> &items) {
-    for (StringRef output : names) {
-      Item *made = find(inner, output);
-      if (!made)
-        return false;
-      items.push_back(*made);
-    }
-    return true;
-  };
+  SmallVector<StringRef> names = outputsToMake(after, scope);
   // One after another: is it the first length, or else ...
   std::function<bool(size_t, Scope &, SmallVectorImpl<Item> &)> choose = [&](size_t next, Scope &at,
                                                                              SmallVectorImpl<Item> &results) {
@@ -203,7 +190,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
       return false;
     if (next + 1 == good.size()) {
       require(*here, good[next]);
-      return !node.failed && importWith(node, good[next], at) && collect(at, results);
+      return !node.failed && importWith(node, good[next], at) && collect(names, at, results);
     }
     Value size = asScalar(node, undecidedLength(node, *here, axis));
     Value isIt = node.compare(ComparePredicate::eq, size, node.intScalar(good[next], builder.getI64Type()));
@@ -211,7 +198,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
       Scope inner;
       inner.outer = &at;
       inner.body = &body;
-      return branch == 0 ? importWith(node, good[next], inner) && collect(inner, items)
+      return branch == 0 ? importWith(node, good[next], inner) && collect(names, inner, items)
                          : choose(next + 1, inner, items);
     };
     std::string unlike;
