@@ -4,7 +4,7 @@
 #ifndef DS_RTDIALECT_H
 #define DS_RTDIALECT_H
 
-#include "dialects/ds/DsDialect.h"
+#include "dialects/ds/ir/DsDialect.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"

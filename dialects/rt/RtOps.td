@@ -12,7 +12,7 @@ include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
-include "dialects/ds/DsBase.td"
+include "dialects/ds/ir/DsBase.td"
 include "dialects/rt/RtEnums.td"
 
 def Rt_Dialect : Dialect {

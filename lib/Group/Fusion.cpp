@@ -4,8 +4,8 @@
 //   form are computed where they are used if that reads memory less than storing their results would.
 //===----------------------------------------------------------------------===//
 #include "lib/Group/Fusion.h"
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/ElementBuilder.h"
+#include "dialects/ds/element/ElementBuilder.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;

@@ -7,7 +7,7 @@
 #ifndef DS_LIB_GROUP_FUSION_H
 #define DS_LIB_GROUP_FUSION_H
 
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/shape/ShapeState.h"
 #include "mlir/IR/Block.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"

@@ -2,9 +2,9 @@
 // Assumes: regions formed, layouts chosen.
 // Guarantees: every op that touches data is in an rt.kernel; equal kernels (the layers of a transformer) exist once.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/NodeName.h"
-#include "dialects/ds/Substitute.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
+#include "dialects/ds/shape/Substitute.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Group/Passes.h"
 #include "lib/Group/Fusion.h"

@@ -5,9 +5,9 @@
 
 #include "ds/Import/Text.h"
 
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
-#include "dialects/ds/NodeName.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "ds/Import/Onnx.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

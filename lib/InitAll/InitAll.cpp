@@ -2,7 +2,7 @@
 // Guarantees: see InitAll.h.
 //===----------------------------------------------------------------------===//
 #include "ds/InitAll.h"
-#include "dialects/ds/DsDialect.h"
+#include "dialects/ds/ir/DsDialect.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/RtToLLVM.h"

@@ -6,7 +6,7 @@
 #ifndef DS_LIB_LAYOUT_CONSTANTDATA_H
 #define DS_LIB_LAYOUT_CONSTANTDATA_H
 
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace ds {

@@ -4,8 +4,8 @@
 //   module refers to is freed, each as soon as its last reader is gone.
 // Declines: ops without FoldOpInterface in such a chain.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Winograd.h"
+#include "dialects/ds/element/Winograd.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "ds/Layout/Passes.h"
 #include "lib/Layout/ConstantData.h"
 #include "mlir/IR/AsmState.h"

@@ -6,7 +6,7 @@
 #ifndef DS_LIB_LAYOUT_TRANSPOSES_H
 #define DS_LIB_LAYOUT_TRANSPOSES_H
 
-#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ir/DsOps.h"
 
 namespace ds {
 

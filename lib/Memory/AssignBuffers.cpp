@@ -6,8 +6,8 @@
 //   only.
 // Declines: offsets. They depend on run-time sizes; the runtime plans them from lifetimes and sizes.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Import/Onnx.h"
 #include "ds/Memory/Passes.h"

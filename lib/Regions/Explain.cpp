@@ -2,8 +2,8 @@
 // Guarantees: see ds/Regions/Explain.h.
 //===----------------------------------------------------------------------===//
 #include "ds/Regions/Explain.h"
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/NodeName.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/SmallSet.h"

@@ -4,8 +4,8 @@
 // every dim inside is an expression over symbols known on entry to the region.
 // Declines: dims that depend on data and are not bound.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/NodeName.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "ds/Regions/Passes.h"
 
 using namespace mlir;

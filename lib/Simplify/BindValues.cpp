@@ -3,8 +3,8 @@
 // Guarantees: no op in operand form has a shape operand of unknown contents: what it says is bound (ds.bind) before.
 // Declines: ops whose rank depends on data; they are errors later.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/ShapeBinder.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/ShapeBinder.h"
 #include "ds/Simplify/Passes.h"
 
 using namespace mlir;

@@ -4,8 +4,8 @@
 // with constant parameters that follows no convolution is a mul and an add. Declines: a convolution that something else
 // uses, and weights or parameters that are no constants.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "ds/Simplify/Passes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include <cmath>

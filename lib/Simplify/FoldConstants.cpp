@@ -4,9 +4,9 @@
 // larger than its operands (or than max-growth bytes). Declines: decompression (a cast or dequantization of a large
 // weight) for that reason.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
-#include "dialects/ds/NodeName.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "ds/Simplify/Passes.h"
 
 using namespace mlir;

@@ -4,8 +4,8 @@
 // known on entry; ops that change nothing and dead ops are gone.
 // Declines: contents that depend on data.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "ds/Simplify/Passes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 

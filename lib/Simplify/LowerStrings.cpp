@@ -6,8 +6,8 @@
 //   them, and ends by asking for the bytes of those that it returns. Operators of the program's own get bytes, too.
 // Declines: nothing; a module without strings stays as it is.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/ShapeState.h"
 #include "ds/Simplify/Passes.h"
 #include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -5,8 +5,8 @@
 #ifndef DS_LIB_SIMPLIFY_RECOGNIZE_H
 #define DS_LIB_SIMPLIFY_RECOGNIZE_H
 
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
 #include <cmath>
 
 namespace ds {

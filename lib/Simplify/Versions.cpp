@@ -2,10 +2,10 @@
 // Guarantees: see ds/Simplify/Versions.h.
 //===----------------------------------------------------------------------===//
 #include "ds/Simplify/Versions.h"
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/NodeName.h"
-#include "dialects/ds/ShapeState.h"
-#include "dialects/ds/Substitute.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
+#include "dialects/ds/shape/ShapeState.h"
+#include "dialects/ds/shape/Substitute.h"
 #include "ds/Import/Onnx.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"

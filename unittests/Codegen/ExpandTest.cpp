@@ -3,7 +3,7 @@
 // the kernel that a program gets, the op's element form where it has one, and its definition in other ops agree.
 //===----------------------------------------------------------------------===//
 #include "KernelRunner.h"
-#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Parser/Parser.h"
 #include "gtest/gtest.h"

@@ -2,7 +2,7 @@
 // Guarantees: see KernelRunner.h.
 //===----------------------------------------------------------------------===//
 #include "KernelRunner.h"
-#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
 #include "lib/Codegen/CPU/KernelEmitter.h"

@@ -6,7 +6,7 @@
 #ifndef DS_UNITTESTS_CODEGEN_KERNELRUNNER_H
 #define DS_UNITTESTS_CODEGEN_KERNELRUNNER_H
 
-#include "dialects/ds/SymExpr.h"
+#include "dialects/ds/shape/SymExpr.h"
 #include "ds_kernel.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"

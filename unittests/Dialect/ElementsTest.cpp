@@ -1,6 +1,6 @@
 //===- ElementsTest.cpp - Reading and making constant tensors -------------===//
-#include "dialects/ds/Elements.h"
-#include "dialects/ds/SmallFloats.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/element/SmallFloats.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/MLIRContext.h"
 #include <cmath>

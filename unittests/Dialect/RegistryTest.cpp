@@ -1,7 +1,7 @@
 //===- RegistryTest.cpp - No op is without its rules ----------------------===//
 // Goes over the registered ops, so that a new one cannot be forgotten.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"

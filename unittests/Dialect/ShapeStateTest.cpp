@@ -1,7 +1,7 @@
 //===- ShapeStateTest.cpp - Dims and contents of values -------------------===//
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
-#include "dialects/ds/NodeName.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"

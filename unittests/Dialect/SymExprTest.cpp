@@ -1,5 +1,5 @@
 //===- SymExprTest.cpp - Integer expressions over symbols -----------------===//
-#include "dialects/ds/SymExpr.h"
+#include "dialects/ds/shape/SymExpr.h"
 #include <gtest/gtest.h>
 #include <random>
 

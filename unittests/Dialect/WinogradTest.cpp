@@ -1,5 +1,5 @@
 //===- WinogradTest.cpp - The matrices of Winograd's algorithm ------------===//
-#include "dialects/ds/Winograd.h"
+#include "dialects/ds/element/Winograd.h"
 #include "gtest/gtest.h"
 #include <cmath>
 #include <random>

@@ -2,7 +2,7 @@
 // Guarantees: see Jit.h.
 //===----------------------------------------------------------------------===//
 #include "Jit.h"
-#include "dialects/ds/DsOps.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -2,7 +2,7 @@
 // Guarantees: the bounds that MathFunctions.h states, against libm in double precision, over every 61st f32 of both
 // signs and over dense ranges; special values; the scalar form equals the vector form.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/MathFunctions.h"
+#include "dialects/ds/element/MathFunctions.h"
 #include "Jit.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

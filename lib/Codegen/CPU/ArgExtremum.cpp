@@ -3,7 +3,7 @@
 // Guarantees: a row is read once, vectors of it into several pairs of best value and position; pairs are merged in the
 //   end. A NaN counts as the extremum; of equals the first, or the last if asked for.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/LaneMath.h"
+#include "dialects/ds/element/LaneMath.h"
 #include "lib/Codegen/CPU/Rows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

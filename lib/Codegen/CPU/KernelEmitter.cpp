@@ -3,7 +3,7 @@
 //   body with them as arguments, so that LLVM knows that they do not alias.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/KernelEmitter.h"
-#include "dialects/ds/SmallFloats.h"
+#include "dialects/ds/element/SmallFloats.h"
 #include "lib/Codegen/CPU/MemoryTraffic.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

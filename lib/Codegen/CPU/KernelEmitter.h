@@ -7,8 +7,8 @@
 #ifndef DS_LIB_CODEGEN_CPU_KERNELEMITTER_H
 #define DS_LIB_CODEGEN_CPU_KERNELEMITTER_H
 
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/ElementBuilder.h"
+#include "dialects/ds/element/ElementBuilder.h"
+#include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -5,8 +5,8 @@
 // Declines: to count what caches cannot hold and is read again; the figure is what the kernel needs, not what it does.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/MemoryTraffic.h"
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
 
 using namespace mlir;
 

@@ -2,7 +2,7 @@
 #ifndef DS_LIB_CODEGEN_CPU_MEMORYTRAFFIC_H
 #define DS_LIB_CODEGEN_CPU_MEMORYTRAFFIC_H
 
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
 
 namespace ds {

@@ -6,8 +6,8 @@
 //   A GRU that resets before its product goes over the panels twice.
 // The loops, outside in: items (direction, block of sequences); steps; panels; tiles of sequences; depth; sequences.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/LaneMath.h"
-#include "dialects/ds/MathFunctions.h"
+#include "dialects/ds/element/LaneMath.h"
+#include "dialects/ds/element/MathFunctions.h"
 #include "lib/Codegen/CPU/Rows.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"

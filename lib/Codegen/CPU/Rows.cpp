@@ -2,7 +2,7 @@
 // Guarantees: see Rows.h.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Rows.h"
-#include "dialects/ds/MathFunctions.h"
+#include "dialects/ds/element/MathFunctions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

@@ -3,7 +3,7 @@
 // Guarantees: one pass along the axis. Vectors across it where it is not innermost, each lane in order; along it
 //   otherwise: a vector's own running sums by log2(lanes) shifted additions, then what came before it is added.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/LaneMath.h"
+#include "dialects/ds/element/LaneMath.h"
 #include "lib/Codegen/CPU/Rows.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 

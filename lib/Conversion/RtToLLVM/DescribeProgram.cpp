@@ -1,8 +1,8 @@
 //===- DescribeProgram.cpp - The host program as metadata -----------------===//
 // Guarantees: numbers of values, symbols, buffers, kernels and launches are those of the code (ValueTable).
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/Elements.h"
-#include "dialects/ds/NodeName.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "ds/Conversion/RtToLLVM.h"
 #include "ds/Simplify/Versions.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"

@@ -8,7 +8,7 @@
 #ifndef DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H
 #define DS_LIB_CONVERSION_RTTOLLVM_VALUETABLE_H
 
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <map>

@@ -2,7 +2,7 @@
 // Guarantees: see DataShapes.h.
 //===----------------------------------------------------------------------===//
 #include "DataShapes.h"
-#include "dialects/ds/ShapeBinder.h"
+#include "dialects/ds/shape/ShapeBinder.h"
 
 using namespace llvm;
 using namespace ds;

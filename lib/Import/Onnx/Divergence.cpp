@@ -7,7 +7,7 @@
 
 #include "GraphImporter.h"
 
-#include "dialects/ds/ShapeBinder.h"
+#include "dialects/ds/shape/ShapeBinder.h"
 #include "mlir/IR/Diagnostics.h"
 
 #include "llvm/ADT/ScopeExit.h"

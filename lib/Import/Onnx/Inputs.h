@@ -9,7 +9,7 @@
 
 #include "ds/Import/Onnx.h"
 
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/shape/ShapeState.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"

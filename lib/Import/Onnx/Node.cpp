@@ -5,7 +5,7 @@
 
 #include "Node.h"
 
-#include "dialects/ds/ShapeBinder.h"
+#include "dialects/ds/shape/ShapeBinder.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Matchers.h"
 

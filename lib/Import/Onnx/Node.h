@@ -7,9 +7,9 @@
 #ifndef DS_LIB_IMPORT_ONNX_NODE_H
 #define DS_LIB_IMPORT_ONNX_NODE_H
 
-#include "dialects/ds/DsOps.h"
-#include "dialects/ds/NodeName.h"
-#include "dialects/ds/ShapeState.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
+#include "dialects/ds/shape/ShapeState.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/TypeUtilities.h"

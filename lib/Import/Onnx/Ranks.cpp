@@ -12,7 +12,7 @@
 #include "DataShapes.h"
 #include "GraphImporter.h"
 
-#include "dialects/ds/ShapeBinder.h"
+#include "dialects/ds/shape/ShapeBinder.h"
 
 #include "llvm/ADT/ScopeExit.h"
 

@@ -7,7 +7,7 @@
 #include "DataShapes.h"
 #include "GraphImporter.h"
 
-#include "dialects/ds/ShapeBinder.h"
+#include "dialects/ds/shape/ShapeBinder.h"
 
 using namespace llvm;
 using namespace ds;

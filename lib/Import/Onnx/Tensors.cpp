@@ -17,7 +17,7 @@
 
 #include <onnx/onnx_pb.h>
 
-#include "dialects/ds/DsDialect.h"
+#include "dialects/ds/ir/DsDialect.h"
 
 #include <cstring>
 #include <sys/mman.h>

@@ -3,7 +3,7 @@
 
 #include "Types.h"
 
-#include "dialects/ds/DsDialect.h"
+#include "dialects/ds/ir/DsDialect.h"
 
 using namespace llvm;
 using namespace mlir;

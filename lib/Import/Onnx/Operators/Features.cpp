@@ -8,7 +8,7 @@
 #include "../DataShapes.h"
 #include "../Types.h"
 
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
 
 #include <cmath>
 

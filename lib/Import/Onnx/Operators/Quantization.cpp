@@ -6,7 +6,7 @@
 #include "../Types.h"
 #include "Windows.h"
 
-#include "dialects/ds/SmallFloats.h"
+#include "dialects/ds/element/SmallFloats.h"
 
 using namespace llvm;
 using namespace ds;

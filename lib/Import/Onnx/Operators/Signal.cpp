@@ -6,7 +6,7 @@
 
 #include "../DataShapes.h"
 
-#include "dialects/ds/Elements.h"
+#include "dialects/ds/fold/Elements.h"
 
 #include <cmath>
 

@@ -6,7 +6,7 @@
 #include "../Node.h"
 #include "../Types.h"
 
-#include "dialects/ds/SmallFloats.h"
+#include "dialects/ds/element/SmallFloats.h"
 
 using namespace llvm;
 using namespace ds;

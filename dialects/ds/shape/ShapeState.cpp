@@ -1,0 +1,449 @@
+//===- ShapeState.cpp - Dims and contents of values as expressions --------===//
+// Guarantees: see ShapeState.h.
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/shape/ShapeState.h"
+#include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/NodeName.h"
+#include "dialects/ds/shape/ShapeHelpers.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+using namespace mlir;
+
+namespace ds {
+
+//===----------------------------------------------------------------------===//
+// Dims and contents
+//===----------------------------------------------------------------------===//
+
+std::optional<SymDims> ShapeState::getInferredDims(Value value) const {
+  auto it = dims.find(value);
+  return it == dims.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::optional<SymDims> ShapeState::getDims(Value value) const {
+  // A constant speaks for itself: passes make them without inference, maybe where an erased op had been in memory.
+  if (!value.getDefiningOp<ConstantOp>())
+    if (std::optional<SymDims> inferred = getInferredDims(value))
+      return inferred;
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || !type.hasStaticShape())
+    return std::nullopt;
+  return SymDims(type.getShape().begin(), type.getShape().end());
+}
+
+void ShapeState::setDims(Value value, ArrayRef<SymExpr> newDims) {
+  for (const SymExpr &dim : newDims)
+    reserveSymbols(dim);
+  dims[value] = SymDims(newDims.begin(), newDims.end());
+}
+
+std::optional<SmallVector<SymFraction>> ShapeState::getFractions(Value value) const {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  auto it = contents.find(value);
+  if (it != contents.end() && !constant)
+    return it->second;
+  if (!constant || constant.getType().getNumElements() > kMaxContents)
+    return std::nullopt;
+  std::optional<ElementsView> view = ElementsView::get(constant.getValue());
+  if (!view)
+    return std::nullopt;
+  SmallVector<SymFraction> result;
+  for (int64_t i = 0; i < view->size(); ++i) {
+    if (!isFloat(view->getKind())) {
+      result.push_back(SymExpr(view->getInt(i)));
+      continue;
+    }
+    std::optional<SymFraction> fraction = SymFraction::fromDouble(view->getDouble(i));
+    if (!fraction)
+      return std::nullopt;
+    result.push_back(*fraction);
+  }
+  return result;
+}
+
+std::optional<SmallVector<SymExpr>> ShapeState::getContents(Value value) const {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || !isa<IntegerType>(type.getElementType()))
+    return std::nullopt;
+  std::optional<SmallVector<SymFraction>> fractions = getFractions(value);
+  if (!fractions)
+    return std::nullopt;
+  SmallVector<SymExpr> result;
+  for (const SymFraction &fraction : *fractions) {
+    if (!fraction.isInteger())
+      return std::nullopt;
+    result.push_back(fraction.num);
+  }
+  return result;
+}
+
+void ShapeState::setContents(Value value, ArrayRef<SymExpr> newContents) {
+  setFractions(value, SmallVector<SymFraction>(newContents.begin(), newContents.end()));
+}
+
+void ShapeState::setFractions(Value value, ArrayRef<SymFraction> newContents) {
+  bool usable =
+      int64_t(newContents.size()) <= kMaxContents && llvm::none_of(newContents, [](const SymFraction &fraction) {
+        return fraction.num.isOverflow() || fraction.den.isOverflow();
+      });
+  if (usable)
+    contents[value] = SmallVector<SymFraction>(newContents.begin(), newContents.end());
+  else
+    contents.erase(value);
+}
+
+std::optional<SymExpr> ShapeState::getScalar(Value value) const {
+  std::optional<SmallVector<SymExpr>> all = getContents(value);
+  if (!all || all->size() != 1)
+    return std::nullopt;
+  return (*all)[0];
+}
+
+void ShapeState::copy(Value from, Value to) {
+  if (std::optional<SymDims> known = getDims(from))
+    setDims(to, *known);
+  if (auto it = contents.find(from); it != contents.end()) {
+    SmallVector<SymFraction> known = it->second;
+    contents[to] = std::move(known);
+  } else if (std::optional<SmallVector<SymFraction>> fractions = getFractions(from)) {
+    contents[to] = std::move(*fractions);
+  }
+}
+
+void ShapeState::forget(Value value) {
+  dims.erase(value);
+  contents.erase(value);
+  std::erase_if(bound, [&](const auto &entry) { return entry.second.second == value; });
+}
+
+//===----------------------------------------------------------------------===//
+// Symbols and constraints
+//===----------------------------------------------------------------------===//
+
+void ShapeState::reserveSymbols(const SymExpr &expr) { expr.collectSymbols(taken); }
+
+SymExpr ShapeState::freshSymbol() {
+  std::string name;
+  do {
+    name = "?" + std::to_string(nextSymbol++); // No identifier: no model names a dim so.
+  } while (taken.count(name));
+  taken.insert(name);
+  fresh.insert(name);
+  return SymExpr::symbol(name);
+}
+
+SymExpr ShapeState::boundSymbol(StringRef prefix) {
+  std::string name;
+  for (unsigned number = 0; name.empty() || taken.count(name); ++number)
+    name = prefix.str() + std::to_string(number);
+  taken.insert(name);
+  return SymExpr::symbol(name);
+}
+
+/// Names that only `freshSymbol` gives. In an attribute, such a symbol is one whose state is gone.
+static bool isFreshName(StringRef symbol) { return symbol.starts_with("?"); }
+
+bool ShapeState::isFresh(StringRef symbol) const { return fresh.count(symbol.str()) != 0; }
+
+std::optional<SymExpr> ShapeState::getBound(const std::string &symbol) const {
+  auto found = bound.find(symbol);
+  return found == bound.end() ? std::nullopt : std::optional(found->second.first);
+}
+
+void ShapeState::setBound(const std::string &symbol, const SymExpr &expr, Value bind) {
+  bound.insert_or_assign(symbol, std::pair(expr, bind));
+}
+
+bool ShapeState::isKnownOnEntry(const SymExpr &expr) const {
+  for (const std::string &symbol : expr.symbols())
+    if (fresh.count(symbol) || isFreshName(symbol))
+      return false;
+  return true;
+}
+
+void ShapeState::addConstraint(ShapeConstraint constraint) {
+  for (const ShapeConstraint &known : constraints)
+    if (known.kind == constraint.kind && known.a == constraint.a && known.b == constraint.b)
+      return;
+  constraints.push_back(std::move(constraint));
+}
+
+/// Overflowed expressions prove nothing and must not get into constraints.
+static LogicalResult checkOverflow(const SymExpr &a, const SymExpr &b, Operation *op) {
+  if (!a.isOverflow() && !b.isOverflow())
+    return success();
+  return emitNodeError(op) << "a size expression is too large or too complex";
+}
+
+LogicalResult ShapeState::requireEqual(const SymExpr &a, const SymExpr &b, Operation *op, const Twine &what) {
+  if (a == b)
+    return success();
+  if (failed(checkOverflow(a, b, op)))
+    return failure();
+  // Provably different: the difference has a constant sign.
+  SymExpr difference = a - b;
+  if ((difference - SymExpr(1)).isNonNegative() || (SymExpr(-1) - difference).isNonNegative())
+    return emitNodeError(op) << "expected " << what << ", got " << a.str() << " and " << b.str();
+  if (!verifying)
+    addConstraint({a, b, ShapeConstraint::Equal, (describeNode(op) + ": expected " + what).str()});
+  return success();
+}
+
+LogicalResult ShapeState::requireLessEqual(const SymExpr &a, const SymExpr &b, Operation *op, const Twine &what) {
+  if (failed(checkOverflow(a, b, op)))
+    return failure();
+  if (SymExpr::provablyLessEqual(a, b))
+    return success();
+  if (SymExpr::provablyLessEqual(b, a - SymExpr(1)))
+    return emitNodeError(op) << "expected " << what << ", got " << a.str() << " and " << b.str();
+  if (!verifying)
+    addConstraint({a, b, ShapeConstraint::LessEqual, (describeNode(op) + ": expected " + what).str()});
+  return success();
+}
+
+FailureOr<SymDims> ShapeState::broadcast(ArrayRef<SymExpr> a, ArrayRef<SymExpr> b, Operation *op) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  SymDims result(a.begin(), a.end());
+  for (size_t i = 0; i < b.size(); ++i) {
+    SymExpr &dim = result[a.size() - b.size() + i];
+    const SymExpr &other = b[i];
+    if (dim == other || other.isConst(1))
+      continue;
+    if (dim.isConst(1)) {
+      dim = other;
+      continue;
+    }
+    if (failed(checkOverflow(dim, other, op)))
+      return failure();
+    SymExpr merged = SymExpr::bcast(dim, other);
+    std::string what = "dimension " + std::to_string(a.size() - b.size() + i) + " of the operands to broadcast";
+    // Two dims of which neither can be 1 must be equal.
+    if (!dim.canBeOne() && !other.canBeOne()) {
+      if (failed(requireEqual(dim, other, op, what)))
+        return failure();
+    } else if (!verifying) {
+      addConstraint({dim, other, ShapeConstraint::Broadcast, describeNode(op) + ": expected " + what});
+    }
+    dim = merged;
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Types and drivers
+//===----------------------------------------------------------------------===//
+
+RankedTensorType typeFromDims(Type element, ArrayRef<SymExpr> dims) {
+  SmallVector<int64_t> sizes;
+  for (const SymExpr &dim : dims) {
+    std::optional<int64_t> size = dim.tryConst();
+    sizes.push_back(size && *size >= 0 ? *size : ShapedType::kDynamic);
+  }
+  return RankedTensorType::get(sizes, element);
+}
+
+SymDims dimsFromType(RankedTensorType type, ShapeState &state) {
+  SymDims dims;
+  for (int64_t size : type.getShape())
+    dims.push_back(ShapedType::isDynamic(size) ? state.freshSymbol() : SymExpr(size));
+  return dims;
+}
+
+LogicalResult seedArguments(Region &body, ShapeState &state) {
+  if (body.empty())
+    return success();
+  auto function = dyn_cast_or_null<FunctionOpInterface>(body.getParentOp());
+  // First the named ones, so that a made-up name collides with none.
+  SmallVector<BlockArgument> unnamed;
+  for (BlockArgument arg : body.getArguments()) {
+    auto type = dyn_cast<RankedTensorType>(arg.getType());
+    if (!type)
+      continue;
+    ShapeAttr shape = function ? function.getArgAttrOfType<ShapeAttr>(arg.getArgNumber(), kShapeArgAttr) : ShapeAttr();
+    if (!shape) {
+      unnamed.push_back(arg);
+      continue;
+    }
+    if (int64_t(shape.size()) != type.getRank())
+      return body.getParentOp()->emitError() << "argument " << arg.getArgNumber() << ": expected " << type.getRank()
+                                             << " dimensions in '" << kShapeArgAttr << "', got " << shape.size();
+    SymDims dims = shape.getDims();
+    for (auto [dim, size] : llvm::zip_equal(dims, type.getShape()))
+      if (!ShapedType::isDynamic(size))
+        dim = SymExpr(size);
+    state.setDims(arg, dims);
+  }
+  unsigned next = 0;
+  std::set<std::string> taken;
+  for (BlockArgument arg : body.getArguments())
+    if (std::optional<SymDims> dims = state.getDims(arg))
+      for (const SymExpr &dim : *dims)
+        dim.collectSymbols(taken);
+  for (BlockArgument arg : unnamed) {
+    SymDims dims;
+    for (int64_t size : cast<RankedTensorType>(arg.getType()).getShape()) {
+      if (!ShapedType::isDynamic(size)) {
+        dims.push_back(SymExpr(size));
+        continue;
+      }
+      std::string name;
+      do {
+        name = "d" + std::to_string(next++);
+      } while (taken.count(name));
+      dims.push_back(SymExpr::symbol(name));
+    }
+    state.setDims(arg, dims);
+  }
+  return success();
+}
+
+/// Fails for tensors that no machine holds, so that element counts of static types do not overflow anywhere later.
+static LogicalResult checkElementCount(Operation *op, unsigned index, ArrayRef<SymExpr> dims) {
+  constexpr int64_t kMaxElements = int64_t(1) << 56;
+  int64_t count = 1;
+  for (const SymExpr &dim : dims) {
+    std::optional<int64_t> size = dim.tryConst();
+    if (size == 0)
+      return success();
+    if (size && (__builtin_mul_overflow(count, *size, &count) || count > kMaxElements)) {
+      count = kMaxElements + 1;
+      break;
+    }
+  }
+  if (count <= kMaxElements)
+    return success();
+  return emitNodeError(op) << "result " << index << " has too many elements";
+}
+
+LogicalResult inferOp(Operation *op, ShapeState &state) {
+  auto shaped = dyn_cast<ShapeOpInterface>(op);
+  if (!shaped) {
+    // Ops of other dialects: their result types speak for themselves.
+    for (Value result : op->getResults())
+      if (auto type = dyn_cast<RankedTensorType>(result.getType()))
+        state.setDims(result, dimsFromType(type, state));
+    return success();
+  }
+  for (auto [index, operand] : llvm::enumerate(op->getOperands()))
+    if (!state.hasDims(operand))
+      return emitNodeError(op) << "the shape of operand " << index << " is unknown";
+  for (Value result : op->getResults())
+    state.forget(result);
+  if (failed(shaped.inferShapes(state)))
+    return failure();
+  for (auto [index, result] : llvm::enumerate(op->getResults())) {
+    // The type may be a placeholder: only what the op stated counts.
+    std::optional<SymDims> dims = state.getInferredDims(result);
+    if (!dims)
+      return emitNodeError(op) << "the rank of result " << index
+                               << " depends on data; ranks must be known when compiling";
+    for (auto [axis, dim] : llvm::enumerate(*dims)) {
+      if (dim.isOverflow())
+        return emitNodeError(op) << "dimension " << axis << " of result " << index
+                                 << " has too large or too complex a size expression";
+      if (std::optional<int64_t> size = dim.tryConst(); size && *size < 0)
+        return emitNodeError(op) << "dimension " << axis << " of result " << index << " would be " << *size;
+    }
+    if (failed(checkElementCount(op, index, *dims)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult inferRegion(Region &region, ShapeState &state) {
+  for (Block &block : region)
+    for (Operation &op : block)
+      if (failed(inferOp(&op, state)))
+        return failure();
+  return success();
+}
+
+LogicalResult inferFunction(Operation *function, ShapeState &state) {
+  for (Region &region : function->getRegions())
+    if (failed(seedArguments(region, state)) || failed(inferRegion(region, state)))
+      return failure();
+  return success();
+}
+
+void refineResultTypes(Operation *op, const ShapeState &state) {
+  for (Value result : op->getResults()) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    std::optional<SymDims> dims = type ? state.getDims(result) : std::nullopt;
+    if (dims)
+      result.setType(typeFromDims(type.getElementType(), *dims));
+  }
+}
+
+LogicalResult inferAndRefine(Operation *op, ShapeState &state) {
+  if (failed(inferOp(op, state)))
+    return failure();
+  refineResultTypes(op, state);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Shared by all ops
+//===----------------------------------------------------------------------===//
+
+/// Contents of an elementwise op's result, where all operands' are known.
+static void inferElementwiseContents(ShapeOpInterface op, ArrayRef<SymExpr> resultDims, ShapeState &state) {
+  SmallVector<SmallTensor> operands;
+  for (Value operand : op->getOperands()) {
+    std::optional<SmallTensor> known = SmallTensor::get(operand, state);
+    if (!known)
+      return;
+    operands.push_back(std::move(*known));
+  }
+  SmallTensor::build(op->getResult(0), resultDims, state, [&](ArrayRef<int64_t> index) -> std::optional<SymFraction> {
+    SmallVector<SymFraction> elements;
+    for (const SmallTensor &operand : operands)
+      elements.push_back(operand.atBroadcast(index));
+    return op.inferElement(elements);
+  });
+}
+
+LogicalResult detail::inferElementwise(Operation *op, ShapeState &state) {
+  SymDims dims = *state.getDims(op->getOperand(0));
+  for (Value operand : op->getOperands().drop_front()) {
+    FailureOr<SymDims> merged = state.broadcast(dims, *state.getDims(operand), op);
+    if (failed(merged))
+      return failure();
+    dims = std::move(*merged);
+  }
+  state.setDims(op->getResult(0), dims);
+  inferElementwiseContents(cast<ShapeOpInterface>(op), dims, state);
+  return success();
+}
+
+LogicalResult detail::verifyShapeOp(Operation *op) {
+  // A region op is verified through its body.
+  if (op->getNumRegions() != 0)
+    return success();
+  ShapeState state;
+  state.setVerifying();
+  for (Value operand : op->getOperands()) {
+    auto type = dyn_cast<RankedTensorType>(operand.getType());
+    if (!type)
+      return success();
+    if (!state.hasDims(operand))
+      state.setDims(operand, dimsFromType(type, state));
+  }
+  if (failed(cast<ShapeOpInterface>(op).inferShapes(state)))
+    return failure();
+  for (auto [index, result] : llvm::enumerate(op->getResults())) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    // A static type answers by itself; only what the op stated counts.
+    std::optional<SymDims> dims = state.getInferredDims(result);
+    if (!type || !dims)
+      continue;
+    RankedTensorType expected = typeFromDims(type.getElementType(), *dims);
+    if (failed(verifyCompatibleShape(type.getShape(), expected.getShape())))
+      return op->emitOpError() << "expected result " << index << " to be compatible with " << expected << ", got "
+                               << type;
+  }
+  return success();
+}
+
+} // namespace ds
