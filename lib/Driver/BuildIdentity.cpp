@@ -48,8 +48,8 @@ static std::string buildId(const dl_phdr_info &info) {
 
 static bool contains(const dl_phdr_info &info, uintptr_t address) {
   for (unsigned i = 0; i < info.dlpi_phnum; ++i)
-    if (info.dlpi_phdr[i].p_type == PT_LOAD && address - info.dlpi_addr - info.dlpi_phdr[i].p_vaddr <
-                                                   info.dlpi_phdr[i].p_memsz)
+    if (info.dlpi_phdr[i].p_type == PT_LOAD &&
+        address - info.dlpi_addr - info.dlpi_phdr[i].p_vaddr < info.dlpi_phdr[i].p_memsz)
       return true;
   return false;
 }

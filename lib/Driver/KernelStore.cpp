@@ -94,9 +94,8 @@ std::shared_ptr<const KernelCode> KernelStore::read(const KernelKey &key) const 
 void KernelStore::write(const KernelKey &key, const KernelCode &code) const {
   static std::atomic<unsigned> number;
   const std::string path = pathOf(key);
-  const std::string temporary =
-      path.substr(0, path.size() - kSuffix.size()) + "." + std::to_string(getpid()) + "." +
-      std::to_string(number++) + kTemporarySuffix.str();
+  const std::string temporary = path.substr(0, path.size() - kSuffix.size()) + "." + std::to_string(getpid()) + "." +
+                                std::to_string(number++) + kTemporarySuffix.str();
   Header header;
   header.attributesSize = uint32_t(code.attributes.size());
   header.objectSize = code.object.size();

@@ -1,7 +1,7 @@
 //===- KernelStoreTest.cpp - Code of kernels, in memory and in a folder ---===//
 #include "lib/Driver/KernelStore.h"
-#include "llvm/ADT/StringExtras.h"
 #include "unittests/Runtime/TestFiles.h"
+#include "llvm/ADT/StringExtras.h"
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -133,7 +133,8 @@ TEST_F(Session, ModulesInMemoryGiveTheBytesOfFiles) {
     options.target = file.target = "x86_64-linux-gnu";
     options.targetCpu = file.targetCpu = cpus;
     bytes.clear();
-    run(options, [&] { return session.compile(*module, options, [&](llvm::StringRef b) { bytes += b; }); },
+    run(
+        options, [&] { return session.compile(*module, options, [&](llvm::StringRef b) { bytes += b; }); },
         [] { return ""; });
     EXPECT_TRUE(bytes == compile(session, model(), file).bytes);
   }
