@@ -80,6 +80,7 @@ static void onFatalError(void *, const char *reason, bool) {
 /// Compiles in a child process, which notes each phase as it begins.
 static ds::SupervisedResult compileInChild(const ds::CompileOptions &options) {
   return ds::supervise([&](function_ref<void(StringRef)> note) {
+    ds::OutputFile::removeOnSignals();
     remove_fatal_error_handler();
     install_fatal_error_handler(onFatalError);
     ds::CompileOptions noting = options;
@@ -121,14 +122,14 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
     if (auto buffer = MemoryBuffer::getFile(path))
       text = (*buffer)->getBuffer().str();
   sys::fs::remove(path);
-  sys::fs::remove(ds::OutputFile::temporaryName(path, result.pid));
+  ds::OutputFile::removeLeftovers(path, result.pid);
   return text;
 }
 
 int ds::compileSupervised(const CompileOptions &options, StringRef commandLine) {
   SupervisedResult result = compileInChild(options);
   if (!options.output.empty())
-    sys::fs::remove(OutputFile::temporaryName(options.output, result.pid)); // of a killed child
+    OutputFile::removeLeftovers(options.output, result.pid); // of a killed child
   switch (result.signal) {
   case SIGINT:
   case SIGTERM:
