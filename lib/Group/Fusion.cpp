@@ -30,7 +30,7 @@ bool Fusion::isRoot(Operation *op) {
 
 /// Roots whose result an epilogue cannot continue from.
 static bool standsAlone(Operation *op) {
-  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp>(op);
+  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp, DftOp>(op);
 }
 
 static bool isPointwise(Operation *op) {
@@ -75,6 +75,8 @@ int64_t Fusion::timesRead(OpOperand &use) {
     bool moved = isa_and_nonnull<TransposeOp>(use.get().getDefiningOp());
     return use.getOperandNumber() <= 1 || moved ? 1 : kMany;
   }
+  if (isa<DftOp>(user) && use.getOperandNumber() == 0)
+    return 1;
   if (isRoot(user))
     return kMany;
   return 1; // movement: an element of the result is one of the operand
