@@ -55,6 +55,7 @@ const RootEmitter kRootEmitters[] = {
      emitArgExtremum},
     {[](Operation *op) { return isa<LstmOp, GruOp, RnnOp>(op); }, emitRecurrent},
     {[](Operation *op) { return isa<CumSumOp, CumProdOp>(op); }, emitScan},
+    {[](Operation *op) { return isa<DftOp>(op); }, emitDft},
 };
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.
