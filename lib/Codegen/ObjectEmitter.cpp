@@ -109,12 +109,11 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int lev
   pipeline.run(module, modules);
 }
 
-/// Loop strength reduction weighs all addresses of a loop against each other: 30 buffers take 15 seconds. A loop over that
-/// many (a concatenation) waits for memory, whatever its addresses are computed from.
+/// Loop strength reduction weighs all addresses of a loop against each other: 30 buffers take 15 seconds. A loop over
+/// that many (a concatenation) waits for memory, whatever its addresses are computed from.
 static bool hasManyBuffers(const llvm::Module &module) {
   constexpr size_t kMany = 16, kOthers = 4; // sizes, scratch, begin, end
-  return llvm::any_of(module,
-                      [](const llvm::Function &function) { return function.arg_size() > kMany + kOthers; });
+  return llvm::any_of(module, [](const llvm::Function &function) { return function.arg_size() > kMany + kOthers; });
 }
 
 /// Passes of the code generator that a module goes without.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import re
+import sys
 
 import numpy as np
 import onnx
@@ -161,6 +162,18 @@ def test_processes_share_a_folder(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(work, range(8)))) == 1
     assert all(name.endswith(".kernel") for name in os.listdir(tmp_path / "cache"))
+
+
+def test_another_build_takes_nothing(compile, tmp_path):
+    """The Python module is another build of the same compiler: its entries stand beside those of ds-compile."""
+    folder = tmp_path / "cache"
+    compile(layers(2), f"--cache-dir={folder}")
+    entries = set(os.listdir(folder))
+    program = f"import deepseek as ds; ds.compile_onnx({str(tmp_path / '1.onnx')!r}, cache={str(folder)!r})"
+    environment = {**os.environ, "PYTHONPATH": os.path.join(tools.BUILD, "python")}
+    result = tools.run([sys.executable, "-c", program], timeout=300, env=environment)
+    assert result.code == 0, result.stderr
+    assert entries < set(os.listdir(folder)) and len(os.listdir(folder)) == 2 * len(entries) == 6
 
 
 def test_a_look_inside_shows_all_code(compile, tmp_path):
