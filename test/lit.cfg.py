@@ -14,6 +14,8 @@ import lit.formats
 config.name = "ds"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test", ".onnxtxt"]
+# No test takes more than seconds; with sanitizers on a loaded machine some take a minute.
+config.maxIndividualTestTime = 300
 config.excludes = ["Inputs", "conformance", "e2e", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.ds_binary_dir, "test")

@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from dsutil import tools
-from dsutil.compare import error_of_scale
+from dsutil.compare import error_of_elements, error_of_scale
 
 
 @dataclasses.dataclass
@@ -148,3 +148,6 @@ def check_case(case: Case, folder: str, *flags: str, emulator: Sequence[str] = (
             assert found.dtype == expected.dtype, f"{sizes}: '{name}' has type {found.dtype}, expected {expected.dtype}"
             error = error_of_scale(found, expected)
             assert error <= case.tolerance, f"{sizes}: '{name}' differs by {error:.1e} of its scale"
+            # Each element for itself: what is a thousandth of the largest may differ by a fifth of what the largest may.
+            error = error_of_elements(found, expected)
+            assert error <= 200 * case.tolerance, f"{sizes}: an element of '{name}' differs by {error:.1e} of itself"

@@ -424,3 +424,39 @@ def test_outputs_of_any_rank(tmp_path):
         data, shape = (np.load(os.path.join(tmp_path, f"y.{part}.npy")) for part in ("data", "shape"))
         expected = np.exp(x.reshape(-1) if c else x.T)
         assert tuple(shape) == expected.shape and error_of_scale(data.reshape(shape), expected) <= 1e-6
+
+
+def test_a_subgraph_may_give_one_value_twice(tmp_path):
+    # Against NumPy: ONNX Runtime leaves the first of the two undefined.
+    model = onnx.parser.parse_model("""<ir_version: 9, opset_import: ["": 17]>
+        g (float[N] x, bool c, int64 n) => (float[N] a, float[N] b, float[N] s, float[T,N] p, float[T,N] q, float[N] u, float[N] v) {
+          a, b = If (c) < then_branch = t () => (float[N] o, float[N] o) { o = Neg(x) },
+                          else_branch = e () => (float[N] o, float[N] o) { o = Add(x, x) } >
+          s, p, q = Loop (n, "", x) <body = l (int64 i, bool k, float[N] w) => (bool m, float[N] r, float[N] r, float[N] r) {
+            m = Identity(k)
+            r = Add(w, x)
+          }>
+          u, v = Scan <num_scan_inputs = 1, body = d (float h) => (float j, float j) { j = Neg(h) }> (x)
+        }""")
+    path, program = str(tmp_path / "model.onnx"), str(tmp_path / "model")
+    onnx.save(model, path)
+    compiled = tools.compile_model(path, program, timeout=120)
+    assert compiled.code == 0, compiled.stderr
+    for c, n in ((True, 3), (False, 0)):
+        x = floats(4)
+        result = run_program(program, {"x": x, "c": boolean(c), "n": integer(n)}, str(tmp_path / f"out{n}"))
+        assert result.code == 0, result.stderr
+        sums = np.array([(k + 2) * x for k in range(n)], np.float32).reshape(n, 4)
+        branch = -x if c else x + x
+        expected = {"a": branch, "b": branch, "s": (n + 1) * x, "p": sums, "q": sums, "u": -x, "v": -x}
+        for name, value in expected.items():
+            assert np.allclose(np.load(tmp_path / f"out{n}" / f"{name}.npy"), value, rtol=1e-6), name
+
+
+def test_a_model_gives_no_output_twice(tmp_path):
+    model = onnx.parser.parse_model("""<ir_version: 9, opset_import: ["": 17]>
+        g (float[N] x) => (float[N] y, float[N] y) { y = Neg(x) }""")
+    path = str(tmp_path / "model.onnx")
+    onnx.save(model, path)
+    result = tools.compile_model(path, str(tmp_path / "model"), timeout=60)
+    assert result.code == 1 and "the graph has two outputs named 'y'" in result.stderr

@@ -48,3 +48,37 @@ def quanta(result: np.ndarray, reference: np.ndarray, tolerance: float) -> tuple
     else:
         return float(np.mean(a != b)), bool(np.array_equal(a, b))
     return float(np.mean(difference > exact)), bool(np.all(difference <= max(exact, quantum)))
+
+
+def error_of_elements(result: np.ndarray, reference: np.ndarray, floor: float = 1e-3) -> float:
+    """The largest |result - reference| / |reference| of any element; elements below `floor` of the largest count as that
+    large, as they may be what is left of a sum. Compared with `error_of_scale`, small elements cannot hide behind one large."""
+    overall = error_of_scale(result, reference)
+    if overall in (0.0, float("inf")) or result.dtype.kind not in "fV":
+        return overall
+    a, b = result.astype(np.float64), reference.astype(np.float64)
+    finite = np.isfinite(b)
+    a, b = a[finite], b[finite]
+    size = np.abs(b)
+    return float(np.max(np.abs(a - b) / np.maximum(size, floor * size.max())))
+
+
+def ulps(result: np.ndarray, exact: np.ndarray) -> float:
+    """The largest distance from `exact` (float64), in units of the last place of the result's type at that value. Infinity
+    where NaN, infinities or shapes differ; what is too large for the type must be infinite, or the largest number."""
+    if result.shape != exact.shape:
+        return float("inf")
+    info = np.finfo(result.dtype)
+    a = result.astype(np.float64)
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(result.dtype).astype(np.float64)
+    finite = np.isfinite(rounded)
+    near = ~finite & np.isfinite(a) & (np.abs(a) >= float(info.max) * (1 - 1e-6)) & (np.sign(a) == np.sign(rounded))
+    if not np.array_equal(a[~finite & ~near], rounded[~finite & ~near], equal_nan=True):
+        return float("inf")
+    if not np.isfinite(a[finite]).all() or not finite.any():
+        return 0.0 if not finite.any() else float("inf")
+    a, b = a[finite], exact[finite]
+    exponent = np.floor(np.log2(np.maximum(np.abs(b), float(info.smallest_normal))))
+    unit = 2.0 ** (exponent - info.nmant)
+    return float(np.max(np.abs(a - b) / unit))

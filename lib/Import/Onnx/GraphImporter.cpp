@@ -63,7 +63,7 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphImporter::run() {
     if (!functions.try_emplace(functionKey(body.domain(), body.name(), body.overload()), &body).second)
       return error("the model defines the function '" + body.domain() + "." + body.name() + "' twice"), nullptr;
   GraphProto &graph = *model.mutable_graph();
-  if (!checkGraph(graph, {}) || !checkOperators(graph.node()))
+  if (!checkGraph(graph, {}, /*inner=*/false) || !checkOperators(graph.node()))
     return {};
 
   module =
@@ -113,7 +113,7 @@ bool GraphImporter::readOpsets(const google::protobuf::RepeatedPtrField<onnx::Op
   return true;
 }
 
-bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer) {
+bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer, bool inner) {
   StringSet<> known = outer, own;
   auto define = [&](StringRef name) { return known.insert(name), own.insert(name).second; };
   StringSet<> initializers;
@@ -142,10 +142,10 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer
         return error(describe(node) + ": input '" + name +
                      "' is not defined before the node; nodes must be in topological order");
     for (const AttributeProto &attribute : node.attribute()) {
-      if (attribute.has_g() && !checkGraph(attribute.g(), known))
+      if (attribute.has_g() && !checkGraph(attribute.g(), known, /*inner=*/true))
         return false;
-      for (const GraphProto &inner : attribute.graphs())
-        if (!checkGraph(inner, known))
+      for (const GraphProto &graphOfList : attribute.graphs())
+        if (!checkGraph(graphOfList, known, /*inner=*/true))
           return false;
     }
     for (const std::string &name : node.output())
@@ -158,7 +158,8 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const StringSet<> &outer
   for (const onnx::ValueInfoProto &output : graph.output()) {
     if (!known.contains(output.name()))
       return error("nothing computes the output '" + output.name() + "'");
-    if (!outputs.insert(output.name()).second)
+    // A branch or a body may give one value twice: what it gives is known by its place, not by its name.
+    if (!inner && !outputs.insert(output.name()).second)
       return error("the graph has two outputs named '" + output.name() + "'");
   }
   return true;

@@ -128,7 +128,7 @@ private:
   // Checks of the whole model.
   bool checkVersions();
   bool readOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto> &imports, Opsets &opsets);
-  bool checkGraph(const onnx::GraphProto &graph, const llvm::StringSet<> &outer);
+  bool checkGraph(const onnx::GraphProto &graph, const llvm::StringSet<> &outer, bool inner);
   bool checkOperators(const Nodes &nodes);
 
   // Import.

@@ -179,10 +179,12 @@ static void hardSigmoid(Node &n) {
 
 static void hardSwish(Node &n) { n.set(0, n.mul(n.in(0), clampUnit(n, n.add(n.mul(n.in(0), 1.0 / 6), 0.5)))); }
 
-/// log(1 + exp(x)) without overflow.
+/// log(1 + exp(x)) without overflow, and without losing a small exp(x) beside the 1: what rounding the sum took from it
+/// is added again, by the logarithm's slope there.
 static Value softplusOf(Node &n, Value x) {
   Value tail = n.make<ExpOp>({n.make<NegOp>({n.make<AbsOp>({x})})});
-  return n.add(n.maximum(x, n.scalar(0, n.elem(x))), n.make<LogOp>({n.add(tail, 1.0)}));
+  Value sum = n.add(tail, 1.0), lost = n.sub(tail, n.sub(sum, 1.0));
+  return n.add(n.maximum(x, n.scalar(0, n.elem(x))), n.add(n.make<LogOp>({sum}), n.div(lost, sum)));
 }
 
 static void softplus(Node &n) { n.set(0, softplusOf(n, n.in(0))); }
