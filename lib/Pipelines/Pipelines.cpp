@@ -67,6 +67,8 @@ void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target, bool precis
   function.addPass(createPackPass(2 * target.lanes(), /*winograd=*/!precise));
   function.addPass(createCanonicalizerPass());
   pm.addPass(createFoldPackingPass());
+  // After specialization and shapes, so that every length that can be known is.
+  pm.addPass(createPlanTransformsPass());
   OpPassManager &after = pm.nest<func::FuncOp>();
   after.addPass(createFoldConstantsPass());
   after.addPass(createCanonicalizerPass());

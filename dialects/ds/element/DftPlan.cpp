@@ -19,8 +19,8 @@ double cosineOfTurn(int64_t k, int64_t n) {
 
 double sineOfTurn(int64_t k, int64_t n) { return cosineOfTurn(4 * (k % n) + 3 * n, 4 * n); }
 
-/// What is left of n without the factors that have butterflies. Radices of powers of two come first: they make strides of
-/// whole vectors.
+/// What is left of n without the factors that have butterflies. Radices of powers of two come first: they make strides
+/// of whole vectors.
 static int64_t factorize(int64_t n, std::vector<int64_t> &radices) {
   for (int64_t radix : {8, 4, 2})
     for (; n % radix == 0; n /= radix)

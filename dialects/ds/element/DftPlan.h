@@ -20,9 +20,9 @@ struct DftPlan {
   static DftPlan of(int64_t length, bool isReal);
 
   int64_t length = 1;
-  bool isHalved = false;       ///< pairs of real numbers are taken for complex ones
-  int64_t points = 1;          ///< of the complex transform
-  int64_t convolution = 0;     ///< points of the convolution's transforms; 0: there is none
+  bool isHalved = false;        ///< pairs of real numbers are taken for complex ones
+  int64_t points = 1;           ///< of the complex transform
+  int64_t convolution = 0;      ///< points of the convolution's transforms; 0: there is none
   std::vector<int64_t> radices; ///< of `convolution`, else of `points`; the product of all
 
   int64_t transformPoints() const { return convolution ? convolution : points; }
@@ -30,10 +30,10 @@ struct DftPlan {
   int64_t rootsOrder() const { return isHalved || !convolution ? length : 2 * points; }
 
   // Where in the table each part begins; each is a row of first, then of second numbers.
-  int64_t rootsAt() const { return 0; }                                   ///< cos, sin of 2 pi k / rootsOrder()
-  int64_t innerRootsAt() const { return 2 * rootsOrder(); }               ///< those of order `convolution`
-  int64_t chirpAt() const { return innerRootsAt() + 2 * convolution; }    ///< cos, sin of pi k^2 / points
-  int64_t filterAt() const { return chirpAt() + 2 * points; }             ///< re, im of the chirp's transform / convolution
+  int64_t rootsAt() const { return 0; }                                ///< cos, sin of 2 pi k / rootsOrder()
+  int64_t innerRootsAt() const { return 2 * rootsOrder(); }            ///< those of order `convolution`
+  int64_t chirpAt() const { return innerRootsAt() + 2 * convolution; } ///< cos, sin of pi k^2 / points
+  int64_t filterAt() const { return chirpAt() + 2 * points; } ///< re, im of the chirp's transform / convolution
   int64_t tableSize() const { return convolution ? filterAt() + 2 * convolution : 2 * rootsOrder(); }
   std::vector<double> table() const;
 };

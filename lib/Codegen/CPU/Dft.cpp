@@ -1,6 +1,7 @@
 //===- Dft.cpp - Kernels whose root is a Fourier transform ----------------===//
 // Assumes: the root stands alone.
-// Guarantees: an item is as many transforms as a vector has lanes, each in a lane of its own, or, where these are few or
+// Guarantees: an item is as many transforms as a vector has lanes, each in a lane of its own, or, where these are few
+// or
 //   their buffers too large, one after another with vectors along its points. Rows of numbers in memory are read and
 //   written by whole vectors, transposed or divided into real and imaginary parts in registers.
 //===----------------------------------------------------------------------===//
@@ -17,7 +18,7 @@ namespace {
 /// The transforms that are computed at once.
 struct Batch {
   bool batched;
-  SmallVector<LaneIndex> lanes;             // where each lane's (or the one's) points are: indices but for axis and part
+  SmallVector<LaneIndex> lanes; // where each lane's (or the one's) points are: indices but for axis and part
   SmallVector<SmallVector<LaneIndex>> rows; // the same, one transform at a time
 };
 
@@ -27,9 +28,10 @@ enum class Form { Real, Pairs, RealPairs };
 class DftEmitter {
 public:
   DftEmitter(KernelEmitter &e, DftOp op)
-      : e(e), b(e.builder()), op(op), x(op.getX()), type(ElementBuilder::computeType(getElementTypeOrSelf(x.getType()))),
-        xDims(e.dimsOf(x)), dims(e.dimsOf(op.getResult())), axis(op.getAxis()), last(xDims.size() - 1),
-        width(e.getWidth()), isReal(xDims[last].isConst(1)), toReal(op.isRealResult()), inverse(op.getInverse()),
+      : e(e), b(e.builder()), op(op), x(op.getX()),
+        type(ElementBuilder::computeType(getElementTypeOrSelf(x.getType()))), xDims(e.dimsOf(x)),
+        dims(e.dimsOf(op.getResult())), axis(op.getAxis()), last(xDims.size() - 1), width(e.getWidth()),
+        isReal(xDims[last].isConst(1)), toReal(op.isRealResult()), inverse(op.getInverse()),
         transform(e, type, toReal ? dims[axis] : xDims[axis], toReal || isReal) {}
 
   LogicalResult emit();
@@ -105,10 +107,11 @@ void DftEmitter::transpose(MutableArrayRef<Value> v) {
     }
 }
 
-LogicalResult DftEmitter::pairLoop(Value lower, Value upper, function_ref<LogicalResult(LaneIndex, Value, Value)> body) {
+LogicalResult DftEmitter::pairLoop(Value lower, Value upper,
+                                   function_ref<LogicalResult(LaneIndex, Value, Value)> body) {
   Value whole = e.addI(lower, e.roundDown(e.subI(upper, lower), width));
-  if (failed(e.forLoop(lower, whole, width,
-                       [&](Value k) { return body(LaneIndex::consecutive(k), Value(), Value()); })))
+  if (failed(
+          e.forLoop(lower, whole, width, [&](Value k) { return body(LaneIndex::consecutive(k), Value(), Value()); })))
     return failure();
   return e.ifThen(e.lessI(whole, upper), [&] {
     Value first = e.mulI(whole, e.i64(2)), end = e.mulI(upper, e.i64(2));
@@ -211,8 +214,9 @@ LogicalResult DftEmitter::loadRows(const Batch &batch, Form form, Value count, P
     e.setMask(mask);
     if (failed(low) || failed(high))
       return failure();
-    stages().store(to, k, {shuffle(*low, *high, [](int64_t lane) { return 2 * lane; }),
-                           shuffle(*low, *high, [](int64_t lane) { return 2 * lane + 1; })});
+    stages().store(to, k,
+                   {shuffle(*low, *high, [](int64_t lane) { return 2 * lane; }),
+                    shuffle(*low, *high, [](int64_t lane) { return 2 * lane + 1; })});
     return success();
   });
 }
@@ -332,9 +336,8 @@ LogicalResult DftEmitter::forward(const Batch &batch, bool halved) {
   // Point 0 once more where it is looked for as point -0.
   LaneIndex zeroth = transform.place(batch.batched, uniform(e.i64(0)));
   stages().store(z, transform.place(batch.batched, uniform(points)), stages().load(z, zeroth));
-  if (failed(store(batch, Form::Pairs, e.i64(0), e.addI(points, e.i64(1)), [&](LaneIndex k, LaneIndex) {
-        return finished(untangle(z, k, /*beyond=*/false, batch.batched));
-      })))
+  if (failed(store(batch, Form::Pairs, e.i64(0), e.addI(points, e.i64(1)),
+                   [&](LaneIndex k, LaneIndex) { return finished(untangle(z, k, /*beyond=*/false, batch.batched)); })))
     return failure();
   if (op.getOnesided())
     return success();
@@ -423,8 +426,7 @@ LogicalResult DftEmitter::emit() {
   bool batched = !(plan && plan->transformPoints() > DftTransform::kMostBatched) && !(known && *known <= few);
   bool single = !batched || !plan || !known;
   SymExpr length = toReal ? dims[axis] : xDims[axis], perItem = SymExpr(batched ? width : 1);
-  e.setRange(SymExpr::ceilDiv(count, perItem),
-             SymExpr::ceilDiv(1 << 13, SymExpr::max(length * perItem, SymExpr(1))));
+  e.setRange(SymExpr::ceilDiv(count, perItem), SymExpr::ceilDiv(1 << 13, SymExpr::max(length * perItem, SymExpr(1))));
   e.setFlops(count * length * SymExpr(32));
   if (failed(transform.prepare(op.getTable(), batched, single)))
     return failure();
@@ -439,8 +441,7 @@ LogicalResult DftEmitter::emit() {
     Value left = e.minI(e.subI(e.size(count), first), e.i64(width));
     Value isBatch = e.lessI(e.i64(few), left);
     if (!plan)
-      isBatch = e.logicalAnd(isBatch,
-                             e.lessI(transform.getLength(), e.i64(DftTransform::kMostBatchedDynamic + 1)));
+      isBatch = e.logicalAnd(isBatch, e.lessI(transform.getLength(), e.i64(DftTransform::kMostBatchedDynamic + 1)));
     if (failed(e.ifThen(isBatch, [&] { return compute(true, first); })))
       return failure();
     return e.ifThen(e.logicalNot(isBatch), [&] {

@@ -142,15 +142,15 @@ LogicalResult DftStages::sums(const DftStage &stage, LaneIndex from, LaneIndex t
   Value radix = stage.radixSize, apart = e.mulI(stage.m, stage.stride);
   Complex x0 = load(stage.from, from);
   return e.forLoop(e.i64(0), radix, 1, [&](Value k) -> LogicalResult {
-    auto sum = e.forLoop(
-        e.i64(1), radix, 1, {x0.re, x0.im, k}, [&](Value j, ValueRange state) -> FailureOr<SmallVector<Value>> {
-          Complex x = load(stage.from, e.add(from, uniform(e.mulI(j, apart))));
-          Complex y = turn(x, load(stage.roots, uniform(e.mulI(state[2], stage.radixStep))));
-          // j k modulo the radix.
-          Value next = e.addI(state[2], k), wrapped = e.subI(next, radix);
-          next = e.select(e.lessI(next, radix), next, wrapped);
-          return SmallVector<Value>{m.add(state[0], y.re), m.add(state[1], y.im), next};
-        });
+    auto sum = e.forLoop(e.i64(1), radix, 1, {x0.re, x0.im, k},
+                         [&](Value j, ValueRange state) -> FailureOr<SmallVector<Value>> {
+                           Complex x = load(stage.from, e.add(from, uniform(e.mulI(j, apart))));
+                           Complex y = turn(x, load(stage.roots, uniform(e.mulI(state[2], stage.radixStep))));
+                           // j k modulo the radix.
+                           Value next = e.addI(state[2], k), wrapped = e.subI(next, radix);
+                           next = e.select(e.lessI(next, radix), next, wrapped);
+                           return SmallVector<Value>{m.add(state[0], y.re), m.add(state[1], y.im), next};
+                         });
     if (failed(sum))
       return failure();
     Complex root = load(stage.roots, e.mul(p, uniform(e.mulI(k, stage.rootStep))));

@@ -25,13 +25,13 @@ struct Complex {
 ///   to[q + stride (radix p + k)] = w^(p k) sum over j of from[q + stride (p + m j)] e^(-2 pi i j k / radix)
 /// where w is e^(-2 pi i / (radix m)).
 struct DftStage {
-  int64_t radix = 0;    ///< 0: a prime that only the run knows, or one without code of its own
+  int64_t radix = 0;     ///< 0: a prime that only the run knows, or one without code of its own
   mlir::Value radixSize; ///< the radix as a value
   mlir::Value m, stride;
   Planes from, to;
-  Planes roots;           ///< cosines and sines
-  mlir::Value rootStep;   ///< where in them w is
-  mlir::Value radixStep;  ///< where in them e^(2 pi i / radix) is
+  Planes roots;          ///< cosines and sines
+  mlir::Value rootStep;  ///< where in them w is
+  mlir::Value radixStep; ///< where in them e^(2 pi i / radix) is
 };
 
 class DftStages {

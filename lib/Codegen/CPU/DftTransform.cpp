@@ -113,17 +113,14 @@ FailureOr<func::FuncOp> DftTransform::factorFunction() {
     for (int64_t radix : kRunRadices)
       state = divide(state, e.i64(radix));
     constexpr int64_t kFirst = 11;
-    return e.forLoop(
-        e.i64(kFirst), e.i64(DftPlan::kGreatestPrime + 1), 2, state,
-        [&](Value radix, ValueRange now) -> FailureOr<SmallVector<Value>> { return divide(now, radix); });
+    return e.forLoop(e.i64(kFirst), e.i64(DftPlan::kGreatestPrime + 1), 2, state,
+                     [&](Value radix, ValueRange now) -> FailureOr<SmallVector<Value>> { return divide(now, radix); });
   });
 }
 
 LogicalResult DftTransform::planAtRun() {
   Value one = e.i64(1);
-  auto isZero = [&](Value x) -> Value {
-    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, e.i64(0));
-  };
+  auto isZero = [&](Value x) -> Value { return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, x, e.i64(0)); };
   points = length;
   if (isReal) {
     isHalved = isZero(e.remI(length, e.i64(2)));
@@ -152,14 +149,14 @@ LogicalResult DftTransform::planAtRun() {
   return success();
 }
 
-/// Cosines and sines of all multiples of 2 pi / order, in f64. A multiple is reduced to an eighth of a turn as an integer,
-/// where the first terms of the series are exact to the last digit.
+/// Cosines and sines of all multiples of 2 pi / order, in f64. A multiple is reduced to an eighth of a turn as an
+/// integer, where the first terms of the series are exact to the last digit.
 LogicalResult DftTransform::fillRoots(Planes table, Value order) {
   Type f64 = b.getF64Type();
   FloatMath m(e, f64);
   constexpr double kSine[] = {-1.0 / 6,          1.0 / 120,          -1.0 / 5040,           1.0 / 362880,
                               -1.0 / 39916800.0, 1.0 / 6227020800.0, -1.0 / 1307674368000.0};
-  constexpr double kCosine[] = {-1.0 / 2,         1.0 / 24,          -1.0 / 720,            1.0 / 40320,
+  constexpr double kCosine[] = {-1.0 / 2,         1.0 / 24,          -1.0 / 720,           1.0 / 40320,
                                 -1.0 / 3628800.0, 1.0 / 479001600.0, -1.0 / 87178291200.0, 1.0 / 20922789888000.0};
   auto series = [&](ArrayRef<double> terms, Value square) {
     Value sum = m.vectorOf(terms.back());
@@ -209,16 +206,17 @@ LogicalResult DftTransform::fillFilter() {
       })))
     return failure();
   // k^2 modulo twice the points: the next square is 2k + 1 further.
-  auto squares = e.forLoop(e.i64(0), points, 1, e.i64(0), [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
-    Complex turned = stages.load(roots, uniform(state[0]));
-    stages.store(chirp, uniform(k), turned);
-    stages.store(from, uniform(k), turned);
-    Value mirrored = e.subI(inner, k);
-    mirrored = e.select(e.lessI(mirrored, inner), mirrored, e.i64(0));
-    stages.store(from, uniform(mirrored), turned);
-    Value next = e.addI(state[0], e.addI(e.mulI(k, e.i64(2)), e.i64(1))), wrapped = e.subI(next, limit);
-    return SmallVector<Value>{e.select(e.lessI(next, limit), next, wrapped)};
-  });
+  auto squares =
+      e.forLoop(e.i64(0), points, 1, e.i64(0), [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+        Complex turned = stages.load(roots, uniform(state[0]));
+        stages.store(chirp, uniform(k), turned);
+        stages.store(from, uniform(k), turned);
+        Value mirrored = e.subI(inner, k);
+        mirrored = e.select(e.lessI(mirrored, inner), mirrored, e.i64(0));
+        stages.store(from, uniform(mirrored), turned);
+        Value next = e.addI(state[0], e.addI(e.mulI(k, e.i64(2)), e.i64(1))), wrapped = e.subI(next, limit);
+        return SmallVector<Value>{e.select(e.lessI(next, limit), next, wrapped)};
+      });
   if (failed(squares))
     return failure();
   auto result = stagesOf(from, buffers[0].second, innerRoots, inner, /*batched=*/false);
@@ -237,8 +235,8 @@ LogicalResult DftTransform::fillFilter() {
 // Stages
 //===----------------------------------------------------------------------===//
 
-/// (from, from's imaginary parts, to, to's, cosines, sines, their order, points, lanes, factors, their number) -> whether
-/// the result is in `to`.
+/// (from, from's imaginary parts, to, to's, cosines, sines, their order, points, lanes, factors, their number) ->
+/// whether the result is in `to`.
 FailureOr<func::FuncOp> DftTransform::stagesFunction() {
   Type i64 = b.getI64Type(), pointer = factors.getType();
   SmallVector<Type> types(6, pointer);
@@ -286,8 +284,8 @@ FailureOr<DftTransform::Result> DftTransform::stagesOf(Planes from, Planes to, P
                                                        bool batched) {
   Value stride = e.i64(batched ? lanes : 1);
   if (!plan) {
-    SmallVector<Value> operands{from.first,  from.second, to.first, to.second, roots.first, roots.second,
-                                order,       inner,       stride,   factors,   factorCount};
+    SmallVector<Value> operands{from.first, from.second, to.first, to.second, roots.first, roots.second,
+                                order,      inner,       stride,   factors,   factorCount};
     Value inTo = func::CallOp::create(b, loc, function, operands).getResult(0);
     Value isTo = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, inTo, e.i64(0));
     auto select = [&](Planes x, Planes y) -> Planes {
@@ -332,8 +330,7 @@ LogicalResult DftTransform::multiplyByChirp(Planes numbers, bool batched) {
 /// x[k] c[k] convolved with 1 / c, times c again. An inverse transform is one of swapped parts.
 FailureOr<DftTransform::Result> DftTransform::convolve(Planes from, Planes to, bool batched) {
   Value zero = e.constantFloat(type, 0);
-  if (failed(multiplyByChirp(from, batched)) ||
-      failed(forPoints(batched, points, inner, [&](LaneIndex, LaneIndex at) {
+  if (failed(multiplyByChirp(from, batched)) || failed(forPoints(batched, points, inner, [&](LaneIndex, LaneIndex at) {
         stages.store(from, at, {zero, zero});
         return success();
       })))

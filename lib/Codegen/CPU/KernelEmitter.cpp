@@ -273,8 +273,8 @@ FailureOr<func::FuncOp> KernelEmitter::makeFunction(StringRef suffix, TypeRange 
   OpBuilder::InsertionGuard guard(b);
   setMask(Value());
   b.setInsertionPointToStart(module.getBody());
-  auto helper = func::FuncOp::create(b, loc, (kernel.getSymName() + "." + suffix).str(),
-                                     b.getFunctionType(arguments, results));
+  auto helper =
+      func::FuncOp::create(b, loc, (kernel.getSymName() + "." + suffix).str(), b.getFunctionType(arguments, results));
   helper.setPrivate();
   Block *block = helper.addEntryBlock();
   b.setInsertionPointToStart(block);
