@@ -69,6 +69,8 @@ static void buildLayout(OpPassManager &pm, const PipelineOptions &options) {
   function.addPass(createPackPass(2 * options.target.lanes(), /*winograd=*/!options.precise));
   function.addPass(createCanonicalizerPass());
   pm.addPass(createFoldPackingPass());
+  // After specialization and shapes, so that every length that can be known is.
+  pm.addPass(createPlanTransformsPass());
   OpPassManager &after = pm.nest<func::FuncOp>();
   after.addPass(createFoldConstantsPass());
   after.addPass(createCanonicalizerPass());

@@ -292,8 +292,10 @@ LogicalResult DftEmitter::storeRows(const Batch &batch, bool pairs, Value lower,
 /// z[points - k].
 Complex DftEmitter::mirrored(Planes z, LaneIndex k, bool batched) {
   LaneIndex at = e.sub(uniform(transform.getPoints()), k);
-  if (batched || e.getMask())
-    return stages().load(z, transform.place(batched, at));
+  if (batched)
+    return stages().load(z, transform.place(true, at));
+  if (e.getMask())
+    return stages().load(z, e.max(at, e.constantIndex(0)));
   Value lowest = e.subI(e.subI(transform.getPoints(), k.getValue()), e.i64(width - 1));
   Complex ascending = stages().load(z, LaneIndex::consecutive(lowest));
   return {stages().reversed(ascending.re), stages().reversed(ascending.im)};

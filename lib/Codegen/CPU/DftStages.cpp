@@ -184,6 +184,10 @@ LogicalResult DftStages::flat(const DftStage &stage) {
     }
     Value skipped = e.mulI(stage.stride, e.subI(stage.radixSize, e.i64(1)));
     LaneIndex target = e.add(t, e.mul(p, uniform(skipped)));
+    // Lanes of the rest that are beyond the last point compute what goes beyond it, too.
+    if (e.getMask())
+      p = e.min(p, uniform(e.subI(stage.m, e.i64(1))));
+    e.setMask(Value());
     return stage.radix ? butterflies(stage, t, target, rootsOf(stage, p)) : sums(stage, t, target, p);
   });
 }

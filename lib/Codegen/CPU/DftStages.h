@@ -2,6 +2,7 @@
 // Assumes: numbers of one float type in two planes of memory, real and imaginary parts, which do not overlap.
 // Guarantees: Stockham's form: a stage reads one buffer and writes the other, in an order that needs no reversal of
 //   digits. Transforms side by side (`lanes` of them, one a vector lane) are a stride that begins at `lanes`.
+// A stage of a short stride may write `slack` numbers beyond the last point.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_CODEGEN_CPU_DFTSTAGES_H
 #define DS_LIB_CODEGEN_CPU_DFTSTAGES_H
@@ -41,6 +42,8 @@ public:
   mlir::LogicalResult emit(const DftStage &stage);
   /// Radices that have code of their own.
   static bool hasButterfly(int64_t radix) { return radix <= 8 || radix == 11 || radix == 13; }
+  /// p goes up to m + lanes / stride, each p is radix * stride apart, and stride < lanes.
+  static int64_t slack(int64_t radix, int64_t lanes) { return 2 * radix * lanes; }
 
   mlir::Type getType() const { return type; }
   Complex load(Planes from, LaneIndex at);

@@ -53,7 +53,10 @@ LogicalResult DftTransform::prepare(Value table, bool batched, bool single) {
   length = e.size(lengthExpr);
   // A convolution has less than four times the points.
   SymExpr most = plan ? SymExpr(plan->transformPoints()) : SymExpr(4) * lengthExpr;
-  SymExpr plane = single ? most + SymExpr(lanes) : SymExpr(0);
+  int64_t greatest = DftPlan::kGreatestPrime;
+  if (plan)
+    greatest = plan->radices.empty() ? 1 : *llvm::max_element(plan->radices);
+  SymExpr plane = single ? most + SymExpr(DftStages::slack(greatest, lanes)) : SymExpr(0);
   if (batched) {
     SymExpr shortest = plan ? most : SymExpr(4) * SymExpr::min(lengthExpr, kMostBatchedDynamic);
     plane = SymExpr::max(plane, (shortest + SymExpr(lanes)) * SymExpr(lanes));

@@ -28,7 +28,7 @@ public:
   /// body(halved), once, or for both under conditions where only the run knows.
   mlir::LogicalResult forEachForm(llvm::function_ref<mlir::LogicalResult(bool)> body);
 
-  /// The two buffers, each of a vector more points than the transform has.
+  /// The two buffers, each with room for a vector more points than the transform has.
   Planes work(bool batched) { return buffers[batched].first; }
   Planes otherWork(bool batched) { return buffers[batched].second; }
   /// Transforms what is in `work`; returns where the result is.

@@ -1,7 +1,7 @@
 //===- Signal.cpp - Fourier transforms ------------------------------------===//
 // Assumes: see Node.h.
 // Guarantees: a transform is one ds.dft of as many points as it has; frames and windows are ops before it, which fuse
-// with it. Declines: axes that decide a result's size and are computed while the model runs.
+// with it. Declines: nothing.
 
 #include "../DataShapes.h"
 
@@ -78,6 +78,23 @@ static Value withParts(Node &n, Value x, const Transform &t) {
   return fit(n, x, last, SymExpr(needsReal ? 1 : 2));
 }
 
+/// The axis is dim 1 of [before, axis, between, parts] while it is transformed.
+static Value alongComputedAxis(Node &n, Value x, Value axis, const Transform &t) {
+  Value around = aroundAxis(n, x, axis);
+  if (n.failed)
+    return {};
+  SymDims dims = n.dims(around);
+  SymExpr parts = n.dim(x, n.rank(x) - 1);
+  Value y = alongAxis(n, n.reshape(around, {dims[0], dims[1], SymExpr::exactDiv(dims[2], parts), parts}), 1, t);
+  if (n.failed)
+    return {};
+  SymDims result = dimsWith(n, x, axis, n.dim(y, 1));
+  if (n.failed)
+    return {};
+  result.back() = n.dim(y, 3);
+  return n.reshape(y, result);
+}
+
 static void dft(Node &n) {
   Value x = n.in(0);
   int64_t rank = n.rank(x);
@@ -91,12 +108,8 @@ static void dft(Node &n) {
   if (n.failed)
     return;
   Value axisInput = n.opset >= 20 ? n.in(2) : Value();
-  if (axisInput && !n.constantInts(axisInput)) {
-    if (t.onesided || t.length)
-      return (void)n.needsDynamic("'axis' is computed while the model runs and decides the result's dimensions");
-    return n.set(0, n.forAxis(axisInput, rank,
-                              [&](int64_t axis) { return axis == rank - 1 ? Value() : alongAxis(n, x, axis, t); }));
-  }
+  if (axisInput && !n.constantInts(axisInput))
+    return n.set(0, alongComputedAxis(n, x, axisInput, t));
   int64_t given = axisInput ? n.requireInt(axisInput, "axis") : n.getInt("axis", n.opset >= 20 ? -2 : 1);
   int64_t axis = n.axis(given, rank);
   if (axis == rank - 1)
