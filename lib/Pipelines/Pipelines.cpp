@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"
 #include "ds/Codegen/Passes.h"
-#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
 #include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
@@ -77,8 +77,9 @@ void buildGroupPipeline(OpPassManager &pm) { pm.addPass(createGroupPass()); }
 
 void buildKernelsPipeline(OpPassManager &pm, const CpuTarget &target) { pm.addPass(createGenerateKernelsPass(target)); }
 
-void buildHostPipeline(OpPassManager &pm) {
-  pm.addPass(createAssignBuffersPass());
+void buildHostPipeline(OpPassManager &pm, bool reuse) {
+  pm.addPass(createConvertDsToRtPass());
+  pm.addNestedPass<func::FuncOp>(createAssignMemoryPass({reuse}));
   pm.addPass(createConvertRtToLLVMPass());
 }
 
@@ -115,7 +116,8 @@ void registerPipelines() {
   PassPipelineRegistration<TargetOptions>(
       "ds-kernels-pipeline", "phase 8: code of the kernels",
       [](OpPassManager &pm, const TargetOptions &options) { buildKernelsPipeline(pm, options.resolve()); });
-  PassPipelineRegistration<>("ds-host-pipeline", "phase 9: buffers and the host program", buildHostPipeline);
+  PassPipelineRegistration<>("ds-host-pipeline", "phase 9: buffers and the host program",
+                             [](OpPassManager &pm) { buildHostPipeline(pm); });
   PassPipelineRegistration<>("ds-to-llvm-pipeline", "phase 9: everything to the LLVM dialect", buildToLLVMPipeline);
   PassPipelineRegistration<TargetOptions>("ds-compile-pipeline", "all phases after import",
                                           [](OpPassManager &pm, const TargetOptions &options) {

@@ -19,7 +19,8 @@ void buildRegionsPipeline(mlir::OpPassManager &pm);
 void buildLayoutPipeline(mlir::OpPassManager &pm, const CpuTarget &target, bool precise = false);
 void buildGroupPipeline(mlir::OpPassManager &pm);
 void buildKernelsPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
-void buildHostPipeline(mlir::OpPassManager &pm);
+/// `reuse`: kernels may work in place, and memory of tensors may be shared.
+void buildHostPipeline(mlir::OpPassManager &pm, bool reuse = true);
 void buildToLLVMPipeline(mlir::OpPassManager &pm);
 
 /// Makes the pipelines available by name.
