@@ -140,7 +140,9 @@ llvm::ArrayRef<Phase> ds::phases() {
                     const Context &context) { buildLayoutPipeline(pm, context.target, context.options.precise); }},
       {"group", [](OpPassManager &pm, const Context &) { buildGroupPipeline(pm); }},
       {"kernels", [](OpPassManager &pm, const Context &context) { buildKernelsPipeline(pm, context.target); }},
-      {"host", [](OpPassManager &pm, const Context &) { buildHostPipeline(pm); }},
+      // Sizes may be too large to be expressed.
+      {"host", [](OpPassManager &pm, const Context &context) { buildHostPipeline(pm, context.options.reuse); }, nullptr,
+       /*judgesModel=*/true},
       {"llvm", [](OpPassManager &pm, const Context &) { buildToLLVMPipeline(pm); }},
       // A full disk is not the compiler's fault.
       {"artifact", nullptr, writeArtifact, /*judgesModel=*/true},
