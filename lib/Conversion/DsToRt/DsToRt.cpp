@@ -10,6 +10,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "ds/Conversion/Passes.h"
 #include "ds/Import/Onnx.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
