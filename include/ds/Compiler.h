@@ -51,6 +51,8 @@ struct CompileOptions {
   int optLevel = 3;
   /// Forbids transformations that trade accuracy for speed (Winograd's algorithm for convolutions).
   bool precise = false;
+  /// Kernels may work in place, and memory of tensors may be shared. False: a debug switch.
+  bool reuse = true;
   /// Sizes of symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
   std::vector<std::pair<std::string, int64_t>> shapes;
   /// Versions for stated sizes, which stand beside the general one.

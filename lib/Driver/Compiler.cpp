@@ -390,7 +390,8 @@ CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
     mlir::LogicalResult outcome = mlir::success();
     if (phase.passes) {
       mlir::PassManager passes(module.getContext());
-      phase.passes->build(passes, {phaseContext.target, options.precise, options.forced, phaseContext.kernels});
+      phase.passes->build(passes,
+                          {phaseContext.target, options.precise, options.forced, phaseContext.kernels, options.reuse});
       outcome = passes.run(module);
     }
     if (succeeded(outcome) && phase.run)

@@ -114,6 +114,7 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   shorter.targetCpu = cpu.empty() ? options.targetCpu : cpu.str();
   shorter.optLevel = options.optLevel;
   shorter.precise = options.precise;
+  shorter.reuse = options.reuse;
   shorter.stopAfter = (at - 1)->str();
   shorter.output = std::string(path);
   ds::SupervisedResult result = compileInChild({}, shorter);

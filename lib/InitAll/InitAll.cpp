@@ -5,7 +5,7 @@
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
-#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
 #include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
@@ -31,8 +31,8 @@ void registerAllPasses() {
   registerDsLayoutPasses();
   registerGroupPasses();
   registerCodegenPasses();
-  registerMemoryPasses();
-  registerConversionPasses();
+  registerDsMemoryPasses();
+  registerDsConversionPasses();
   registerPipelines();
 }
 

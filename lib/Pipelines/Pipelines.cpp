@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"
 #include "ds/Codegen/Passes.h"
-#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
 #include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
@@ -83,8 +83,9 @@ static void buildKernels(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createGenerateKernelsPass(options.target, options.kernels));
 }
 
-static void buildHost(OpPassManager &pm, const PipelineOptions &) {
-  pm.addPass(createAssignBuffersPass());
+static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createConvertDsToRtPass());
+  pm.addNestedPass<func::FuncOp>(createAssignMemoryPass({options.reuse}));
   pm.addPass(createConvertRtToLLVMPass());
 }
 
@@ -100,7 +101,8 @@ ArrayRef<PassPhase> passPhases() {
       {"layout", "ds-layout-pipeline", "channels innermost, packed weights", buildLayout},
       {"group", "ds-group-pipeline", "kernels", buildGroup},
       {"kernels", "ds-kernels-pipeline", "code of the kernels", buildKernels},
-      {"host", "ds-host-pipeline", "buffers and the host program", buildHost},
+      // Sizes may be too large to be expressed.
+      {"host", "ds-host-pipeline", "buffers and the host program", buildHost, /*judgesModel=*/true},
       {"llvm", "ds-to-llvm-pipeline", "everything to the LLVM dialect", buildToLLVM},
   };
   return phases;

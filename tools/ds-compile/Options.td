@@ -59,6 +59,8 @@ def stop_after : Separate<["--", "-"], "stop-after">, Alias<stop_after_EQ>;
 def save_phases_EQ : Joined<["--", "-"], "save-phases=">, MetaVarName<"<dir>">, Group<grp_inside>,
   HelpText<"Write the IR after each phase into <dir>">;
 def save_phases : Separate<["--", "-"], "save-phases">, Alias<save_phases_EQ>;
+def no_reuse : Both<"no-reuse", "Give each tensor memory of its own: nothing is computed in place (finds faults of the compiler, with the program's --guard)">,
+  Group<grp_inside>;
 def timing : Both<"timing", "Print the time of each phase">, Group<grp_inside>;
 def verbose : Both<"verbose", "Name each phase as it begins; print remarks">, Group<grp_inside>;
 def in_process : Flag<["--"], "in-process">, Flags<[HelpHidden]>, Group<grp_inside>,

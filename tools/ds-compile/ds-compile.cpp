@@ -183,6 +183,7 @@ int main(int argc, char **argv) {
   options.target = args.getLastArgValue(OPT_target_EQ).str();
   options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ).str();
   options.precise = args.hasArg(OPT_precise);
+  options.reuse = !args.hasArg(OPT_no_reuse);
   options.stopAfter = args.getLastArgValue(OPT_stop_after_EQ).str();
   options.savePhases = args.getLastArgValue(OPT_save_phases_EQ).str();
   StringRef emit = args.getLastArgValue(OPT_emit_EQ, "executable");

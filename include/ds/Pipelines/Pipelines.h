@@ -21,6 +21,8 @@ struct PipelineOptions {
   llvm::ArrayRef<ForcedNode> forced = {};
   /// Code that is known already, or null.
   ProgramKernels *kernels = nullptr;
+  /// Kernels may work in place, and memory of tensors may be shared.
+  bool reuse = true;
 };
 
 struct PassPhase {
