@@ -29,7 +29,7 @@ void registerAllPasses() {
   registerDsSimplifyPasses();
   registerDsRegionsPasses();
   registerDsLayoutPasses();
-  registerGroupPasses();
+  registerDsGroupPasses();
   registerCodegenPasses();
   registerMemoryPasses();
   registerConversionPasses();
