@@ -30,7 +30,7 @@ void registerAllPasses() {
   registerDsRegionsPasses();
   registerDsLayoutPasses();
   registerDsGroupPasses();
-  registerCodegenPasses();
+  registerDsCodegenPasses();
   registerMemoryPasses();
   registerConversionPasses();
   registerPipelines();

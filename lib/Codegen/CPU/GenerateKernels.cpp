@@ -19,6 +19,8 @@
 using namespace mlir;
 
 namespace ds {
+#define GEN_PASS_DEF_GENERATEKERNELSPASS
+#include "ds/Codegen/Passes.h.inc"
 
 namespace {
 
@@ -79,19 +81,13 @@ OwningOpRef<ModuleOp> fromCache(rt::KernelOp kernel, ProgramKernels &known) {
   return module;
 }
 
-class GenerateKernelsPass : public PassWrapper<GenerateKernelsPass, OperationPass<ModuleOp>> {
+class GenerateKernelsPass : public impl::GenerateKernelsPassBase<GenerateKernelsPass> {
 public:
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(GenerateKernelsPass)
-  GenerateKernelsPass() = default;
+  using GenerateKernelsPassBase::GenerateKernelsPassBase;
   GenerateKernelsPass(CpuTarget target, ProgramKernels *known) : target(std::move(target)), known(known) {}
-  GenerateKernelsPass(const GenerateKernelsPass &other)
-      : PassWrapper(other), target(other.target), known(other.known) {}
 
-  StringRef getArgument() const override { return "ds-generate-kernels"; }
-  StringRef getDescription() const override { return "turn kernels into loops over vectors"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
-                    vector::VectorDialect>();
+    GenerateKernelsPassBase::getDependentDialects(registry);
     registerCpuRootEmitters(registry);
   }
 
@@ -130,8 +126,6 @@ public:
 private:
   CpuTarget target;
   ProgramKernels *known = nullptr;
-  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
-  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
 };
 
 } // namespace
@@ -139,7 +133,5 @@ private:
 std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels) {
   return std::make_unique<GenerateKernelsPass>(target, kernels);
 }
-
-void registerCodegenPasses() { PassRegistration<GenerateKernelsPass>(); }
 
 } // namespace ds
