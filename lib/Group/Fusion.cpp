@@ -21,16 +21,8 @@ static constexpr int64_t kMostCost = 1000;
 bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp>(op) || endsStage(op); }
 
 bool Fusion::isRoot(Operation *op) {
-  return isa<GemmOp, ConvGemmOp, ConvWinogradOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp,
-             ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, CumProdOp,
-             TopKOp, NonMaxSuppressionOp, SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp,
-             ScatterNdOp, ConcatOp, ResizeOp>(op) ||
-         !isa<ElementOpInterface>(op);
-}
-
-/// Roots whose result an epilogue cannot continue from.
-static bool standsAlone(Operation *op) {
-  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp, DftOp>(op);
+  auto root = dyn_cast<KernelRootOpInterface>(op);
+  return root && root.isKernelRoot();
 }
 
 static bool isPointwise(Operation *op) {
@@ -53,44 +45,26 @@ void Fusion::countCosts() {
 int64_t Fusion::timesRead(OpOperand &use) {
   constexpr int64_t kMany = 1 << 20;
   Operation *user = use.getOwner();
-  SymDims own = dims(use.get());
-  if (isPointwise(user) || isa<ExpandOp, TileOp>(user)) {
-    SymDims result = dims(user->getResult(0));
+  if (isRoot(user))
+    return cast<KernelRootOpInterface>(user).timesRead(use).value_or(kMany);
+  if (!isa<ElementOpInterface>(user))
+    return kMany;
+  if (isPointwise(user) || user->hasTrait<RepeatsElements>()) {
+    SymDims own = dims(use.get()), result = dims(user->getResult(0));
     return product(own) == product(result) ? 1 : kMany;
   }
-  if (auto conv = dyn_cast<ConvGemmOp>(user))
-    return use.getOperandNumber() == 0 ? conv.getKernel()[0] * conv.getKernel()[1] : kMany;
-  if (isa<ConvWinogradOp>(user))
-    return use.getOperandNumber() == 0 ? 4 : kMany; // squares of 2 + 2 or 4 + 2 overlap
-  if (isa<GemmOp>(user))
-    return use.getOperandNumber() == 0 ? 1 : kMany;
-  if (isa<SoftmaxOp, LogSoftmaxOp>(user))
-    return 2;
-  if (isa<LayerNormOp>(user))
-    return use.getOperandNumber() == 0 ? 3 : kMany;
-  if (isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ConcatOp, PackOp, PackFilterOp>(user))
-    return 1;
-  if (isa<AttentionOp>(user)) {
-    // Queries and keys are copied into tiles once; values and masks are read again for every tile.
-    bool moved = isa_and_nonnull<TransposeOp>(use.get().getDefiningOp());
-    return use.getOperandNumber() <= 1 || moved ? 1 : kMany;
-  }
-  if (isa<DftOp>(user) && use.getOperandNumber() == 0)
-    return 1;
-  if (isRoot(user))
-    return kMany;
   return 1; // movement: an element of the result is one of the operand
 }
 
 bool Fusion::shouldInline(Operation *op) {
-  if (isRoot(op) || isHostOp(op) || op->getNumResults() != 1)
+  if (!isa<ElementOpInterface>(op) || isRoot(op) || isHostOp(op) || op->getNumResults() != 1)
     return false;
   Value result = op->getResult(0);
   if (result.use_empty())
     return false;
   for (Operation *user : result.getUsers())
     if (isHostOp(user) || user->hasTrait<OpTrait::IsTerminator>() ||
-        isa<TopKOp, NonMaxSuppressionOp, ScatterElementsOp, ScatterNdOp>(user))
+        (isRoot(user) && !cast<KernelRootOpInterface>(user).takesComputedOperands()))
       return false;
   int64_t cost = treeCost.lookup(op);
   bool isScalar = product(dims(result)).isConst(1);
@@ -109,14 +83,14 @@ bool Fusion::shouldInline(Operation *op) {
   if (single && reads == 1)
     return true;
   // Each use may be at another position, and so may those of an expansion within it: what is computed there is limited.
-  if (isa<ExpandOp>(op) && reads <= 8 && (single || cost < kMostCost))
+  if (op->hasTrait<Broadcasts>() && reads <= 8 && (single || cost < kMostCost))
     return true;
   return single && reads <= 9 && cost <= kCheap;
 }
 
 void Fusion::absorbEpilogue(Operation *root) {
   Operation *tail = root;
-  if (!standsAlone(root)) {
+  if (cast<KernelRootOpInterface>(root).hasEpilogue()) {
     SymDims shape = dims(root->getResult(0));
     size_t count = 1;
     while (tail->getResult(0).hasOneUse() && count < kMostOps) {

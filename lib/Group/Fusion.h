@@ -25,7 +25,7 @@ public:
   llvm::SmallVector<mlir::Operation *> members(mlir::Operation *tail) const;
   /// Constants; reshapes, which only rename memory; what ends stages; conditions on sizes.
   static bool isHostOp(mlir::Operation *op);
-  /// Ops with loops of their own: computing an element needs many elements of an operand, or all at once.
+  /// Ops with loops of their own: see KernelRootOpInterface.
   static bool isRoot(mlir::Operation *op);
 
 private:

@@ -29,8 +29,8 @@ void registerAllPasses() {
   registerDsSimplifyPasses();
   registerDsRegionsPasses();
   registerDsLayoutPasses();
-  registerGroupPasses();
-  registerCodegenPasses();
+  registerDsGroupPasses();
+  registerDsCodegenPasses();
   registerDsMemoryPasses();
   registerDsConversionPasses();
   registerPipelines();

@@ -14,8 +14,13 @@
 #include <vector>
 
 namespace ds {
+#define GEN_PASS_DECL
+#include "ds/Codegen/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "ds/Codegen/Passes.h.inc"
 
-/// With `kernels`, code that is known already is not generated: the kernel's module has its attributes alone.
+/// ds-generate-kernels for `target`. With `kernels`, code that is known already is not generated: the kernel's module
+/// has its attributes alone.
 std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels = nullptr);
 
 /// Adds what brings a module of scf, arith, math, vector, cf and func to the LLVM dialect.
@@ -33,8 +38,6 @@ mlir::FailureOr<std::vector<std::string>> emitObjects(mlir::ModuleOp module, con
                                                       std::function<void(size_t done, size_t all)> progress,
                                                       const VariantNames &names = {},
                                                       ProgramKernels *kernels = nullptr);
-
-void registerCodegenPasses();
 
 } // namespace ds
 

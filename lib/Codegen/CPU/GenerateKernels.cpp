@@ -6,6 +6,7 @@
 // Declines: nothing; an op without any code form is an error that names its node.
 //===----------------------------------------------------------------------===//
 #include "ds/Codegen/Passes.h"
+#include "lib/Codegen/CPU/CpuRootInterface.h"
 #include "lib/Codegen/CPU/KernelEmitter.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -18,45 +19,10 @@
 using namespace mlir;
 
 namespace ds {
+#define GEN_PASS_DEF_GENERATEKERNELSPASS
+#include "ds/Codegen/Passes.h.inc"
 
 namespace {
-
-/// An emitter for kernels with a certain root.
-struct RootEmitter {
-  bool (*matches)(Operation *);
-  LogicalResult (*emit)(KernelEmitter &, Operation *);
-};
-
-const RootEmitter kRootEmitters[] = {
-    {[](Operation *op) { return isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op); },
-     emitReduction},
-    {[](Operation *op) {
-       return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32();
-     },
-     emitGemm},
-    {[](Operation *op) { return isa<ConvWinogradOp>(op); }, emitWinograd},
-    {[](Operation *op) { return isa<SoftmaxOp, LogSoftmaxOp>(op); }, emitSoftmax},
-    {[](Operation *op) { return isa<LayerNormOp>(op); }, emitLayerNorm},
-    {[](Operation *op) { return isa<AttentionOp>(op); }, emitAttention},
-    {[](Operation *op) { return isa<DepthwiseOp>(op); }, emitDepthwise},
-    {[](Operation *op) {
-       auto layout = op->getAttrOfType<LayoutAttr>("layout");
-       return isa<MaxPoolOp, AvgPoolOp>(op) && op->getNumResults() == 1 && layout && layout.getValue() == Layout::nhwc;
-     },
-     emitPool},
-    {[](Operation *op) { return isa<ScatterElementsOp, ScatterNdOp>(op); }, emitScatter},
-    {[](Operation *op) { return isa<TopKOp>(op); }, emitTopK},
-    {[](Operation *op) { return isa<NonMaxSuppressionOp>(op); }, emitNonMaxSuppression},
-    {[](Operation *op) {
-       auto axis = op->getAttrOfType<IntegerAttr>("axis");
-       return isa<ArgMaxOp, ArgMinOp>(op) &&
-              axis.getInt() == cast<RankedTensorType>(op->getOperand(0).getType()).getRank() - 1;
-     },
-     emitArgExtremum},
-    {[](Operation *op) { return isa<LstmOp, GruOp, RnnOp>(op); }, emitRecurrent},
-    {[](Operation *op) { return isa<CumSumOp, CumProdOp>(op); }, emitScan},
-    {[](Operation *op) { return isa<DftOp>(op); }, emitDft},
-};
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.
 bool mayWorkInPlace(rt::KernelOp kernel) {
@@ -76,9 +42,8 @@ FailureOr<OwningOpRef<ModuleOp>> generate(rt::KernelOp kernel, const CpuTarget &
   KernelEmitter emitter(kernel, *module, builder, shapes, target, inPlace);
   auto run = [&]() -> LogicalResult {
     for (Operation &op : kernel.getBody().front().without_terminator())
-      for (const RootEmitter &root : kRootEmitters)
-        if (root.matches(&op))
-          return root.emit(emitter, &op);
+      if (auto root = dyn_cast<CpuRootOpInterface>(op); root && root.hasCpuLoops())
+        return root.emitCpuLoops(emitter);
     return emitLoops(emitter);
   };
   if (failed(run()))
@@ -116,19 +81,14 @@ OwningOpRef<ModuleOp> fromCache(rt::KernelOp kernel, ProgramKernels &known) {
   return module;
 }
 
-class GenerateKernelsPass : public PassWrapper<GenerateKernelsPass, OperationPass<ModuleOp>> {
+class GenerateKernelsPass : public impl::GenerateKernelsPassBase<GenerateKernelsPass> {
 public:
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(GenerateKernelsPass)
-  GenerateKernelsPass() = default;
+  using GenerateKernelsPassBase::GenerateKernelsPassBase;
   GenerateKernelsPass(CpuTarget target, ProgramKernels *known) : target(std::move(target)), known(known) {}
-  GenerateKernelsPass(const GenerateKernelsPass &other)
-      : PassWrapper(other), target(other.target), known(other.known) {}
 
-  StringRef getArgument() const override { return "ds-generate-kernels"; }
-  StringRef getDescription() const override { return "turn kernels into loops over vectors"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
-                    vector::VectorDialect>();
+    GenerateKernelsPassBase::getDependentDialects(registry);
+    registerCpuRootEmitters(registry);
   }
 
   void runOnOperation() override {
@@ -166,8 +126,6 @@ public:
 private:
   CpuTarget target;
   ProgramKernels *known = nullptr;
-  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
-  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
 };
 
 } // namespace
@@ -175,7 +133,5 @@ private:
 std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels) {
   return std::make_unique<GenerateKernelsPass>(target, kernels);
 }
-
-void registerCodegenPasses() { PassRegistration<GenerateKernelsPass>(); }
 
 } // namespace ds
