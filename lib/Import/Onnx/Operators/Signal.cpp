@@ -177,8 +177,10 @@ static void dft(Node &n) {
 /// Frames of a signal [B, L, 1 or 2], a window over each, transformed: [B, frames, bins, 2].
 static void stft(Node &n) {
   Value signal = n.in(0), window = n.in(2);
+  if (n.rank(signal) == 2) // [B, L], as PyTorch's exporter writes it
+    signal = n.unsqueeze(signal, {2});
   if (n.rank(signal) != 3)
-    return (void)n.fail("needs a signal of rank 3");
+    return (void)n.fail("needs a signal of rank 2 or 3");
   Transform t;
   t.complexIn = isComplex(n, signal);
   t.onesided = n.getInt("onesided", 1) != 0 && !t.complexIn;
