@@ -1,6 +1,6 @@
 //===- OutputFile.cpp - Whole files or none -------------------------------===//
-// Guarantees: the destination keeps its old contents until `keep`; afterwards it has the new ones. An unkept file
-// vanishes.
+// Guarantees: see OutputFile.h. Permissions are what the system gives a new file: asking for the umask would change it,
+// for all threads, if for a moment.
 
 #include "OutputFile.h"
 
@@ -9,6 +9,7 @@
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <atomic>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,8 +23,28 @@ static Error cannotWrite(StringRef path, std::error_code code) {
 
 static std::string descriptorPath(int descriptor) { return "/proc/self/fd/" + std::to_string(descriptor); }
 
-std::string OutputFile::temporaryName(StringRef destination, int pid) {
-  return (destination + "." + Twine(pid) + ".tmp").str();
+/// What all temporary names of one process begin with.
+static std::string temporaryPrefix(StringRef destination, int pid) {
+  return (destination + "." + Twine(pid) + ".").str();
+}
+
+/// Another name each time.
+static std::string temporaryName(StringRef destination) {
+  static std::atomic<unsigned> number;
+  return temporaryPrefix(destination, getpid()) + std::to_string(number++) + ".tmp";
+}
+
+static std::atomic<bool> removesOnSignals = false;
+
+void OutputFile::removeOnSignals() { removesOnSignals = true; }
+
+void OutputFile::removeLeftovers(StringRef destination, int pid) {
+  StringRef folder = sys::path::parent_path(destination);
+  std::string prefix = temporaryPrefix(sys::path::filename(destination), pid);
+  std::error_code code;
+  for (sys::fs::directory_iterator at(folder.empty() ? "." : folder, code), end; !code && at != end; at.increment(code))
+    if (StringRef name = sys::path::filename(at->path()); name.starts_with(prefix) && name.ends_with(".tmp"))
+      sys::fs::remove(at->path());
 }
 
 Expected<OutputFile> OutputFile::create(StringRef destination) {
@@ -33,19 +54,24 @@ Expected<OutputFile> OutputFile::create(StringRef destination) {
   if (!sys::fs::status(destination, status) && sys::fs::exists(status) && !sys::fs::is_regular_file(status))
     return createStringError(inconvertibleErrorCode(), "cannot write '" + destination + "': it is not a regular file");
   StringRef folder = sys::path::parent_path(destination);
-  int descriptor = open(folder.empty() ? "." : folder.str().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  // A program's permissions, less the umask or by the folder's own rules; `keep` takes away what is not wanted.
+  constexpr mode_t permissions = 0777;
+  int descriptor = open(folder.empty() ? "." : folder.str().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, permissions);
   if (descriptor >= 0 && access(descriptorPath(descriptor).c_str(), F_OK) == 0)
     return OutputFile(destination.str(), "", descriptor);
   if (descriptor >= 0)
     close(descriptor); // without /proc it could never get a name
   else if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
     return cannotWrite(destination, std::error_code(errno, std::generic_category()));
-  std::string temporary = temporaryName(destination, getpid());
-  sys::fs::remove(temporary); // of a dead process that had our number
-  descriptor = open(temporary.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+  std::string temporary;
+  do { // names of a dead process that had our number are passed over
+    temporary = temporaryName(destination);
+    descriptor = open(temporary.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, permissions);
+  } while (descriptor < 0 && errno == EEXIST);
   if (descriptor < 0)
     return cannotWrite(destination, std::error_code(errno, std::generic_category()));
-  sys::RemoveFileOnSignal(temporary);
+  if (removesOnSignals)
+    sys::RemoveFileOnSignal(temporary);
   return OutputFile(destination.str(), temporary, descriptor);
 }
 
@@ -68,15 +94,18 @@ Error OutputFile::write(StringRef contents) {
 
 Error OutputFile::keep(bool isProgram) {
   auto failed = [&] { return cannotWrite(destination, std::error_code(errno, std::generic_category())); };
-  mode_t mask = umask(0); // the only way to read it
-  umask(mask);
-  if (fchmod(descriptor, (isProgram ? 0777 : 0666) & ~mask) != 0)
+  struct stat status;
+  if (fstat(descriptor, &status) != 0 || (!isProgram && fchmod(descriptor, status.st_mode & 0666) != 0))
     return failed();
   if (temporary.empty()) {
     // A link cannot replace a file, but a rename can.
-    std::string name = temporaryName(destination, getpid());
-    sys::fs::remove(name);
-    if (linkat(AT_FDCWD, descriptorPath(descriptor).c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+    std::string source = descriptorPath(descriptor), name;
+    int result;
+    do {
+      name = temporaryName(destination);
+      result = linkat(AT_FDCWD, source.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW);
+    } while (result != 0 && errno == EEXIST);
+    if (result != 0)
       return failed();
     temporary = name;
   }

@@ -1,6 +1,7 @@
 //===- OutputFile.h - Whole files or none ---------------------------------===//
 // Guarantees: the destination keeps its old contents until `keep`; afterwards it has the new ones. An unkept file
-// vanishes.
+// vanishes. Any number of threads and processes may write to one name at a time: the last `keep` stays. Nothing of the
+// process changes but its open files.
 
 #ifndef DS_LIB_DRIVER_OUTPUTFILE_H
 #define DS_LIB_DRIVER_OUTPUTFILE_H
@@ -15,9 +16,13 @@ namespace ds {
 class OutputFile {
 public:
   /// Reserves a file in the destination's folder: one without a name until `keep`, which vanishes however this process
-  /// ends, or, where the file system has no such files, `temporaryName`.
+  /// ends, or, where the file system has no such files, one that `removeLeftovers` finds.
   static llvm::Expected<OutputFile> create(llvm::StringRef destination);
-  static std::string temporaryName(llvm::StringRef destination, int pid);
+  /// From here on signals that end this process remove its temporary files first. For a process that is all ours: it
+  /// takes the signals.
+  static void removeOnSignals();
+  /// Removes what a killed process left beside the destination.
+  static void removeLeftovers(llvm::StringRef destination, int pid);
   OutputFile(OutputFile &&other)
       : destination(std::move(other.destination)), temporary(std::move(other.temporary)), descriptor(other.descriptor) {
     other.temporary.clear();

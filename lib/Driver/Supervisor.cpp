@@ -78,8 +78,9 @@ static void onFatalError(void *, const char *reason, bool) {
 }
 
 /// Compiles in a child process, which notes each phase as it begins.
-static ds::SupervisedResult compileInChild(const ds::CompileOptions &options) {
+static ds::SupervisedResult compileInChild(const ds::SessionOptions &session, const ds::CompileOptions &options) {
   return ds::supervise([&](function_ref<void(StringRef)> note) {
+    ds::OutputFile::removeOnSignals();
     remove_fatal_error_handler();
     install_fatal_error_handler(onFatalError);
     ds::CompileOptions noting = options;
@@ -89,7 +90,7 @@ static ds::SupervisedResult compileInChild(const ds::CompileOptions &options) {
       if (options.progress)
         options.progress(phase, done, all);
     };
-    return int(ds::compile(noting));
+    return int(ds::CompilerSession(session).compile(noting));
   });
 }
 
@@ -115,20 +116,20 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   shorter.precise = options.precise;
   shorter.stopAfter = (at - 1)->str();
   shorter.output = std::string(path);
-  ds::SupervisedResult result = compileInChild(shorter);
+  ds::SupervisedResult result = compileInChild({}, shorter);
   std::string text;
   if (result.signal == 0 && result.exitCode == 0)
     if (auto buffer = MemoryBuffer::getFile(path))
       text = (*buffer)->getBuffer().str();
   sys::fs::remove(path);
-  sys::fs::remove(ds::OutputFile::temporaryName(path, result.pid));
+  ds::OutputFile::removeLeftovers(path, result.pid);
   return text;
 }
 
-int ds::compileSupervised(const CompileOptions &options, StringRef commandLine) {
-  SupervisedResult result = compileInChild(options);
+int ds::compileSupervised(const SessionOptions &session, const CompileOptions &options, StringRef commandLine) {
+  SupervisedResult result = compileInChild(session, options);
   if (!options.output.empty())
-    sys::fs::remove(OutputFile::temporaryName(options.output, result.pid)); // of a killed child
+    OutputFile::removeLeftovers(options.output, result.pid); // of a killed child
   switch (result.signal) {
   case SIGINT:
   case SIGTERM:

@@ -41,11 +41,14 @@ public:
       if (failed(outline(function)))
         return signalPassFailure();
     }
+    eraseDeadKernels();
   }
 
 private:
   static void dissolveRegions(func::FuncOp function);
   LogicalResult outline(func::FuncOp function);
+  /// Kernels whose launches all died, once no function can want an equal one any more.
+  void eraseDeadKernels();
   rt::LaunchOp buildKernel(Operation *tail, ArrayRef<Operation *> members, ShapeState &shapes);
   /// The name of a kernel equal to `kernel`, which is erased if it is not the first.
   StringRef unique(rt::KernelOp kernel);
@@ -254,13 +257,15 @@ LogicalResult GroupPass::outline(func::FuncOp function) {
   for (Operation &op : block.without_terminator())
     if (!isa<rt::LaunchOp>(op) && !Fusion::isHostOp(&op))
       return op.emitOpError("was not grouped into a kernel");
-  // Kernels whose launches all died.
+  return success();
+}
+
+void GroupPass::eraseDeadKernels() {
   llvm::StringSet<> launched;
   getOperation().walk([&](rt::LaunchOp launch) { launched.insert(launch.getKernel()); });
   for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<rt::KernelOp>()))
     if (!launched.contains(kernel.getSymName()))
       kernel.erase();
-  return success();
 }
 
 std::unique_ptr<Pass> createGroupPass() { return std::make_unique<GroupPass>(); }

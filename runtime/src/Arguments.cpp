@@ -58,6 +58,29 @@ bool parseNumber(const char *S, int64_t Max, int64_t &Out) {
   return true;
 }
 
+/// How many characters must be inserted, removed or replaced to turn one flag into the other (Levenshtein); flags of
+/// more than 31 characters are unlike any.
+size_t editsBetween(const char *A, const char *B) {
+  constexpr size_t Most = 32;
+  const size_t Length = strlen(B);
+  if (strlen(A) >= Most || Length >= Most)
+    return Most;
+  size_t Row[Most];
+  for (size_t J = 0; J <= Length; ++J)
+    Row[J] = J;
+  for (size_t I = 1; *A; ++A, ++I) {
+    size_t Diagonal = Row[0];
+    Row[0] = I;
+    for (size_t J = 1; J <= Length; ++J) {
+      const size_t Replaced = Diagonal + (*A != B[J - 1]);
+      Diagonal = Row[J];
+      const size_t Other = (Row[J] < Row[J - 1] ? Row[J] : Row[J - 1]) + 1;
+      Row[J] = Replaced < Other ? Replaced : Other;
+    }
+  }
+  return Row[Length];
+}
+
 } // namespace
 
 ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Error) {
@@ -125,8 +148,25 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
         Single = Value;
       }
     }
-    if (!Known)
-      return fail(Error, DS_BAD_ARGUMENT, "unknown flag '%s'", R.name());
+    if (!Known) {
+      const char *Nearest = nullptr;
+      size_t Fewest = 3; // more edits make another word
+      auto consider = [&](const char *Flag) {
+        if (const size_t Edits = editsBetween(R.name(), Flag); Edits < Fewest) {
+          Fewest = Edits;
+          Nearest = Flag;
+        }
+      };
+      for (const auto &S : Switches)
+        if (S.Name[1] == '-')
+          consider(S.Name);
+      for (const auto &N : Numbers)
+        consider(N.Name);
+      for (const char *Flag : {"--random", "--input", "--inputs", "--output-dir"})
+        consider(Flag);
+      return fail(Error, DS_BAD_ARGUMENT, "unknown flag '%s'%s%s%s", R.name(), Nearest ? "; did you mean '" : "",
+                  Nearest ? Nearest : "", Nearest ? "'?" : "");
+    }
   }
   if (Json && (!Benchmark || Profile))
     return fail(Error, DS_BAD_ARGUMENT, "--json goes with --benchmark=N, not with --profile");

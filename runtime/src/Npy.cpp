@@ -197,6 +197,27 @@ ds_status takeText(const char *From, size_t Width, bool Wide, size_t Count, cons
   return DS_OK;
 }
 
+/// Copies elements whose first dimension runs fastest to where the last one does. None of the dimensions is 0.
+void toRowMajor(const char *From, char *To, size_t Bytes, const Array<int64_t> &Shape) {
+  const size_t Rank = Shape.size();
+  int64_t Index[DS_ARTIFACT_MAX_RANK] = {}, Strides[DS_ARTIFACT_MAX_RANK], Count = 1;
+  for (size_t D = 0; D < Rank; ++D) {
+    Strides[D] = Count;
+    Count *= Shape[D];
+  }
+  int64_t Source = 0;
+  for (int64_t I = 0; I < Count; ++I, To += Bytes) {
+    memcpy(To, From + size_t(Source) * Bytes, Bytes);
+    for (size_t D = Rank; D-- > 0;) {
+      Source += Strides[D];
+      if (++Index[D] < Shape[D])
+        break;
+      Source -= Strides[D] * Shape[D];
+      Index[D] = 0;
+    }
+  }
+}
+
 const char *typeProblem(const char *Type, int32_t &Dtype) {
   const char *Name = Type + (*Type ? 1 : 0);
   for (const Descriptor &D : Descriptors)
@@ -254,28 +275,38 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
   size_t Long = 0;
   for (int64_t D : Parser.Shape)
     Long += D != 1;
-  if (Parser.IsFortran && Long > 1)
-    return fail(Error, DS_BAD_INPUT, "'%s' is Fortran-ordered; save it with np.ascontiguousarray", Name);
+  const bool IsReversed = Parser.IsFortran && Long > 1;
   int64_t Needed;
   Text Shape;
   appendShape(Shape, Parser.Shape.data(), Parser.Shape.size());
-  if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), IsText ? Width : dtypeSize(uint32_t(Dtype)), Needed))
+  const size_t ElementBytes = IsText ? Width : dtypeSize(uint32_t(Dtype));
+  if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), ElementBytes, Needed))
     return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
   const size_t Left = Size - Start - Length;
   if (uint64_t(Needed) != Left)
     return fail(Error, DS_BAD_INPUT, "'%s' %s: %s of shape %s has %lld bytes, but %zu are there", Name,
                 Left < uint64_t(Needed) ? "is truncated" : "has more data than its header says", ds_dtype_name(Dtype),
                 Shape.str(), static_cast<long long>(Needed), Left);
+  const char *Data = Header + Length;
+  if (IsReversed && Needed) {
+    void *Ordered = allocateFileBuffer(Left);
+    if (!Ordered)
+      return outOfMemory(Error);
+    toRowMajor(Data, static_cast<char *>(Ordered), ElementBytes, Parser.Shape);
+    free(Out.Buffer);
+    Out.Buffer = Ordered;
+    Data = static_cast<const char *>(Ordered);
+  }
   if (IsText) {
     int64_t Count;
     if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), 1, Count))
       return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
     Out.Shape.swap(Parser.Shape);
-    return takeText(Header + Length, Width, Wide, size_t(Count), Name, Out, Error);
+    return takeText(Data, Width, Wide, size_t(Count), Name, Out, Error);
   }
   Out.Dtype = Dtype;
   Out.Shape.swap(Parser.Shape);
-  Out.Data = Header + Length;
+  Out.Data = Data;
   Out.Bytes = Left;
   return DS_OK;
 }
@@ -344,18 +375,25 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
   Header.append("%*s\n", int(Padding), "");
   unsigned char Start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, uint8_t(Header.size()), uint8_t(Header.size() >> 8)};
 
-  Text Temporary;
-  Temporary.append("%s.XXXXXX", Path);
-  if (!Header.ok() || !Temporary.ok())
+  if (!Header.ok())
     return outOfMemory(Error);
-  File Opened(mkostemp(const_cast<char *>(Temporary.str()), O_CLOEXEC));
+  // A name of its own, whatever other threads and processes write here; permissions are the system's matter.
+  static uint32_t Numbers = 0;
+  Text Temporary;
+  int Descriptor;
+  do {
+    Temporary.clear();
+    Temporary.append("%s.%d.%u.tmp", Path, int(getpid()), __atomic_fetch_add(&Numbers, 1, __ATOMIC_RELAXED));
+    if (!Temporary.ok())
+      return outOfMemory(Error);
+    Descriptor = open(Temporary.str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+  } while (Descriptor < 0 && errno == EEXIST);
+  File Opened(Descriptor);
   if (!Opened.isOpen())
     return fail(Error, DS_IO_ERROR, "cannot write '%s': %s", Path, strerror(errno));
-  const mode_t Mask = umask(0);
-  umask(Mask);
   bool Good = writeAll(Opened.get(), Start, sizeof Start) && writeAll(Opened.get(), Header.str(), Header.size()) &&
-              writeAll(Opened.get(), Data, size_t(Bytes)) && fchmod(Opened.get(), 0666 & ~Mask) == 0 &&
-              close(Opened.take()) == 0 && rename(Temporary.str(), Path) == 0;
+              writeAll(Opened.get(), Data, size_t(Bytes)) && close(Opened.take()) == 0 &&
+              rename(Temporary.str(), Path) == 0;
   if (Good)
     return DS_OK;
   const int Number = errno;

@@ -1,7 +1,8 @@
 //===- Npy.h - NumPy's array files ------------------------------*- C++ -*-===//
 // Assumes: nothing about the bytes read.
-// Guarantees: an array that was read is dense, row-major, and as large as its shape says.
-// Declines: big-endian, Fortran-ordered, structured, complex and object arrays.
+// Guarantees: an array that was read is dense, row-major, and as large as its shape says; a Fortran-ordered one is
+//   copied.
+// Declines: big-endian, structured, complex and object arrays.
 //
 // Texts ('<U5', '|S5') are read as strings (DS_STRING) in UTF-8, without the NULs at their ends, and written as '<U'.
 // bfloat16 has no type of NumPy's own; it is written, and read, as '<V2', which is what np.save makes of

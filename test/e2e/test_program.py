@@ -174,9 +174,22 @@ def test_index_out_of_range(program, tmp_path):
     refuse(program, tmp_path, "Gather", "index", arguments=files(tmp_path, arrays))
 
 
-def test_fortran_order(program, tmp_path):
-    arrays = {**good_arrays(), "x": np.asfortranarray(np.ones((2, 4), np.float32))}
-    refuse(program, tmp_path, "Fortran", arguments=files(tmp_path, arrays))
+@pytest.mark.parametrize("archive", [False, True])
+def test_fortran_order(program, tmp_path, archive):
+    arrays = {name: np.asfortranarray(array) for name, array in good_arrays().items()}
+    if archive:
+        np.savez(tmp_path / "in.npz", **arrays)
+        arguments = ["--inputs", str(tmp_path / "in.npz")]
+    else:
+        arguments = files(tmp_path, arrays)
+    result = tools.run([program, "--output-dir", str(tmp_path), *arguments])
+    assert result.code == 0, result.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "sum.npy"), good_arrays()["x"] + 2)
+
+
+def test_flags_that_are_nearly_right(program, tmp_path):
+    refuse(program, tmp_path, "unknown flag '--thread'; did you mean '--threads'", code=2, arguments=["--thread=2"])
+    refuse(program, tmp_path, "unknown flag '--frobnicate' \\(see", code=2, arguments=["--frobnicate"])
 
 
 def test_big_endian(program, tmp_path):

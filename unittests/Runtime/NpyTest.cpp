@@ -3,6 +3,8 @@
 #include "TestFiles.h"
 #include <cstring>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <thread>
 #include <vector>
 
 using namespace ds::runtime;
@@ -91,6 +93,30 @@ TEST(Npy, ReadsWhatOthersWrite) {
   EXPECT_EQ(problem(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2)}", eight)), "");
 }
 
+TEST(Npy, FortranOrderIsReversed) {
+  // Element [i][j][k] of shape 2x3x2 is the number 100i + 10j + k; np.asfortranarray writes the first index fastest.
+  std::vector<uint16_t> columns, rows;
+  for (uint16_t k = 0; k < 2; ++k)
+    for (uint16_t j = 0; j < 3; ++j)
+      for (uint16_t i = 0; i < 2; ++i)
+        columns.push_back(uint16_t(100 * i + 10 * j + k));
+  for (uint16_t i = 0; i < 2; ++i)
+    for (uint16_t j = 0; j < 3; ++j)
+      for (uint16_t k = 0; k < 2; ++k)
+        rows.push_back(uint16_t(100 * i + 10 * j + k));
+  const std::string data(reinterpret_cast<const char *>(columns.data()), columns.size() * 2);
+  NpyArray array;
+  ASSERT_EQ(problem(npy("{'descr': '<u2', 'fortran_order': True, 'shape': (2, 3, 2)}", data), array), "");
+  ASSERT_EQ(array.Bytes, rows.size() * 2);
+  EXPECT_EQ(memcmp(array.Data, rows.data(), array.Bytes), 0);
+  ASSERT_EQ(problem(npy("{'descr': '|S1', 'fortran_order': True, 'shape': (2, 2)}", "acbd"), array), "");
+  const auto *texts = reinterpret_cast<const ds_string *>(array.Data);
+  EXPECT_STREQ(texts[1].data, "b");
+  EXPECT_STREQ(texts[2].data, "c");
+  EXPECT_EQ(problem(npy("{'descr': '<u2', 'fortran_order': True, 'shape': (0, 9999999999, 2)}", ""), array), "");
+  EXPECT_NE(problem(npy("{'descr': '<u2', 'fortran_order': True, 'shape': (2, 3, 3)}", data), array), "");
+}
+
 TEST(Npy, SaysWhatIsWrong) {
   auto expect = [](const std::string &bytes, const char *part) {
     const std::string message = problem(bytes);
@@ -100,7 +126,6 @@ TEST(Npy, SaysWhatIsWrong) {
   expect("", "not a .npy file");
   expect("PK\3\4 something else", "not a .npy file");
   expect(npy("{}", "", 9), "version 9.0");
-  expect(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}", eight + eight), "Fortran-ordered");
   expect(npy("{'descr': '>f4', 'fortran_order': False, 'shape': (2,)}", eight), "big-endian");
   expect(npy("{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", eight), "type '<c8'");
   expect(npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", eight), "type '|O'");
@@ -153,4 +178,33 @@ TEST(Npy, LeavesNothingWhereItCannotWrite) {
   ds_tensor tensor = {&value, DS_FLOAT32, 0, nullptr, nullptr};
   EXPECT_EQ(writeNpy("/nonexistent/x.npy", tensor, &error), DS_IO_ERROR);
   EXPECT_NE(std::string(error.message).find("/nonexistent/x.npy"), std::string::npos);
+}
+
+TEST(Npy, ThreadsMayWriteToOneName) {
+  TestFolder folder;
+  const std::string path = folder.file("x.npy");
+  const mode_t mask = umask(027);
+  std::vector<std::thread> threads;
+  std::vector<ds_status> results(4);
+  for (size_t t = 0; t < results.size(); ++t)
+    threads.emplace_back([&, t] {
+      const int64_t shape[] = {1 << 14};
+      const std::string data(1 << 14, char('a' + t)); // whoever is last, the file is all theirs
+      for (int i = 0; i < 50 && !results[t]; ++i) {
+        ds_error error = {};
+        results[t] = writeNpy(path.c_str(), {const_cast<char *>(data.data()), DS_UINT8, 1, shape, nullptr}, &error);
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_EQ(umask(mask), mode_t(027)); // the process's own, never changed on the way
+  EXPECT_EQ(results, std::vector<ds_status>(4, DS_OK));
+  NpyArray array;
+  ds_error error = {};
+  ASSERT_EQ(readNpy(path.c_str(), array, &error), DS_OK) << error.message;
+  EXPECT_EQ(std::string(array.Data, array.Bytes), std::string(1 << 14, array.Data[0]));
+  struct stat status;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, mode_t(0640));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.file("")), {}), 1); // nothing is left beside it
 }
