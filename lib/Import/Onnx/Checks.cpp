@@ -126,13 +126,29 @@ static int64_t addSaturated(int64_t a, int64_t b) {
   return AddOverflow(a, b, sum) ? INT64_MAX : sum;
 }
 
-std::optional<int64_t> GraphImporter::countNodes(const Nodes &nodes, LocalFunction *caller) {
+static StringSet<> outputsOf(const GraphProto &graph) {
+  StringSet<> names;
+  for (const onnx::ValueInfoProto &output : graph.output())
+    names.insert(output.name());
+  return names;
+}
+
+static StringSet<> outputsOf(const onnx::FunctionProto &function) {
+  StringSet<> names;
+  for (const std::string &output : function.output())
+    names.insert(output);
+  return names;
+}
+
+std::optional<int64_t> GraphImporter::countNodes(const Nodes &nodes, const StringSet<> &outputs,
+                                                 LocalFunction *caller) {
   int64_t count = 0;
-  for (const NodeProto &node : nodes) {
+  for (const auto &planned : planNodes(nodes, outputs)) {
+    const NodeProto &node = nodes[planned.first];
     count = addSaturated(count, 1);
     for (const AttributeProto &attribute : node.attribute())
       if (attribute.has_g()) {
-        std::optional<int64_t> inner = countNodes(attribute.g().node(), caller);
+        std::optional<int64_t> inner = countNodes(attribute.g().node(), outputsOf(attribute.g()), caller);
         if (!inner)
           return std::nullopt;
         count = addSaturated(count, *inner);
@@ -154,7 +170,7 @@ std::optional<int64_t> GraphImporter::countNodes(const Nodes &nodes, LocalFuncti
         return std::nullopt;
       local->isOpen = true;
       ++openFunctions;
-      std::optional<int64_t> body = countNodes(local->function->node(), local);
+      std::optional<int64_t> body = countNodes(local->function->node(), outputsOf(*local->function), local);
       --openFunctions;
       local->isOpen = false;
       if (!body)
@@ -186,7 +202,7 @@ bool GraphImporter::checkFunctions() {
   for (const onnx::FunctionProto &function : model.functions())
     nodes += function.node_size();
   maxNodes = MaxNodes + 10 * nodes;
-  std::optional<int64_t> all = countNodes(model.graph().node(), nullptr);
+  std::optional<int64_t> all = countNodes(model.graph().node(), outputsOf(model.graph()), nullptr);
   if (all && *all > maxNodes)
     return error("the model's functions unfold to more than " + Twine(maxNodes) + " nodes");
   return all.has_value();

@@ -121,15 +121,16 @@ private:
   bool checkOutputs(llvm::ArrayRef<llvm::StringRef> outputs, const Names &names);
   bool checkFunction(const onnx::FunctionProto &function);
   bool checkFunctions();
-  /// What the nodes unfold to; nothing after an error. `caller` is the function that they are in, or null.
-  std::optional<int64_t> countNodes(const Nodes &nodes, LocalFunction *caller);
+  /// What the nodes that `outputs` need unfold to; nothing after an error. `caller` is the function that they are in,
+  /// or null.
+  std::optional<int64_t> countNodes(const Nodes &nodes, const llvm::StringSet<> &outputs, LocalFunction *caller);
   bool checkOperators();
 
   // Import.
   bool importInputs(const onnx::GraphProto &graph, Scope &scope);
   bool importNodes(const Nodes &nodes, const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
                    std::optional<mlir::Location> caller, int depth, const Plan *plan = nullptr);
-  Plan planNodes(const Nodes &nodes, const llvm::StringSet<> &outputs);
+  static Plan planNodes(const Nodes &nodes, const llvm::StringSet<> &outputs);
   /// Nodes `first` of the plan and on.
   bool importFrom(const Nodes &nodes, size_t first, const Plan &plan, const llvm::StringSet<> &outputs, Scope &scope,
                   const Opsets &opsets, std::optional<mlir::Location> caller, int depth);
