@@ -257,7 +257,8 @@ def test_functions_in_functions_without_end(tmp_path):
         bodies = {f"f{i}": [(f"f{i + 1}" if i < 2999 else "Neg", "x", "y")] for i in range(3000)}
         folder = tmp_path / str(number)
         folder.mkdir()
-        nodes = [(f"f{i}", "x", f"u{i}") for i in order] + [("Neg", "u0", "y")]
+        nodes = [(f"f{i}", "x", f"u{i}") for i in order]
+        nodes.append(("Sum", " ".join(f"u{i}" for i in range(3000)), "y"))
         refuse(folder, local_model(bodies, nodes), "functions are nested more than 64 deep")
 
 

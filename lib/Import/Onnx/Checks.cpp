@@ -229,7 +229,9 @@ bool GraphImporter::checkOperators() {
     const LocalFunction *local = open.back();
     open.pop_back();
     const Opsets &opsets = local ? local->opsets : modelOpsets;
-    for (const NodeProto &node : local ? local->function->node() : model.graph().node()) {
+    const Nodes &nodes = local ? local->function->node() : model.graph().node();
+    for (const auto &planned : planNodes(nodes, local ? outputsOf(*local->function) : outputsOf(model.graph()))) {
+      const NodeProto &node = nodes[planned.first];
       if (const LocalFunction *called = findFunction(node)) {
         if (met.insert(functionKey(node.domain(), node.op_type(), node.overload())).second)
           open.push_back(called);

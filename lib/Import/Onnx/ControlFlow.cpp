@@ -6,6 +6,8 @@
 
 #include "GraphImporter.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
@@ -59,15 +61,18 @@ bool GraphImporter::importIf(Node &node, const NodeProto &proto, Scope &scope, c
   return true;
 }
 
-/// With those of graphs in them and of functions that they call, each once.
+/// With those of graphs in them, of functions that they call, and of some iterations of loops.
 int64_t GraphImporter::unfoldedNodes(const Nodes &nodes) {
+  constexpr int64_t AssumedTrips = 8;
   int64_t count = 0;
   for (const NodeProto &node : nodes) {
     LocalFunction *local = findFunction(node);
-    count += 1 + (local ? std::min(local->nodes, maxNodes) : 0);
+    count += 1 + (local ? local->nodes : 0);
+    bool isLoop = !local && (node.op_type() == "Loop" || node.op_type() == "Scan");
     for (const AttributeProto &attribute : node.attribute())
       if (attribute.has_g())
-        count += unfoldedNodes(attribute.g().node());
+        count += unfoldedNodes(attribute.g().node()) * (isLoop ? AssumedTrips : 1);
+    count = std::min(count, maxNodes);
   }
   return count;
 }
@@ -75,6 +80,11 @@ int64_t GraphImporter::unfoldedNodes(const Nodes &nodes) {
 bool GraphImporter::worthUnrolling(const GraphProto &body, int64_t trips) {
   int64_t most = MaxUnrolledNodes / unrolledTrips; // loops around this one repeat it
   return trips <= MaxIterations && trips * std::max<int64_t>(unfoldedNodes(body.node()), 1) <= most;
+}
+
+/// How often what is in a loop of so many iterations would be repeated, the loops around it included.
+int64_t GraphImporter::repeatedBy(int64_t trips) const {
+  return std::min(unrolledTrips * std::min(trips, MaxIterations), MaxUnrolledNodes);
 }
 
 /// One tensor an iteration, stacked along a new `axis`.
@@ -134,6 +144,7 @@ bool GraphImporter::importLoop(Node &node, const NodeProto &proto, Scope &scope,
                              Item(node.intScalar(1, builder.getI1Type()))};
     inputs.append(state.begin(), state.end());
     SmallVector<Item> results;
+    llvm::SaveAndRestore repeated(unrolledTrips, repeatedBy(trips ? *trips : trip + 1));
     if (!importGraph(node, *body, inputs, all, scope, opsets, depth, results))
       return false;
     condition = node.constantInts(results[0].tensor);
@@ -229,6 +240,7 @@ bool GraphImporter::importScan(Node &node, const NodeProto &proto, Scope &scope,
       Value part = node.squeeze(node.sliceAxis(value, axes[index], SymExpr(at), SymExpr(1)), {axes[index]});
       inputs.push_back(Item(part));
     }
+    llvm::SaveAndRestore repeated(unrolledTrips, repeatedBy(length->getConst()));
     if (node.failed || !importGraph(node, *body, inputs, all, scope, opsets, depth, results))
       return false;
     state.assign(results.begin(), results.begin() + carried);

@@ -163,9 +163,12 @@ GraphImporter::Plan GraphImporter::planNodes(const Nodes &nodes, const StringSet
 
 bool GraphImporter::importNodes(const Nodes &nodes, const StringSet<> &outputs, Scope &scope, const Opsets &opsets,
                                 std::optional<mlir::Location> caller, int depth, const Plan *plan) {
-  if (!plan && !spend(nodes.size() / 16, depth)) // dead ones are looked at, too
+  if (plan)
+    return importFrom(nodes, 0, *plan, outputs, scope, opsets, caller, depth);
+  if (!spend(nodes.size() / 16, depth)) // dead ones are looked at, too
     return false;
-  return importFrom(nodes, 0, plan ? *plan : planNodes(nodes, outputs), outputs, scope, opsets, caller, depth);
+  const Plan own = planNodes(nodes, outputs);
+  return importFrom(nodes, 0, own, outputs, scope, opsets, caller, depth);
 }
 
 bool GraphImporter::importFrom(const Nodes &nodes, size_t first, const Plan &plan, const StringSet<> &outputs,

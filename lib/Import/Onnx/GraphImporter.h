@@ -61,7 +61,7 @@ private:
   static constexpr int64_t MaxListLength = 4096;
   /// What functions, loops and branches, tried ones included, may unfold to, beside as many nodes as the file has times
   /// ten; how deep they may be in each other.
-  static constexpr int64_t MaxNodes = 300'000;
+  static constexpr int64_t MaxNodes = 500'000;
   static constexpr int MaxDepth = 64;
 
   friend struct Body;
@@ -166,6 +166,7 @@ private:
   bool importLoop(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   bool worthUnrolling(const onnx::GraphProto &body, int64_t trips);
   int64_t unfoldedNodes(const Nodes &nodes);
+  int64_t repeatedBy(int64_t trips) const;
   bool importScan(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// Sequence and optional operators, on lists known while importing. False if the operator is none of them.
   bool importListOperator(Node &node, const onnx::NodeProto &proto, Scope &scope);
