@@ -105,7 +105,7 @@ def test_tree(tmp_path):
 def test_expansions_of_sums_of_neighbours(tmp_path):
     """Each sum reads the expansion before it at two positions: 2^16 of the first one."""
     levels, length, nodes = 16, 40, []
-    x = np.exp(-np.linspace(-2, 2, length) ** 2).astype(np.float32)
+    x = np.exp(-(np.linspace(-2, 2, length) ** 2)).astype(np.float32)
     weights = [("m1", np.array([-1], np.int64)), ("0", np.array([0], np.int64)), ("1", np.array([1], np.int64))]
     weights += [("big", np.array([1000], np.int64))]
     for i in range(levels):
