@@ -37,8 +37,11 @@ enum class Severity { Error, Warning, Remark, Note };
 enum class CompileStatus { Success = 0, BadModel = 1, BadUsage = 2, InternalError = 3 };
 
 struct CompileOptions {
-  /// A model: `.onnx` (binary), `.onnxtxt` (ONNX's text format) or `.mlir` (ops of ds).
+  /// A model: `.onnx` (binary), `.onnxtxt` (ONNX's text format) or `.mlir` (ops of ds); of a file of another suffix its
+  /// contents tell. Messages have this name.
   std::string input;
+  /// The file that holds the model, where that is not its name.
+  std::string source;
   /// Where the artifact (or the IR of `stopAfter`, "-" for standard output) goes.
   std::string output;
   EmitKind emit = EmitKind::Executable;

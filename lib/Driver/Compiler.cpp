@@ -15,8 +15,7 @@
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Artifact/Link.h"
 #include "ds/Driver/Phases.h"
-#include "ds/Import/Onnx.h"
-#include "ds/Import/Text.h"
+#include "ds/Import/Model.h"
 #include "ds/InitAll.h"
 #include "ds/Regions/Explain.h"
 
@@ -259,11 +258,8 @@ CompileStatus Compilation::checkOptions() {
     target.optLevel = options.optLevel;
   if (targets.size() > 1 && !options.stopAfter.empty())
     return usage("--stop-after prints the program for one CPU, not for '" + options.targetCpu + "'; name one");
-  StringRef suffix = sys::path::extension(options.input);
   if (memory && !options.stopAfter.empty())
     return usage("stopAfter prints the program of a file; a module in memory is printed by MLIR");
-  if (!memory && suffix != ".onnx" && suffix != ".onnxtxt" && suffix != ".mlir")
-    return usage("the model '" + options.input + "' has an unknown suffix; expected .onnx, .onnxtxt or .mlir");
   // Hard links to one file are fine: the output replaces a name, not a file.
   SmallString<128> model, output;
   if (!memory && !options.output.empty() && !sys::fs::real_path(options.input, model) &&
@@ -294,12 +290,8 @@ mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) 
   for (const ForcedNode &forced : options.forced)
     if (forced.values.size() == 1)
       importOptions.branches.push_back({forced.node, forced.values[0] != 0});
-  StringRef suffix = sys::path::extension(options.input);
-  if (suffix == ".onnx")
-    return importOnnxFile(context, options.input, importOptions);
-  if (suffix == ".onnxtxt")
-    return importOnnxTextFile(context, options.input, importOptions);
-  return importTextFile(context, options.input, importOptions);
+  return importModelFile(context, options.source.empty() ? options.input : options.source, options.input,
+                         importOptions);
 }
 
 CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {

@@ -22,7 +22,9 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import glob
 import hashlib
+import importlib.metadata
 import json
 import os
 import queue
@@ -116,7 +118,10 @@ class Cache:
         self._lock = threading.Lock()
         base = hashlib.sha256()
         harness = [os.path.join(FOLDER, name) for name in ("worker.py", "cases.py")]
-        harness.append(os.path.join(FOLDER, "..", "..", "utils", "dsutil", "runtime.py"))
+        harness.append(os.path.join(FOLDER, "..", "..", "python", "deepseek", "_values.py"))
+        harness += sorted(glob.glob(os.path.join(FOLDER, "..", "..", "utils", "dsutil", "*.py")))
+        for package in ("onnx", "onnxruntime", "numpy"):  # whose reference decides
+            base.update(f"{package} {importlib.metadata.version(package)}\n".encode())
         for path in (tools.tool("ds-compile"), tools.runtime_library(), *harness):
             with open(path, "rb") as file:
                 base.update(file.read())

@@ -13,6 +13,10 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cstring>
+#include <sys/mman.h>
+#include <unistd.h>
+
 using namespace llvm;
 using namespace llvm::opt; // what tablegen generates names its flags unqualified
 
@@ -97,7 +101,7 @@ static StringRef label(ds::Severity severity) {
 }
 
 static void printHelp(const Flags &flags) {
-  flags.printHelp(outs(), "ds-compile [options] <model.onnx|model.onnxtxt|model.mlir>",
+  flags.printHelp(outs(), "ds-compile [options] <model.onnx|model.onnxtxt|model.mlir|->",
                   "ds-compile: compiles a model to a native program");
   std::string phases;
   for (StringRef name : ds::phaseNames())
@@ -150,6 +154,25 @@ static std::string parseDomains(StringRef text, ds::CompileOptions &options) {
     options.customDomains.push_back(entry.str());
   }
   return {};
+}
+
+/// What standard input holds as a file without a name: a model is read more than once. "" and the reason on failure.
+static std::string readStandardInput(std::string &reason) {
+  int file = memfd_create("model", MFD_CLOEXEC);
+  std::vector<char> piece(1 << 20);
+  ssize_t count = file < 0 ? -1 : 0;
+  while (count >= 0 && (count = ::read(STDIN_FILENO, piece.data(), piece.size())) != 0) {
+    if (count < 0 && errno == EINTR)
+      count = 0;
+    for (ssize_t done = 0, now = 0; count >= 0 && done < count; done += now)
+      if ((now = ::write(file, piece.data() + done, size_t(count - done))) < 0)
+        count = now = -1;
+  }
+  if (count < 0) {
+    reason = "cannot read the model from standard input: " + std::string(strerror(errno));
+    return {};
+  }
+  return "/proc/self/fd/" + std::to_string(file);
 }
 
 int main(int argc, char **argv) {
@@ -223,8 +246,18 @@ int main(int argc, char **argv) {
   for (const std::string &text : args.getAllArgValues(OPT_custom_ops))
     if (std::string reason = parseDomains(text, options); !reason.empty())
       return usage(reason);
+  bool isStandardInput = options.input == "-";
   if (options.output.empty() && options.stopAfter.empty())
-    options.output = ds::defaultOutput(options.input, options.emit);
+    options.output = ds::defaultOutput(isStandardInput ? "model.onnx" : options.input, options.emit);
+  if (isStandardInput) {
+    std::string reason;
+    options.source = readStandardInput(reason);
+    options.input = "<stdin>";
+    if (options.source.empty()) {
+      errs() << "ds-compile: error: " << reason << '\n';
+      return 1;
+    }
+  }
 
   unsigned errors = 0;
   options.diagnostic = [&](ds::Severity severity, StringRef message) {
