@@ -13,6 +13,7 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
+#include <unordered_set>
 
 using namespace mlir;
 
@@ -41,11 +42,14 @@ public:
       if (failed(outline(function)))
         return signalPassFailure();
     }
+    eraseUnused();
   }
 
 private:
   static void dissolveRegions(func::FuncOp function);
   LogicalResult outline(func::FuncOp function);
+  /// Kernels whose launches all died.
+  void eraseUnused();
   rt::LaunchOp buildKernel(Operation *tail, ArrayRef<Operation *> members, ShapeState &shapes);
   /// The name of a kernel equal to `kernel`, which is erased if it is not the first.
   StringRef unique(rt::KernelOp kernel);
@@ -211,19 +215,19 @@ static void stateConstraints(func::FuncOp function, ShapeState &shapes) {
   Builder builder(function.getContext());
   SmallVector<Attribute> all;
   auto state = [&](const SymExpr &a, const SymExpr &b, ShapeConstraint::Kind kind, const Twine &message) {
-    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("a", builder.getStringAttr(a.str())),
-                                             builder.getNamedAttr("b", builder.getStringAttr(b.str())),
+    auto sides = ShapeAttr::get(function.getContext(), ArrayRef<SymExpr>{a, b});
+    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("sides", sides),
                                              builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
                                              builder.getNamedAttr("message", builder.getStringAttr(message))}));
   };
   for (const ShapeConstraint &constraint : shapes.getConstraints())
     state(constraint.a, constraint.b, constraint.kind, constraint.message);
-  llvm::StringSet<> seen;
+  std::unordered_set<SymExpr, SymExpr::Hash> seen;
   function.walk([&](Operation *op) {
     for (Value result : op->getResults())
       if (auto dims = shapes.getDims(result))
         for (const SymExpr &dim : *dims)
-          if (!dim.isNonNegative() && seen.insert(dim.str()).second)
+          if (!dim.isNonNegative() && seen.insert(dim).second)
             state(SymExpr(0), dim, ShapeConstraint::LessEqual,
                   describeNode(op) + ": its result would have the negative dimension " + dim.str());
   });
@@ -254,13 +258,15 @@ LogicalResult GroupPass::outline(func::FuncOp function) {
   for (Operation &op : block.without_terminator())
     if (!isa<rt::LaunchOp>(op) && !Fusion::isHostOp(&op))
       return op.emitOpError("was not grouped into a kernel");
-  // Kernels whose launches all died.
+  return success();
+}
+
+void GroupPass::eraseUnused() {
   llvm::StringSet<> launched;
   getOperation().walk([&](rt::LaunchOp launch) { launched.insert(launch.getKernel()); });
   for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<rt::KernelOp>()))
     if (!launched.contains(kernel.getSymName()))
       kernel.erase();
-  return success();
 }
 
 std::unique_ptr<Pass> createGroupPass() { return std::make_unique<GroupPass>(); }
