@@ -15,6 +15,8 @@ namespace ds {
 /// More arithmetic than this is not done twice to save a round trip to memory.
 static constexpr int64_t kCheap = 3;
 static constexpr size_t kMostOps = 64;
+/// Costs are counted up to here.
+static constexpr int64_t kMostCost = 1000;
 
 bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp>(op) || endsStage(op); }
 
@@ -28,7 +30,7 @@ bool Fusion::isRoot(Operation *op) {
 
 /// Roots whose result an epilogue cannot continue from.
 static bool standsAlone(Operation *op) {
-  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp>(op);
+  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp, DftOp>(op);
 }
 
 static bool isPointwise(Operation *op) {
@@ -36,13 +38,16 @@ static bool isPointwise(Operation *op) {
   return element && element.isPointwise();
 }
 
-int64_t Fusion::treeCost(Operation *op) {
-  auto element = dyn_cast<ElementOpInterface>(op);
-  int64_t cost = element ? element.elementCost() : 1;
-  for (Value operand : op->getOperands())
-    if (Operation *producer = operand.getDefiningOp(); producer && !isHostOp(producer) && !isRoot(producer))
-      cost += treeCost(producer);
-  return std::min<int64_t>(cost, 1000);
+void Fusion::countCosts() {
+  // Producers come first, so that each op is counted once, however many paths lead to it.
+  for (Operation &op : block.without_terminator()) {
+    auto element = dyn_cast<ElementOpInterface>(op);
+    int64_t cost = element ? element.elementCost() : 1;
+    for (Value operand : op.getOperands())
+      if (Operation *producer = operand.getDefiningOp(); producer && !isHostOp(producer) && !isRoot(producer))
+        cost = std::min(kMostCost, cost + treeCost.lookup(producer));
+    treeCost[&op] = std::min(kMostCost, cost);
+  }
 }
 
 int64_t Fusion::timesRead(OpOperand &use) {
@@ -70,6 +75,8 @@ int64_t Fusion::timesRead(OpOperand &use) {
     bool moved = isa_and_nonnull<TransposeOp>(use.get().getDefiningOp());
     return use.getOperandNumber() <= 1 || moved ? 1 : kMany;
   }
+  if (isa<DftOp>(user) && use.getOperandNumber() == 0)
+    return 1;
   if (isRoot(user))
     return kMany;
   return 1; // movement: an element of the result is one of the operand
@@ -85,7 +92,7 @@ bool Fusion::shouldInline(Operation *op) {
     if (isHostOp(user) || user->hasTrait<OpTrait::IsTerminator>() ||
         isa<TopKOp, NonMaxSuppressionOp, ScatterElementsOp, ScatterNdOp>(user))
       return false;
-  int64_t cost = treeCost(op);
+  int64_t cost = treeCost.lookup(op);
   bool isScalar = product(dims(result)).isConst(1);
   // What needs no memory is never worth storing.
   if (llvm::all_of(op->getOperands(), [](Value operand) {
@@ -101,7 +108,8 @@ bool Fusion::shouldInline(Operation *op) {
     reads += timesRead(use);
   if (single && reads == 1)
     return true;
-  if (isa<ExpandOp>(op) && reads <= 8)
+  // Each use may be at another position, and so may those of an expansion within it: what is computed there is limited.
+  if (isa<ExpandOp>(op) && reads <= 8 && (single || cost < kMostCost))
     return true;
   return single && reads <= 9 && cost <= kCheap;
 }
@@ -128,6 +136,7 @@ void Fusion::absorbEpilogue(Operation *root) {
 }
 
 void Fusion::decide() {
+  countCosts();
   // Later roots first: of two that meet in a sum, the later one continues without waiting.
   for (Operation &op : llvm::reverse(block.without_terminator()))
     if (!isHostOp(&op) && isRoot(&op))
@@ -141,29 +150,48 @@ void Fusion::decide() {
     else
       tailOf[&op] = &op;
   }
-  llvm::SetVector<Operation *> ordered;
   for (Operation &op : block.without_terminator())
     if (auto it = tailOf.find(&op); it != tailOf.end() && it->second == &op)
-      ordered.insert(&op);
-  // A kernel that would grow too large keeps fewer ops inlined.
-  tails.assign(ordered.begin(), ordered.end());
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (size_t i = 0; i < tails.size(); ++i) {
-      SmallVector<Operation *> ops = members(tails[i]);
-      if (ops.size() <= kMostOps)
-        continue;
-      // Store the inlined op in the middle.
-      for (Operation *op : llvm::drop_begin(ops, ops.size() / 2))
-        if (inlined.erase(op)) {
-          tailOf[op] = op;
-          tails.push_back(op);
-          changed = true;
-          break;
-        }
-    }
-  }
+      tails.push_back(&op);
+  for (size_t i = 0, count = tails.size(); i < count; ++i)
+    limitSize(tails[i]);
   llvm::sort(tails, [](Operation *x, Operation *y) { return x->isBeforeInBlock(y); });
+}
+
+void Fusion::limitSize(Operation *tail) {
+  SmallVector<Operation *> ops = members(tail);
+  if (ops.size() <= kMostOps)
+    return;
+  // How many ops are computed for each op's result within the kernel, itself included. From producers to users, what is
+  // too much is stored at its largest parts.
+  llvm::SmallDenseMap<Operation *, size_t> sizes;
+  for (Operation *op : ops) {
+    llvm::SmallSetVector<Operation *, 4> producers;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp(); producer && sizes.contains(producer))
+        producers.insert(producer);
+    size_t size = 1;
+    SmallVector<Operation *> parts;
+    for (Operation *producer : producers) {
+      size += sizes.lookup(producer);
+      if (inlined.contains(producer))
+        parts.push_back(producer);
+    }
+    llvm::sort(parts, [&](Operation *x, Operation *y) {
+      size_t left = sizes.lookup(x), right = sizes.lookup(y);
+      return left != right ? left > right : x->isBeforeInBlock(y);
+    });
+    for (Operation *part : parts) {
+      if (size <= kMostOps)
+        break;
+      size -= sizes.lookup(part);
+      sizes.erase(part);
+      inlined.erase(part);
+      tailOf[part] = part;
+      tails.push_back(part);
+    }
+    sizes[op] = size;
+  }
 }
 
 SmallVector<Operation *> Fusion::members(Operation *tail) const {

@@ -34,11 +34,15 @@ private:
   bool shouldInline(mlir::Operation *op);
   /// How often `user` computes each element of operand `use` that it needs.
   int64_t timesRead(mlir::OpOperand &use);
-  int64_t treeCost(mlir::Operation *op);
+  void countCosts();
+  /// Stores results within a kernel that would grow too large. What is stored here is a kernel of its own.
+  void limitSize(mlir::Operation *tail);
   SymDims dims(mlir::Value value) { return *shapes.getDims(value); }
 
   mlir::Block &block;
   ShapeState &shapes;
+  /// The arithmetic of an op and of what is computed for it down to the next root, each time that it is used.
+  llvm::DenseMap<mlir::Operation *, int64_t> treeCost;
   llvm::DenseSet<mlir::Operation *> inlined;
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> tailOf; // of roots and what their epilogues absorbed
   llvm::SmallVector<mlir::Operation *> tails;

@@ -42,14 +42,14 @@ public:
       if (failed(outline(function)))
         return signalPassFailure();
     }
-    eraseUnused();
+    eraseDeadKernels();
   }
 
 private:
   static void dissolveRegions(func::FuncOp function);
   LogicalResult outline(func::FuncOp function);
-  /// Kernels whose launches all died.
-  void eraseUnused();
+  /// Kernels whose launches all died, once no function can want an equal one any more.
+  void eraseDeadKernels();
   rt::LaunchOp buildKernel(Operation *tail, ArrayRef<Operation *> members, ShapeState &shapes);
   /// The name of a kernel equal to `kernel`, which is erased if it is not the first.
   StringRef unique(rt::KernelOp kernel);
@@ -261,7 +261,7 @@ LogicalResult GroupPass::outline(func::FuncOp function) {
   return success();
 }
 
-void GroupPass::eraseUnused() {
+void GroupPass::eraseDeadKernels() {
   llvm::StringSet<> launched;
   getOperation().walk([&](rt::LaunchOp launch) { launched.insert(launch.getKernel()); });
   for (auto kernel : llvm::make_early_inc_range(getOperation().getOps<rt::KernelOp>()))

@@ -304,9 +304,10 @@ DS_API ds_status ds_model_custom_op(const ds_model *model, size_t index, const c
 
 /*===- Profile ------------------------------------------------------------===*/
 
-/* Of one launch (a kernel at one place of the model), summed over the runs since profiling was switched on. */
+/* Of one launch (a kernel at one place of the model) or one node of a custom operator, summed over the runs since
+ * profiling was switched on. */
 typedef struct ds_profile_entry {
-  const char *kernel; /* name of the function */
+  const char *kernel; /* name of the function, or of the operator */
   const char *source; /* nodes of the source model */
   uint64_t calls;
   double seconds;
@@ -316,7 +317,7 @@ typedef struct ds_profile_entry {
 
 /* Switching on clears. Costs two clock reads a launch. */
 DS_API ds_status ds_session_profile(ds_session *session, int on, ds_error *error);
-/* One entry a launch of the model; DS_BAD_ARGUMENT past the end or where profiling was never on. */
+/* One entry a launch or operator of the model; DS_BAD_ARGUMENT past the end or where profiling was never on. */
 DS_API ds_status ds_session_profile_entry(const ds_session *session, size_t index, ds_profile_entry *entry);
 
 #ifdef __cplusplus

@@ -185,7 +185,7 @@ int32_t ds_session::launchParallel(ds_program_host *Host, int32_t Node, ds_kerne
   return Result;
 }
 
-static int64_t nanoseconds() {
+int64_t ds::runtime::nanoseconds() {
   timespec T;
   clock_gettime(CLOCK_MONOTONIC, &T);
   return T.tv_sec * int64_t(1000000000) + T.tv_nsec;
@@ -453,7 +453,7 @@ ds_status ds_session_profile(ds_session *Session, int On, ds_error *Error) {
   if (!Session)
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_profile needs a session");
   bool Failed = Session->visit([&](ds_session &S) {
-    if (On && (!S.Profile.resize(0) || !S.Profile.resize(S.Model->Meta.Launches.size())))
+    if (On && (!S.Profile.resize(0) || !S.Profile.resize(S.Model->Meta.Launches.size() + S.CustomCount)))
       return true;
     S.Profiling = On;
     S.chooseLaunch();
@@ -465,7 +465,7 @@ ds_status ds_session_profile(ds_session *Session, int On, ds_error *Error) {
 ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_profile_entry *Entry) {
   if (!Session || !Entry)
     return DS_BAD_ARGUMENT;
-  // Launches of the program, then those of its bodies.
+  // Launches and operators of the program, then those of its bodies.
   const ds_session *Of = nullptr;
   const_cast<ds_session *>(Session)->visit([&](ds_session &S) {
     if (Index < S.Profile.size()) {
@@ -478,8 +478,17 @@ ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_p
   if (!Of)
     return DS_BAD_ARGUMENT;
   const Metadata &Meta = Of->Model->Meta;
-  const ds_artifact_launch &L = Meta.Launches[Index];
   const ProfileCounter &C = Of->Profile[Index];
+  if (Index >= Meta.Launches.size()) {
+    size_t Number = Index - Meta.Launches.size();
+    for (size_t I = 0; I < Meta.Calls.size(); ++I)
+      if (const ds_artifact_call &Call = Meta.Calls[I]; Call.kind == DS_CALL_CUSTOM && Number-- == 0) {
+        *Entry = {Meta.text(Call.name), Meta.text(Call.source), C.Calls, double(C.Nanoseconds) * 1e-9, 0, 0};
+        return DS_OK;
+      }
+    return DS_BAD_ARGUMENT;
+  }
+  const ds_artifact_launch &L = Meta.Launches[Index];
   *Entry = {Meta.text(Meta.Kernels[L.kernel].name),
             Meta.text(L.source),
             C.Calls,

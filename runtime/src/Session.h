@@ -65,6 +65,8 @@ struct CallState {
   void release(MemorySource &Memory);
 };
 
+int64_t nanoseconds();
+
 struct ProfileCounter {
   uint64_t Calls;
   int64_t Nanoseconds;
@@ -117,7 +119,8 @@ struct ds_session {
   size_t FeedCount = 0;
 
   bool Profiling = false;
-  ds::runtime::Array<ds::runtime::ProfileCounter> Profile;
+  ds::runtime::Array<ds::runtime::ProfileCounter> Profile; // launches, then calls of operators
+  size_t CustomCount = 0;
 
   ~ds_session();
 
@@ -189,6 +192,8 @@ private:
   ds_status createCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds_session_options &Options,
                          ds_error *Error);
   ds_status custom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status runCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P,
+                      ds_error *Error);
   ds_status inferCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P,
                         ds_error *Error);
 

@@ -8,6 +8,7 @@ class Both<string name, string help> : Flag<["--", "-"], name>, HelpText<help>;
 
 def grp_output : OptionGroup<"output">, HelpText<"OUTPUT">;
 def grp_target : OptionGroup<"target">, HelpText<"TARGET AND SHAPES">;
+def grp_cache : OptionGroup<"cache">, HelpText<"COMPILING AGAIN">;
 def grp_inside : OptionGroup<"inside">, HelpText<"LOOKING INSIDE">;
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
 
@@ -41,6 +42,14 @@ def specialize : Separate<["--", "-"], "specialize">, Alias<specialize_EQ>;
 def force_static_EQ : Joined<["--", "-"], "force-static=">, MetaVarName<"<node>=<n>,...">, Group<grp_target>,
   HelpText<"State what a node's sizes follow from (of an If: 1 or 0); a run that computes otherwise is an error">;
 def force_static : Separate<["--", "-"], "force-static">, Alias<force_static_EQ>;
+
+def cache_dir_EQ : Joined<["--", "-"], "cache-dir=">, MetaVarName<"<dir>">, Group<grp_cache>,
+  HelpText<"Keep the code of kernels in <dir> and take it from there (default: $XDG_CACHE_HOME/ds or ~/.cache/ds)">;
+def cache_dir : Separate<["--", "-"], "cache-dir">, Alias<cache_dir_EQ>;
+def cache_size_EQ : Joined<["--", "-"], "cache-size=">, MetaVarName<"<MB>">, Group<grp_cache>,
+  HelpText<"How much of it to keep (default: 512)">;
+def cache_size : Separate<["--", "-"], "cache-size">, Alias<cache_size_EQ>;
+def no_cache : Both<"no-cache", "Generate all code anew, and keep none">, Group<grp_cache>;
 
 def explain_regions : Both<"explain-regions", "Print which nodes make the model dynamic, why, and what would make it static">,
   Group<grp_inside>;

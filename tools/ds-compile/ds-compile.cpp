@@ -247,10 +247,29 @@ int main(int argc, char **argv) {
       total += seconds;
       errs() << format("%9.3f s  ", seconds) << phase << format("  (%.3f s in all)\n", total);
     };
+  ds::SessionOptions session;
+  if (args.hasArg(OPT_no_cache) && args.hasArg(OPT_cache_dir_EQ))
+    return usage("--no-cache and --cache-dir contradict each other");
+  if (!args.hasArg(OPT_no_cache))
+    session.cacheFolder = args.getLastArgValue(OPT_cache_dir_EQ).str();
+  session.warnsOfCache = !session.cacheFolder.empty();
+  if (session.cacheFolder.empty() && !args.hasArg(OPT_no_cache))
+    session.cacheFolder = ds::defaultCacheFolder();
+  StringRef megabytes = args.getLastArgValue(OPT_cache_size_EQ, "512");
+  unsigned cacheMegabytes;
+  if (megabytes.getAsInteger(10, cacheMegabytes))
+    return usage("--cache-size=" + megabytes + " is not a number of megabytes");
+  session.cacheBytes = uint64_t(cacheMegabytes) << 20;
+  if (args.hasArg(OPT_timing) || verbose)
+    options.cacheUse = [&](size_t cached, size_t all) {
+      line.clear();
+      errs() << "ds-compile: " << cached << " of " << all << " kernels and host programs came from the cache\n";
+    };
   std::string command = "ds-compile";
   for (int i = 1; i < argc; ++i)
     command += " " + std::string(argv[i]);
-  int code = args.hasArg(OPT_in_process) ? int(ds::compile(options)) : ds::compileSupervised(options, command);
+  int code = args.hasArg(OPT_in_process) ? int(ds::CompilerSession(session).compile(options))
+                                         : ds::compileSupervised(session, options, command);
   line.clear();
   return code;
 }

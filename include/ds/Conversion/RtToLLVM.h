@@ -1,5 +1,5 @@
 //===- RtToLLVM.h - The host program as code and as metadata --------------===//
-// Guarantees: phase 9, second half, and what phase 10 writes beside the code.
+// Guarantees: phase 7 (lib/Pipelines), second half, and what phase 9 writes beside the code.
 //===----------------------------------------------------------------------===//
 #ifndef DS_CONVERSION_RTTOLLVM_H
 #define DS_CONVERSION_RTTOLLVM_H

@@ -1,5 +1,5 @@
 //===- Passes.h - Which ops share a kernel --------------------------------===//
-// Guarantees: phase 7: `ds-group`.
+// Guarantees: phase 5 (lib/Pipelines): `ds-group`.
 //===----------------------------------------------------------------------===//
 #ifndef DS_GROUP_PASSES_H
 #define DS_GROUP_PASSES_H

@@ -1,5 +1,5 @@
 //===- Passes.h - Buffers for tensors -------------------------------------===//
-// Guarantees: phase 9, first half: `ds-assign-buffers`.
+// Guarantees: phase 7 (lib/Pipelines), first half: `ds-assign-buffers`.
 //===----------------------------------------------------------------------===//
 #ifndef DS_MEMORY_PASSES_H
 #define DS_MEMORY_PASSES_H

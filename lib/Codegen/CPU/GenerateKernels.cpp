@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "ds/Codegen/Passes.h"
 #include "lib/Codegen/CPU/KernelEmitter.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -54,6 +55,7 @@ const RootEmitter kRootEmitters[] = {
      emitArgExtremum},
     {[](Operation *op) { return isa<LstmOp, GruOp, RnnOp>(op); }, emitRecurrent},
     {[](Operation *op) { return isa<CumSumOp, CumProdOp>(op); }, emitScan},
+    {[](Operation *op) { return isa<DftOp>(op); }, emitDft},
 };
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.
@@ -86,12 +88,40 @@ FailureOr<OwningOpRef<ModuleOp>> generate(rt::KernelOp kernel, const CpuTarget &
   return module;
 }
 
+std::string textOf(Attribute attribute) {
+  std::string text;
+  llvm::raw_string_ostream(text) << attribute;
+  return text;
+}
+
+/// The module of a kernel whose code is known: its attributes without a function. Null where it must be generated.
+OwningOpRef<ModuleOp> fromCache(rt::KernelOp kernel, ProgramKernels &known) {
+  std::string text, name = kernel.getSymName().str();
+  llvm::raw_string_ostream stream(text);
+  kernel.setSymName(kCachedSymbol);
+  // In the form that holds all that a parser reads, and without locations, which are names of the model.
+  kernel->print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
+  kernel.setSymName(name);
+  std::shared_ptr<const KernelCode> code = known.find(name, text);
+  if (!code)
+    return {};
+  auto attributes = dyn_cast_or_null<DictionaryAttr>(parseAttribute(code->attributes, kernel.getContext()));
+  if (!attributes) {
+    known.reject(name);
+    return {};
+  }
+  OwningOpRef<ModuleOp> module = ModuleOp::create(kernel.getLoc(), name);
+  (*module)->setDiscardableAttrs(attributes);
+  return module;
+}
+
 class GenerateKernelsPass : public PassWrapper<GenerateKernelsPass, OperationPass<ModuleOp>> {
 public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(GenerateKernelsPass)
   GenerateKernelsPass() = default;
-  explicit GenerateKernelsPass(CpuTarget target) : target(std::move(target)) {}
-  GenerateKernelsPass(const GenerateKernelsPass &other) : PassWrapper(other), target(other.target) {}
+  GenerateKernelsPass(CpuTarget target, ProgramKernels *known) : target(std::move(target)), known(known) {}
+  GenerateKernelsPass(const GenerateKernelsPass &other)
+      : PassWrapper(other), target(other.target), known(other.known) {}
 
   StringRef getArgument() const override { return "ds-generate-kernels"; }
   StringRef getDescription() const override { return "turn kernels into loops over vectors"; }
@@ -113,10 +143,15 @@ public:
     auto kernels = llvm::to_vector(getOperation().getOps<rt::KernelOp>());
     std::vector<OwningOpRef<ModuleOp>> modules(kernels.size());
     auto one = [&](size_t i) {
+      if (known && (modules[i] = fromCache(kernels[i], *known)))
+        return success();
       FailureOr<OwningOpRef<ModuleOp>> module = generate(kernels[i], target);
-      if (succeeded(module))
-        modules[i] = std::move(*module);
-      return success(succeeded(module));
+      if (failed(module))
+        return failure();
+      modules[i] = std::move(*module);
+      if (known)
+        known->describe(kernels[i].getSymName(), textOf((*modules[i])->getDiscardableAttrDictionary()));
+      return success();
     };
     if (failed(failableParallelForEachN(&getContext(), 0, kernels.size(), one)))
       return signalPassFailure();
@@ -129,14 +164,15 @@ public:
 
 private:
   CpuTarget target;
+  ProgramKernels *known = nullptr;
   Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
   Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
 };
 
 } // namespace
 
-std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target) {
-  return std::make_unique<GenerateKernelsPass>(target);
+std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels) {
+  return std::make_unique<GenerateKernelsPass>(target, kernels);
 }
 
 void registerCodegenPasses() { PassRegistration<GenerateKernelsPass>(); }
