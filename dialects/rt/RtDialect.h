@@ -36,7 +36,8 @@ inline constexpr llvm::StringLiteral kBytes = "rt.bytes";     ///< ShapeAttr of 
 inline constexpr llvm::StringLiteral kSymbols = "rt.symbols";
 /// On a launch: ShapeAttrs of its results.
 inline constexpr llvm::StringLiteral kShapes = "rt.shapes";
-/// On the host function: what the entry dimensions must fulfil ({a, b, kind, message}, see ShapeConstraint).
+/// On the host function: what the entry dimensions must fulfil ({sides, kind, message}, see ShapeConstraint;
+/// sides is a ShapeAttr of a and b).
 inline constexpr llvm::StringLiteral kConstraints = "rt.constraints";
 /// On the host function, once it has buffers instead of arguments and results: {name, type, shape} of each.
 inline constexpr llvm::StringLiteral kInputs = "rt.inputs";

@@ -5,7 +5,7 @@
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "dialects/rt/RtDialect.h"
-#include "llvm/ADT/StringSet.h"
+#include <unordered_set>
 
 using namespace mlir;
 
@@ -66,19 +66,19 @@ void stateConstraints(func::FuncOp function, ShapeState &shapes) {
   Builder builder(function.getContext());
   SmallVector<Attribute> all;
   auto state = [&](const SymExpr &a, const SymExpr &b, ShapeConstraint::Kind kind, const Twine &message) {
-    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("a", builder.getStringAttr(a.str())),
-                                             builder.getNamedAttr("b", builder.getStringAttr(b.str())),
+    auto sides = ShapeAttr::get(function.getContext(), ArrayRef<SymExpr>{a, b});
+    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("sides", sides),
                                              builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
                                              builder.getNamedAttr("message", builder.getStringAttr(message))}));
   };
   for (const ShapeConstraint &constraint : shapes.getConstraints())
     state(constraint.a, constraint.b, constraint.kind, constraint.message);
-  llvm::StringSet<> seen;
+  std::unordered_set<SymExpr, SymExpr::Hash> seen;
   function.walk([&](Operation *op) {
     for (Value result : op->getResults())
       if (auto dims = shapes.getDims(result))
         for (const SymExpr &dim : *dims)
-          if (!dim.isNonNegative() && seen.insert(dim.str()).second)
+          if (!dim.isNonNegative() && seen.insert(dim).second)
             state(SymExpr(0), dim, ShapeConstraint::LessEqual,
                   describeNode(op) + ": its result would have the negative dimension " + dim.str());
   });

@@ -44,17 +44,19 @@ def DS_ShapeAttr : AttrDef<Ds_Dialect, "Shape"> {
   let description = [{
     `#ds.shape<["N", "12*S+1", "floordiv(H+1, 2)"]>`. Grammar: integers, symbols, `+ - *`, parentheses, and the
     functions `floordiv ceildiv mod min max bcast` of two arguments. A symbol that is no identifier stands in single
-    quotes. Expressions are kept in `SymExpr`'s canonical form, so that equal attributes mean equal shapes.
+    quotes. Expressions are `SymExpr`s in canonical form, so that equal attributes mean equal shapes; what is read from
+    text stays as it is written, up to the order of terms and factors.
   }];
-  let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$exprs);
-  let builders = [
-    AttrBuilder<(ins "::llvm::ArrayRef<::ds::SymExpr>":$dims)>,
-    AttrBuilder<(ins "::llvm::ArrayRef<int64_t>":$dims)>
-  ];
+  let parameters = (ins ArrayRefParameter<"::ds::SymExpr">:$exprs);
+  // Of our own, since it holds references: the expressions themselves, text is read and written by parser and printer
+  // alone.
+  let genStorageClass = 0;
+  let storageClass = "ShapeAttrStorage";
+  let builders = [AttrBuilder<(ins "::llvm::ArrayRef<int64_t>":$dims)>];
   let extraClassDeclaration = [{
-    /// The expressions.
-    ::llvm::SmallVector<::ds::SymExpr> getDims() const;
-    ::ds::SymExpr getDim(unsigned index) const;
+    /// A copy of the expressions.
+    ::llvm::SmallVector<::ds::SymExpr> getDims() const { return ::llvm::SmallVector<::ds::SymExpr>(getExprs()); }
+    const ::ds::SymExpr &getDim(unsigned index) const { return getExprs()[index]; }
     unsigned size() const { return getExprs().size(); }
     /// The values, if all expressions are constants.
     ::std::optional<::llvm::SmallVector<int64_t>> getConstants() const;

@@ -11,6 +11,29 @@
 
 using namespace mlir;
 
+namespace ds::detail {
+struct ShapeAttrStorage : AttributeStorage {
+  using KeyTy = ArrayRef<SymExpr>;
+  explicit ShapeAttrStorage(KeyTy dims) : dims(dims.begin(), dims.end()) {}
+  static ShapeAttrStorage *construct(AttributeStorageAllocator &allocator, KeyTy dims) {
+    return new (allocator.allocate<ShapeAttrStorage>()) ShapeAttrStorage(dims);
+  }
+  // By identity: an expression that overflowed equals nothing, yet is itself.
+  bool operator==(KeyTy key) const {
+    return llvm::equal(dims, key, [](const SymExpr &a, const SymExpr &b) { return a.id() == b.id(); });
+  }
+  static llvm::hash_code hashKey(KeyTy key) {
+    llvm::hash_code hash = llvm::hash_value(key.size());
+    for (const SymExpr &dim : key)
+      hash = llvm::hash_combine(hash, dim.id());
+    return hash;
+  }
+  KeyTy getAsKey() const { return dims; }
+
+  const SmallVector<SymExpr, 4> dims;
+};
+} // namespace ds::detail
+
 #include "dialects/ds/ir/DsDialect.cpp.inc"
 #include "dialects/ds/ir/DsEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
@@ -117,30 +140,16 @@ LogicalResult DsDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsig
 // ShapeAttr
 //===----------------------------------------------------------------------===//
 
-ShapeAttr ShapeAttr::get(MLIRContext *context, ArrayRef<SymExpr> dims) {
-  SmallVector<StringAttr> exprs;
-  for (const SymExpr &dim : dims)
-    exprs.push_back(StringAttr::get(context, dim.str()));
-  return get(context, ArrayRef<StringAttr>(exprs));
-}
+ArrayRef<SymExpr> ShapeAttr::getExprs() const { return getImpl()->dims; }
 
 ShapeAttr ShapeAttr::get(MLIRContext *context, ArrayRef<int64_t> dims) {
   SmallVector<SymExpr> exprs(dims.begin(), dims.end());
   return get(context, ArrayRef<SymExpr>(exprs));
 }
 
-SymExpr ShapeAttr::getDim(unsigned index) const { return *SymExpr::parse(getExprs()[index].getValue()); }
-
-SmallVector<SymExpr> ShapeAttr::getDims() const {
-  SmallVector<SymExpr> dims;
-  for (StringAttr expr : getExprs())
-    dims.push_back(*SymExpr::parse(expr.getValue()));
-  return dims;
-}
-
 std::optional<SmallVector<int64_t>> ShapeAttr::getConstants() const {
   SmallVector<int64_t> values;
-  for (const SymExpr &dim : getDims()) {
+  for (const SymExpr &dim : getExprs()) {
     if (!dim.isConst())
       return std::nullopt;
     values.push_back(dim.getConst());
@@ -148,40 +157,35 @@ std::optional<SmallVector<int64_t>> ShapeAttr::getConstants() const {
   return values;
 }
 
-LogicalResult ShapeAttr::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<StringAttr> exprs) {
-  for (StringAttr expr : exprs) {
-    std::optional<SymExpr> parsed = SymExpr::parse(expr.getValue());
-    if (!parsed)
-      return emitError() << "malformed size expression '" << expr.getValue() << "'";
-    if (parsed->str() != expr.getValue())
-      return emitError() << "size expression '" << expr.getValue() << "' is not canonical: expected '" << parsed->str()
-                         << "'";
-  }
+LogicalResult ShapeAttr::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<SymExpr> dims) {
+  for (const SymExpr &dim : dims)
+    if (dim.isOverflow())
+      return emitError() << "a size expression is too large or too complex";
   return success();
 }
 
 Attribute ShapeAttr::parse(AsmParser &parser, Type) {
-  SmallVector<StringAttr> exprs;
+  SmallVector<SymExpr> dims;
   auto parseExpr = [&]() -> ParseResult {
     std::string text;
     SMLoc loc = parser.getCurrentLocation();
     if (parser.parseString(&text))
       return failure();
-    std::optional<SymExpr> expr = SymExpr::parse(text);
+    std::optional<SymExpr> expr = SymExpr::read(text);
     if (!expr)
       return parser.emitError(loc) << "malformed size expression '" << text << "'";
-    exprs.push_back(StringAttr::get(parser.getContext(), expr->str()));
+    dims.push_back(std::move(*expr));
     return success();
   };
   if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseExpr) ||
       parser.parseGreater())
     return {};
-  return get(parser.getContext(), ArrayRef<StringAttr>(exprs));
+  return get(parser.getContext(), ArrayRef<SymExpr>(dims));
 }
 
 void ShapeAttr::print(AsmPrinter &printer) const {
   printer << "<[";
-  llvm::interleaveComma(getExprs(), printer, [&](StringAttr expr) { printer << expr; });
+  llvm::interleaveComma(getExprs(), printer, [&](const SymExpr &dim) { printer.printString(dim.str()); });
   printer << "]>";
 }
 

@@ -12,6 +12,10 @@
 #include "dialects/ds/ir/DsDialect.h.inc"
 #include "dialects/ds/ir/DsEnums.h.inc"
 
+namespace ds::detail {
+struct ShapeAttrStorage; // DsDialect.cpp
+}
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ds/ir/DsAttrs.h.inc"
 #define GET_TYPEDEF_CLASSES

@@ -114,14 +114,21 @@ void ShapeState::copy(Value from, Value to) {
 void ShapeState::forget(Value value) {
   dims.erase(value);
   contents.erase(value);
-  std::erase_if(bound, [&](const auto &entry) { return entry.second.second == value; });
+  if (auto names = boundBy.find(value); names != boundBy.end()) {
+    for (const std::string &name : names->second)
+      bound.erase(name);
+    boundBy.erase(names);
+  }
 }
 
 //===----------------------------------------------------------------------===//
 // Symbols and constraints
 //===----------------------------------------------------------------------===//
 
-void ShapeState::reserveSymbols(const SymExpr &expr) { expr.collectSymbols(taken); }
+void ShapeState::reserveSymbols(const SymExpr &expr) {
+  if (!expr.isConst() && reserved.insert(expr).second)
+    expr.collectSymbols(taken);
+}
 
 SymExpr ShapeState::freshSymbol() {
   std::string name;
@@ -148,25 +155,23 @@ bool ShapeState::isFresh(StringRef symbol) const { return fresh.count(symbol.str
 
 std::optional<SymExpr> ShapeState::getBound(const std::string &symbol) const {
   auto found = bound.find(symbol);
-  return found == bound.end() ? std::nullopt : std::optional(found->second.first);
+  return found == bound.end() ? std::nullopt : std::optional(found->second);
 }
 
 void ShapeState::setBound(const std::string &symbol, const SymExpr &expr, Value bind) {
-  bound.insert_or_assign(symbol, std::pair(expr, bind));
+  bound.insert_or_assign(symbol, expr);
+  boundBy[bind].push_back(symbol);
 }
 
 bool ShapeState::isKnownOnEntry(const SymExpr &expr) const {
-  for (const std::string &symbol : expr.symbols())
-    if (fresh.count(symbol) || isFreshName(symbol))
-      return false;
-  return true;
+  bool known = true;
+  expr.forEachSymbol([&](const std::string &symbol) { known &= !fresh.count(symbol) && !isFreshName(symbol); });
+  return known;
 }
 
 void ShapeState::addConstraint(ShapeConstraint constraint) {
-  for (const ShapeConstraint &known : constraints)
-    if (known.kind == constraint.kind && known.a == constraint.a && known.b == constraint.b)
-      return;
-  constraints.push_back(std::move(constraint));
+  if (stated.emplace(constraint.kind, constraint.a.id(), constraint.b.id()).second)
+    constraints.push_back(std::move(constraint));
 }
 
 /// Overflowed expressions prove nothing and must not get into constraints.

@@ -14,6 +14,9 @@
 #include "llvm/ADT/SmallVector.h"
 #include <map>
 #include <optional>
+#include <set>
+#include <tuple>
+#include <unordered_set>
 
 namespace ds {
 
@@ -90,8 +93,11 @@ private:
   llvm::DenseMap<mlir::Value, SymDims> dims;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<SymFraction>> contents;
   llvm::SmallVector<ShapeConstraint> constraints;
+  std::set<std::tuple<int, const void *, const void *>> stated; // those in `constraints`, by their sides' ids
   std::set<std::string> taken, fresh;
-  std::map<std::string, std::pair<SymExpr, mlir::Value>> bound;
+  std::unordered_set<SymExpr, SymExpr::Hash> reserved; // their symbols are taken
+  std::map<std::string, SymExpr> bound;
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<std::string>> boundBy;
   unsigned nextSymbol = 0;
   bool verifying = false;
 };

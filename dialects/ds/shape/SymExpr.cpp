@@ -1,34 +1,27 @@
 //===- SymExpr.cpp - Integer expressions over dimension symbols -----------===//
 // Guarantees: the canonical form. Terms are sorted by degree (highest first), then by the texts of their atoms: a
 // graded lexicographic monomial order, so that polynomial division works on it directly. The constant comes last.
-// Declines: expressions past kMaxText characters or kMaxTerms terms; they become "overflow", which has no value.
+// What visits an expression visits each different atom in it once.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/SymExpr.h"
 #include "dialects/ds/shape/SymExprDetail.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include <algorithm>
 #include <cassert>
 #include <cctype>
-#include <cmath>
-#include <cstdlib>
-#include <numeric>
 
 namespace ds {
 
-static constexpr size_t kMaxText = 16384;
-static constexpr size_t kMaxTerms = 256;
-
-struct SymExpr::Node {
-  std::vector<Term> terms;
-  bool overflow = false;
-  std::string text;
-};
+/// Products of sums are multiplied out; more terms than this on the way are an overflow.
+static constexpr size_t kMaxProductTerms = 16384;
 
 static int compareMonomials(const Monomial &a, const Monomial &b) {
   if (a.size() != b.size())
     return a.size() > b.size() ? -1 : 1;
   for (size_t i = 0; i < a.size(); ++i)
-    if (int order = a[i]->text.compare(b[i]->text))
-      return order;
+    if (!(a[i] == b[i]))
+      return a[i]->text().compare(b[i]->text());
   return 0;
 }
 
@@ -36,45 +29,16 @@ static Monomial multiplyMonomials(const Monomial &a, const Monomial &b) {
   Monomial result;
   result.reserve(a.size() + b.size());
   std::merge(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(result),
-             [](const auto &x, const auto &y) { return x->text < y->text; });
+             [](const AtomRef &x, const AtomRef &y) { return !(x == y) && x->text() < y->text(); });
   return result;
 }
 
-/// a / b as multisets; nullopt if b is no part of a.
-static std::optional<Monomial> divideMonomials(const Monomial &a, const Monomial &b) {
-  Monomial rest;
-  size_t j = 0;
-  for (const auto &atom : a) {
-    if (j < b.size() && b[j]->text == atom->text)
-      ++j;
-    else
-      rest.push_back(atom);
-  }
-  if (j != b.size())
-    return std::nullopt;
-  return rest;
-}
-
-/// The atoms that a and b have in common.
-static Monomial commonMonomial(const Monomial &a, const Monomial &b) {
-  Monomial common;
-  size_t i = 0, j = 0;
-  while (i < a.size() && j < b.size()) {
-    int order = a[i]->text.compare(b[j]->text);
-    if (order == 0)
-      common.push_back(a[i]), ++i, ++j;
-    else
-      ++(order < 0 ? i : j);
-  }
-  return common;
-}
-
-static std::string symbolText(const std::string &name) {
+std::string symbolText(std::string_view name) {
   bool plain = !name.empty() && (std::isalpha((unsigned char)name[0]) || name[0] == '_');
   for (char c : name)
     plain &= std::isalnum((unsigned char)c) || c == '_' || c == '.';
   if (plain)
-    return name;
+    return std::string(name);
   std::string text = "'";
   for (char c : name) {
     if (c == '\'' || c == '\\')
@@ -104,52 +68,91 @@ const char *functionName(AtomKind kind) {
   return "";
 }
 
+/// The digits of a coefficient's magnitude and whether they are written.
+static std::pair<std::string, bool> magnitudeText(const Term &term) {
+  // Through unsigned, since the least int64 has no positive counterpart.
+  uint64_t magnitude = term.coefficient < 0 ? 0 - uint64_t(term.coefficient) : uint64_t(term.coefficient);
+  return {std::to_string(magnitude), magnitude != 1 || term.monomial.empty()};
+}
+
 static std::string polynomialText(const std::vector<Term> &terms) {
   if (terms.empty())
     return "0";
   std::string text;
   for (const Term &term : terms) {
-    bool negative = term.coefficient < 0;
-    if (negative || !text.empty())
-      text += negative ? '-' : '+';
-    // Printed through unsigned, since the least int64 has no positive counterpart.
-    uint64_t magnitude = negative ? 0 - uint64_t(term.coefficient) : uint64_t(term.coefficient);
-    bool needsStar = magnitude != 1 || term.monomial.empty();
+    if (term.coefficient < 0 || !text.empty())
+      text += term.coefficient < 0 ? '-' : '+';
+    auto [digits, needsStar] = magnitudeText(term);
     if (needsStar)
-      text += std::to_string(magnitude);
-    for (const auto &atom : term.monomial) {
+      text += digits;
+    for (const AtomRef &atom : term.monomial) {
       if (needsStar)
         text += '*';
-      text += atom->text;
+      text += atom->text();
       needsStar = true;
     }
-    if (text.size() > kMaxText)
-      break;
   }
   return text;
+}
+
+size_t textLengthOf(const std::vector<Term> &terms) {
+  if (terms.empty())
+    return 1;
+  size_t length = 0;
+  for (const Term &term : terms) {
+    auto [digits, needsStar] = magnitudeText(term);
+    length += (term.coefficient < 0 || length != 0) + (needsStar ? digits.size() : 0);
+    for (const AtomRef &atom : term.monomial) {
+      length += needsStar + SymExprDetail::textLength(*atom);
+      needsStar = true;
+    }
+  }
+  return length;
+}
+
+/// The text in `cache`, made first if nobody has.
+template <typename Make> static const std::string &cachedText(std::atomic<const std::string *> &cache, Make make) {
+  const std::string *text = cache.load(std::memory_order_acquire);
+  if (text)
+    return *text;
+  auto *made = new std::string(make());
+  if (cache.compare_exchange_strong(text, made, std::memory_order_acq_rel))
+    return *made;
+  delete made;
+  return *text;
+}
+
+const std::string &SymAtom::text() const {
+  return cachedText(textCache, [&] {
+    if (kind == AtomKind::Symbol)
+      return symbolText(name);
+    return std::string(functionName(kind)) + "(" + a.str() + ", " + b.str() + ")";
+  });
+}
+
+const std::string &SymExpr::str() const {
+  if (const Atom *atom = soleAtom(*this))
+    return atom->text();
+  return cachedText(node->textCache, [&] { return isOverflow() ? "overflow()" : polynomialText(terms()); });
 }
 
 //===----------------------------------------------------------------------===//
 // Construction
 //===----------------------------------------------------------------------===//
 
-SymExpr::SymExpr(int64_t value) {
-  std::vector<Term> terms;
-  if (value != 0)
-    terms.push_back({value, {}});
-  std::string text = polynomialText(terms);
-  node = std::make_shared<const Node>(Node{std::move(terms), false, std::move(text)});
-}
+SymExpr::SymExpr(int64_t value) : node(SymExprDetail::internConstant(value)) {}
 
-SymExpr SymExpr::overflow() { return SymExpr(std::make_shared<const Node>(Node{{}, true, "overflow()"})); }
+SymExpr SymExpr::overflow() { return SymExpr(SymExprDetail::overflowNode()); }
 
 /// Sorts, merges and drops zeros.
 SymExpr SymExpr::fromTerms(std::vector<Term> terms) {
-  std::sort(terms.begin(), terms.end(),
-            [](const Term &a, const Term &b) { return compareMonomials(a.monomial, b.monomial) < 0; });
+  auto before = [](const Term &a, const Term &b) { return compareMonomials(a.monomial, b.monomial) < 0; };
+  if (!std::is_sorted(terms.begin(), terms.end(), before))
+    std::sort(terms.begin(), terms.end(), before);
   std::vector<Term> merged;
+  merged.reserve(terms.size());
   for (Term &term : terms) {
-    if (!merged.empty() && compareMonomials(merged.back().monomial, term.monomial) == 0) {
+    if (!merged.empty() && merged.back().monomial == term.monomial) {
       if (__builtin_add_overflow(merged.back().coefficient, term.coefficient, &merged.back().coefficient))
         return overflow();
     } else {
@@ -158,37 +161,60 @@ SymExpr SymExpr::fromTerms(std::vector<Term> terms) {
     if (merged.back().coefficient == 0)
       merged.pop_back();
   }
-  if (merged.size() > kMaxTerms)
+  if (merged.empty())
+    return SymExpr(0);
+  if (merged.size() == 1 && merged[0].monomial.empty())
+    return SymExpr(merged[0].coefficient);
+  unsigned depth = 0;
+  for (const Term &term : merged)
+    for (const AtomRef &atom : term.monomial)
+      depth = std::max(depth, SymExprDetail::depth(*atom));
+  if (merged.size() > kMaxTerms || depth > kMaxDepth || textLengthOf(merged) > kMaxText)
     return overflow();
-  std::string text = polynomialText(merged);
-  if (text.size() > kMaxText)
-    return overflow();
-  return SymExpr(std::make_shared<const Node>(Node{std::move(merged), false, std::move(text)}));
+  return SymExpr(SymExprDetail::internTerms(std::move(merged)));
+}
+
+static SymExpr fromAtomRef(AtomRef atom) {
+  std::vector<Term> terms(1);
+  terms[0].coefficient = 1;
+  terms[0].monomial.push_back(std::move(atom));
+  return SymExprDetail::make(std::move(terms));
 }
 
 SymExpr SymExpr::fromAtom(AtomKind kind, const SymExpr &a, const SymExpr &b) {
-  std::string text = std::string(functionName(kind)) + "(" + a.str() + ", " + b.str() + ")";
-  return fromTerms({{1, {std::make_shared<const Atom>(Atom{kind, "", a, b, std::move(text)})}}});
+  if (a.isOverflow() || b.isOverflow())
+    return overflow();
+  return fromAtomRef(SymExprDetail::internAtom(kind, {}, a, b));
 }
 
 SymExpr SymExpr::symbol(std::string_view name) {
-  std::string text = symbolText(std::string(name));
-  return fromTerms({{1, {std::make_shared<const Atom>(Atom{AtomKind::Symbol, std::string(name), {}, {}, text})}}});
+  return fromAtomRef(SymExprDetail::internAtom(AtomKind::Symbol, name, {}, {}));
 }
 
 SymExpr operator+(const SymExpr &a, const SymExpr &b) {
   if (a.isOverflow() || b.isOverflow())
     return SymExpr::overflow();
-  std::vector<Term> terms = a.terms();
-  terms.insert(terms.end(), b.terms().begin(), b.terms().end());
+  if (a.terms().empty())
+    return b;
+  if (b.terms().empty())
+    return a;
+  // Both are sorted.
+  std::vector<Term> terms;
+  terms.reserve(a.terms().size() + b.terms().size());
+  std::merge(a.terms().begin(), a.terms().end(), b.terms().begin(), b.terms().end(), std::back_inserter(terms),
+             [](const Term &x, const Term &y) { return compareMonomials(x.monomial, y.monomial) < 0; });
   return SymExpr::fromTerms(std::move(terms));
 }
 
 SymExpr operator-(const SymExpr &a, const SymExpr &b) { return a + b * SymExpr(-1); }
 
 SymExpr operator*(const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow() || a.terms().size() * b.terms().size() > kMaxTerms * kMaxTerms)
+  if (a.isOverflow() || b.isOverflow() || a.terms().size() * b.terms().size() > kMaxProductTerms)
     return SymExpr::overflow();
+  if (a.isConst(1))
+    return b;
+  if (b.isConst(1))
+    return a;
   std::vector<Term> terms;
   for (const Term &x : a.terms())
     for (const Term &y : b.terms()) {
@@ -205,12 +231,7 @@ SymExpr operator*(const SymExpr &a, const SymExpr &b) {
 //===----------------------------------------------------------------------===//
 
 const std::vector<Term> &SymExpr::terms() const { return node->terms; }
-const std::string &SymExpr::str() const { return node->text; }
 bool SymExpr::isOverflow() const { return node->overflow; }
-
-bool SymExpr::operator==(const SymExpr &other) const {
-  return node == other.node || (!isOverflow() && !other.isOverflow() && str() == other.str());
-}
 
 std::optional<int64_t> SymExpr::tryConst() const {
   if (isOverflow())
@@ -227,8 +248,7 @@ int64_t SymExpr::getConst() const {
   return *tryConst();
 }
 
-/// The atom, if the expression is 1 * one atom.
-static const Atom *soleAtom(const SymExpr &expr) {
+const Atom *soleAtom(const SymExpr &expr) {
   if (expr.isOverflow() || expr.terms().size() != 1)
     return nullptr;
   const Term &term = expr.terms()[0];
@@ -251,18 +271,32 @@ bool SymExpr::isDivisibleBy(int64_t divisor) const {
   });
 }
 
-void SymExpr::collectSymbols(std::set<std::string> &into) const {
-  for (const Term &term : terms())
-    for (const auto &atom : term.monomial) {
-      if (atom->kind == AtomKind::Symbol) {
-        into.insert(atom->name);
-      } else {
-        atom->a.collectSymbols(into);
-        atom->b.collectSymbols(into);
+/// Calls `visit` for each atom of `expr` that is not in `seen`, parts before wholes.
+template <typename Visit>
+static void visitAtoms(const SymExpr &expr, llvm::SmallPtrSetImpl<const Atom *> &seen, Visit visit) {
+  for (const Term &term : expr.terms())
+    for (const AtomRef &atom : term.monomial) {
+      if (!seen.insert(atom.get()).second)
+        continue;
+      if (atom->kind != AtomKind::Symbol) {
+        visitAtoms(atom->a, seen, visit);
+        visitAtoms(atom->b, seen, visit);
       }
+      visit(*atom);
     }
 }
 
+void SymExpr::forEachSymbol(llvm::function_ref<void(const std::string &)> visit) const {
+  llvm::SmallPtrSet<const Atom *, 16> seen;
+  visitAtoms(*this, seen, [&](const Atom &atom) {
+    if (atom.kind == AtomKind::Symbol)
+      visit(atom.name);
+  });
+}
+
+void SymExpr::collectSymbols(std::set<std::string> &into) const {
+  forEachSymbol([&](const std::string &symbol) { into.insert(symbol); });
+}
 std::set<std::string> SymExpr::symbols() const {
   std::set<std::string> result;
   collectSymbols(result);
@@ -290,25 +324,54 @@ SymExpr applyFunction(AtomKind kind, const SymExpr &a, const SymExpr &b) {
 }
 
 SymExpr SymExpr::substitute(const std::map<std::string, SymExpr> &values) const {
-  if (isOverflow())
+  if (isOverflow() || isConst())
     return *this;
-  SymExpr sum;
-  for (const Term &term : terms()) {
-    SymExpr value(term.coefficient);
-    for (const auto &atom : term.monomial) {
-      if (atom->kind != AtomKind::Symbol) {
-        value *= applyFunction(atom->kind, atom->a.substitute(values), atom->b.substitute(values));
+  llvm::SmallPtrSet<const Atom *, 16> seen;
+  llvm::DenseMap<const Atom *, SymExpr> replaced; // those that are no longer themselves
+  auto rebuild = [&](const SymExpr &expr) {
+    auto isReplaced = [&](const AtomRef &atom) { return replaced.contains(atom.get()); };
+    if (std::none_of(expr.terms().begin(), expr.terms().end(), [&](const Term &term) {
+          return std::any_of(term.monomial.begin(), term.monomial.end(), isReplaced);
+        }))
+      return expr;
+    std::vector<Term> kept;
+    SymExpr sum;
+    for (const Term &term : expr.terms()) {
+      Term rest{term.coefficient, {}};
+      std::copy_if(term.monomial.begin(), term.monomial.end(), std::back_inserter(rest.monomial),
+                   [&](const AtomRef &atom) { return !isReplaced(atom); });
+      if (rest.monomial.size() == term.monomial.size()) {
+        kept.push_back(std::move(rest));
         continue;
       }
-      auto it = values.find(atom->name);
-      value *= it == values.end() ? symbol(atom->name) : it->second;
+      std::vector<Term> one;
+      one.push_back(std::move(rest));
+      SymExpr product = fromTerms(std::move(one));
+      for (const AtomRef &atom : term.monomial)
+        if (isReplaced(atom))
+          product *= replaced.find(atom.get())->second;
+      if (product.isOverflow())
+        return overflow();
+      kept.insert(kept.end(), product.terms().begin(), product.terms().end());
+      if (kept.size() > kMaxProductTerms)
+        return overflow();
     }
-    sum += value;
-  }
-  return sum;
+    return fromTerms(std::move(kept));
+  };
+  visitAtoms(*this, seen, [&](const Atom &atom) {
+    if (atom.kind == AtomKind::Symbol) {
+      if (auto value = values.find(atom.name); value != values.end())
+        replaced.try_emplace(&atom, value->second);
+      return;
+    }
+    SymExpr a = rebuild(atom.a), b = rebuild(atom.b);
+    if (a.id() != atom.a.id() || b.id() != atom.b.id())
+      replaced.try_emplace(&atom, applyFunction(atom.kind, a, b));
+  });
+  return rebuild(*this);
 }
 
-static std::optional<int64_t> evaluateFunction(AtomKind kind, int64_t a, int64_t b) {
+std::optional<int64_t> evaluateFunction(AtomKind kind, int64_t a, int64_t b) {
   switch (kind) {
   case AtomKind::Symbol:
     break;
@@ -337,338 +400,33 @@ static std::optional<int64_t> evaluateFunction(AtomKind kind, int64_t a, int64_t
 std::optional<int64_t> SymExpr::evaluate(const std::map<std::string, int64_t> &values) const {
   if (isOverflow())
     return std::nullopt;
-  int64_t sum = 0;
-  for (const Term &term : terms()) {
-    int64_t value = term.coefficient;
-    for (const auto &atom : term.monomial) {
-      std::optional<int64_t> factor;
-      if (atom->kind == AtomKind::Symbol) {
-        auto it = values.find(atom->name);
-        if (it != values.end())
-          factor = it->second;
-      } else {
-        std::optional<int64_t> a = atom->a.evaluate(values), b = atom->b.evaluate(values);
-        if (a && b)
-          factor = evaluateFunction(atom->kind, *a, *b);
+  llvm::SmallPtrSet<const Atom *, 16> seen;
+  llvm::DenseMap<const Atom *, std::optional<int64_t>> known;
+  auto valueOf = [&](const SymExpr &expr) -> std::optional<int64_t> {
+    int64_t sum = 0;
+    for (const Term &term : expr.terms()) {
+      int64_t value = term.coefficient;
+      for (const AtomRef &atom : term.monomial) {
+        std::optional<int64_t> factor = known.lookup(atom.get());
+        if (!factor || __builtin_mul_overflow(value, *factor, &value))
+          return std::nullopt;
       }
-      if (!factor || __builtin_mul_overflow(value, *factor, &value))
+      if (__builtin_add_overflow(sum, value, &sum))
         return std::nullopt;
     }
-    if (__builtin_add_overflow(sum, value, &sum))
-      return std::nullopt;
-  }
-  return sum;
-}
-
-//===----------------------------------------------------------------------===//
-// Division
-//===----------------------------------------------------------------------===//
-
-struct SymExprDetail {
-  static SymExpr make(std::vector<Term> terms) { return SymExpr::fromTerms(std::move(terms)); }
-  static SymExpr atom(AtomKind kind, const SymExpr &a, const SymExpr &b) { return SymExpr::fromAtom(kind, a, b); }
-  static SymExpr overflow() { return SymExpr::overflow(); }
-};
-
-static int64_t contentOf(const SymExpr &expr, bool withConstant) {
-  int64_t content = 0;
-  for (const Term &term : expr.terms())
-    if ((withConstant || !term.monomial.empty()) && term.coefficient != INT64_MIN)
-      content = std::gcd(content, term.coefficient);
-  return content;
-}
-
-static Monomial monomialContentOf(const SymExpr &expr) {
-  Monomial content;
-  bool first = true;
-  for (const Term &term : expr.terms()) {
-    content = first ? term.monomial : commonMonomial(content, term.monomial);
-    first = false;
-  }
-  return content;
-}
-
-/// Divides every term by coefficient * monomial, which must divide them all.
-static SymExpr divideTerms(const SymExpr &expr, int64_t coefficient, const Monomial &monomial) {
-  std::vector<Term> terms;
-  for (const Term &term : expr.terms())
-    terms.push_back({term.coefficient / coefficient, *divideMonomials(term.monomial, monomial)});
-  return SymExprDetail::make(std::move(terms));
-}
-
-std::optional<SymExpr> SymExpr::quotient(const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow() || b.terms().empty())
-    return std::nullopt;
-  const Term &lead = b.terms()[0];
-  SymExpr rest = a, result;
-  for (size_t steps = 0; !rest.terms().empty(); ++steps) {
-    const Term &top = rest.terms()[0];
-    std::optional<Monomial> monomial = divideMonomials(top.monomial, lead.monomial);
-    if (!monomial || steps == kMaxTerms || badDivision(top.coefficient, lead.coefficient) ||
-        top.coefficient % lead.coefficient != 0)
-      return std::nullopt;
-    SymExpr term = fromTerms({{top.coefficient / lead.coefficient, std::move(*monomial)}});
-    result += term;
-    rest = rest - term * b;
-    if (rest.isOverflow())
-      return std::nullopt;
-  }
-  return result;
-}
-
-/// Splits a = q * c + r with every coefficient of r in [0, c).
-static std::pair<SymExpr, SymExpr> splitByConstant(const SymExpr &a, int64_t c) {
-  std::vector<Term> q, r;
-  for (const Term &term : a.terms()) {
-    q.push_back({floorDivInt(term.coefficient, c), term.monomial});
-    r.push_back({floorModInt(term.coefficient, c), term.monomial});
-  }
-  return {SymExprDetail::make(std::move(q)), SymExprDetail::make(std::move(r))};
-}
-
-static int64_t constantTermOf(const SymExpr &expr) {
-  return !expr.terms().empty() && expr.terms().back().monomial.empty() ? expr.terms().back().coefficient : 0;
-}
-
-/// Splits a = q * b + r, where the terms of a that the one-term b divides go to q.
-static std::pair<SymExpr, SymExpr> splitByTerm(const SymExpr &a, const Term &b) {
-  std::vector<Term> q, r;
-  for (const Term &term : a.terms()) {
-    std::optional<Monomial> monomial = divideMonomials(term.monomial, b.monomial);
-    if (monomial && !badDivision(term.coefficient, b.coefficient) && term.coefficient % b.coefficient == 0)
-      q.push_back({term.coefficient / b.coefficient, std::move(*monomial)});
-    else
-      r.push_back(term);
-  }
-  return {SymExprDetail::make(std::move(q)), SymExprDetail::make(std::move(r))};
-}
-
-static SymExpr floorDivByConstant(const SymExpr &a, int64_t c) {
-  auto [q, rest] = splitByConstant(a, c);
-  if (rest.isConst()) // In [0, c).
-    return q;
-  int64_t k = constantTermOf(rest);
-  SymExpr variable = rest - SymExpr(k);
-  // floor((g*x + k) / (g*c')) = floor((x + floor(k/g)) / c') for integers x.
-  int64_t g = std::gcd(contentOf(variable, true), c);
-  if (g > 1) {
-    variable = divideTerms(variable, g, {});
-    k = floorDivInt(k, g);
-    c /= g;
-    rest = variable + SymExpr(k);
-    if (c == 1)
-      return q + rest;
-  }
-  // floor((floor(x/d) + k) / c) = floor((x + k*d) / (c*d)).
-  if (const Atom *atom = soleAtom(variable); atom && atom->kind == AtomKind::FloorDiv) {
-    std::optional<int64_t> d = atom->b.tryConst();
-    int64_t cd;
-    if (d && *d > 0 && !__builtin_mul_overflow(c, *d, &cd))
-      return q + floorDivByConstant(atom->a + SymExpr(k) * SymExpr(*d), cd);
-  }
-  if (rest.isNonNegative() && SymExpr::provablyLessEqual(rest, SymExpr(c - 1)))
-    return q;
-  return q + SymExprDetail::atom(AtomKind::FloorDiv, rest, SymExpr(c));
-}
-
-/// Cancels what all terms of both have in common.
-static void cancelCommon(SymExpr &a, SymExpr &b) {
-  Monomial common = commonMonomial(monomialContentOf(a), monomialContentOf(b));
-  int64_t g = std::gcd(contentOf(a, true), contentOf(b, true));
-  if (g == 0 || (g == 1 && common.empty()))
-    return;
-  a = divideTerms(a, g, common);
-  b = divideTerms(b, g, common);
-}
-
-SymExpr SymExpr::floorDiv(const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow())
-    return overflow();
-  if (std::optional<int64_t> c = b.tryConst()) {
-    if (*c == 0)
-      return fromAtom(AtomKind::FloorDiv, a, b);
-    if (*c < 0)
-      return *c == INT64_MIN ? overflow() : floorDiv(-a, -b);
-    return floorDivByConstant(a, *c);
-  }
-  if (std::optional<SymExpr> q = quotient(a, b))
-    return *q;
-  SymExpr rest = a, divisor = b, q;
-  if (b.terms().size() == 1)
-    std::tie(q, rest) = splitByTerm(a, b.terms()[0]);
-  cancelCommon(rest, divisor);
-  if (divisor.isConst())
-    return q + floorDiv(rest, divisor);
-  if (rest.isNonNegative() && provablyLessEqual(rest, divisor - SymExpr(1)))
-    return q;
-  return q + fromAtom(AtomKind::FloorDiv, rest, divisor);
-}
-
-SymExpr SymExpr::ceilDiv(const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow())
-    return overflow();
-  if (std::optional<int64_t> c = b.tryConst(); c && *c < 0)
-    return *c == INT64_MIN ? overflow() : ceilDiv(-a, -b);
-  if (b.isPositive())
-    return floorDiv(a + b - SymExpr(1), b);
-  if (std::optional<SymExpr> q = quotient(a, b))
-    return *q;
-  SymExpr rest = a, divisor = b, q;
-  if (b.terms().size() == 1)
-    std::tie(q, rest) = splitByTerm(a, b.terms()[0]);
-  cancelCommon(rest, divisor);
-  if (divisor.isPositive())
-    return q + ceilDiv(rest, divisor);
-  return q + fromAtom(AtomKind::CeilDiv, rest, divisor);
-}
-
-SymExpr SymExpr::mod(const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow())
-    return overflow();
-  SymExpr rest = a;
-  std::optional<int64_t> c = b.tryConst();
-  if (c && *c > 0) {
-    rest = splitByConstant(a, *c).second;
-    if (rest.isConst())
-      return rest;
-    int64_t k = constantTermOf(rest);
-    SymExpr variable = rest - SymExpr(k);
-    // (g*x + k) mod (g*c') = g * ((x + floor(k/g)) mod c') + k mod g.
-    int64_t g = std::gcd(contentOf(variable, true), *c);
-    if (g > 1)
-      return SymExpr(g) * mod(divideTerms(variable, g, {}) + SymExpr(floorDivInt(k, g)), SymExpr(*c / g)) +
-             SymExpr(floorModInt(k, g));
-  } else if (c && *c < 0 && a.isConst() && !badDivision(a.getConst(), *c)) {
-    return SymExpr(floorModInt(a.getConst(), *c));
-  } else if (!c) {
-    if (quotient(a, b))
-      return SymExpr(0);
-    if (b.terms().size() == 1)
-      rest = splitByTerm(a, b.terms()[0]).second;
-  }
-  if (rest.isNonNegative() && provablyLessEqual(rest, b - SymExpr(1)))
-    return rest;
-  return fromAtom(AtomKind::Mod, rest, b);
-}
-
-SymExpr SymExpr::exactDiv(const SymExpr &a, const SymExpr &b) {
-  if (std::optional<SymExpr> q = quotient(a, b))
-    return *q;
-  return floorDiv(a, b);
-}
-
-//===----------------------------------------------------------------------===//
-// Min, max, bcast
-//===----------------------------------------------------------------------===//
-
-static void flatten(AtomKind kind, const SymExpr &expr, std::vector<SymExpr> &into) {
-  const Atom *atom = soleAtom(expr);
-  if (atom && atom->kind == kind) {
-    flatten(kind, atom->a, into);
-    flatten(kind, atom->b, into);
-  } else if (std::find(into.begin(), into.end(), expr) == into.end()) {
-    into.push_back(expr);
-  }
-}
-
-/// Rebuilds kind(..kind(o0, o1).., on) from sorted operands.
-static SymExpr chain(AtomKind kind, std::vector<SymExpr> operands) {
-  std::sort(operands.begin(), operands.end());
-  SymExpr result = operands[0];
-  for (size_t i = 1; i < operands.size(); ++i)
-    result = SymExprDetail::atom(kind, result, operands[i]);
-  return result;
-}
-
-static SymExpr minOrMax(AtomKind kind, const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow())
-    return SymExprDetail::overflow();
-  std::vector<SymExpr> operands, kept;
-  flatten(kind, a, operands);
-  flatten(kind, b, operands);
-  // The operands are pairwise different; an operand that another one makes redundant goes. Two that are provably
-  // equal, though of different form, are told apart by position.
-  auto beats = [&](const SymExpr &x, const SymExpr &y) {
-    return kind == AtomKind::Min ? SymExpr::provablyLessEqual(x, y) : SymExpr::provablyLessEqual(y, x);
+    return sum;
   };
-  for (size_t i = 0; i < operands.size(); ++i) {
-    bool redundant = false;
-    for (size_t j = 0; j < operands.size() && !redundant; ++j)
-      redundant = i != j && beats(operands[j], operands[i]) && (j < i || !beats(operands[i], operands[j]));
-    if (!redundant)
-      kept.push_back(operands[i]);
-  }
-  return chain(kind, std::move(kept));
-}
-
-SymExpr SymExpr::min(const SymExpr &a, const SymExpr &b) { return minOrMax(AtomKind::Min, a, b); }
-SymExpr SymExpr::max(const SymExpr &a, const SymExpr &b) { return minOrMax(AtomKind::Max, a, b); }
-
-bool SymExpr::canBeOne() const {
-  if (isOverflow())
-    return true;
-  std::optional<int64_t> lo = lowerBound(), hi = upperBound();
-  if ((lo && *lo > 1) || (hi && *hi < 1))
-    return false;
-  int64_t content = contentOf(*this, true);
-  return content == 1 || content == -1; // 0: the constant 0; otherwise a multiple of content.
-}
-
-SymExpr SymExpr::bcast(const SymExpr &a, const SymExpr &b) {
-  if (a.isOverflow() || b.isOverflow())
-    return overflow();
-  std::vector<SymExpr> operands, kept;
-  flatten(AtomKind::Bcast, a, operands);
-  flatten(AtomKind::Bcast, b, operands);
-  for (const SymExpr &operand : operands) {
-    // One that is not 1 is the result: all others are 1 or equal to it.
-    if (!operand.canBeOne())
-      return operand;
-    if (operand.isConst(1))
-      continue;
-    // min(c, x) beside x, with c > 1: if they differ one is 1, and then so is the other. It is x.
-    std::vector<SymExpr> parts;
-    flatten(AtomKind::Min, operand, parts);
-    bool redundant = parts.size() > 1 && std::count_if(parts.begin(), parts.end(),
-                                                       [](const SymExpr &part) {
-                                                         std::optional<int64_t> low = part.lowerBound();
-                                                         return low && *low > 1;
-                                                       }) +
-                                                 1 ==
-                                             std::ptrdiff_t(parts.size());
-    if (redundant)
-      redundant = std::any_of(parts.begin(), parts.end(), [&](const SymExpr &part) {
-        std::optional<int64_t> low = part.lowerBound();
-        return !(low && *low > 1) && std::find(operands.begin(), operands.end(), part) != operands.end();
-      });
-    if (!redundant)
-      kept.push_back(operand);
-  }
-  return kept.empty() ? SymExpr(1) : chain(AtomKind::Bcast, std::move(kept));
-}
-
-//===----------------------------------------------------------------------===//
-// SymFraction
-//===----------------------------------------------------------------------===//
-
-SymFraction::SymFraction(SymExpr n, SymExpr d) : num(std::move(n)), den(std::move(d)) {
-  if (std::optional<SymExpr> q = SymExpr::quotient(num, den)) {
-    num = *q;
-    den = SymExpr(1);
-    return;
-  }
-  cancelCommon(num, den);
-}
-
-std::optional<SymFraction> SymFraction::fromDouble(double value) {
-  for (int64_t den = 1; den <= 4096; den *= 2) {
-    double scaled = value * double(den);
-    if (!(std::fabs(scaled) < 9007199254740992.0))
-      return std::nullopt;
-    if (scaled == std::floor(scaled))
-      return SymFraction(SymExpr(int64_t(scaled)), SymExpr(den));
-  }
-  return std::nullopt;
+  visitAtoms(*this, seen, [&](const Atom &atom) {
+    std::optional<int64_t> &value = known[&atom];
+    if (atom.kind == AtomKind::Symbol) {
+      if (auto it = values.find(atom.name); it != values.end())
+        value = it->second;
+      return;
+    }
+    std::optional<int64_t> a = valueOf(atom.a), b = valueOf(atom.b);
+    value = a && b ? evaluateFunction(atom.kind, *a, *b) : std::nullopt;
+  });
+  return valueOf(*this);
 }
 
 } // namespace ds

@@ -1,34 +1,83 @@
 //===- SymExpr.h - Integer expressions over dimension symbols -------------===//
 // Assumes: a symbol stands for a dimension, an integer >= 0.
 // Guarantees: values are immutable and in a canonical form: a polynomial with integer coefficients over atoms (symbols
-// and floordiv, ceildiv, mod, min, max, bcast of two expressions); equal forms print, compare and order equally on
-// every run. Simplifications keep the value wherever the original is defined (a divisor is taken to be non-zero).
+//   and floordiv, ceildiv, mod, min, max, bcast of two expressions); equal forms print, compare and order equally on
+//   every run. Simplifications keep the value wherever the original is defined (a divisor is taken to be non-zero).
+//   Equal expressions are one object, whoever made them: `==` and a hash cost nothing, an expression that occurs in
+//   many places is held once and looked at once by every function here. Any number of threads may use them. Bounded
+//   work: an expression has at most kMaxTerms terms, kMaxDepth functions in each other and kMaxText characters of text;
+//   what would be larger is "overflow". Every function but substitute makes at most kMaxProofs proofs, and substitute
+//   those of each different atom; a proof tries at most kMaxProofSteps sums, and starts no other.
 // Declines: proving every equality. `==` is equality of canonical forms; a false one may still be equal at run time.
 //===----------------------------------------------------------------------===//
 #ifndef DS_SYMEXPR_H
 #define DS_SYMEXPR_H
 
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/SmallVector.h"
+#include <atomic>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ds {
 
+struct SymAtom;
+struct SymNode;
+
+namespace detail {
+void retain(const SymAtom *atom);
+void release(const SymAtom *atom);
+void retain(const SymNode *node);
+void release(const SymNode *node);
+
+/// A counted reference to an object of the tables in SymExprTable.cpp; equal objects are one.
+template <typename T> class Interned {
+public:
+  Interned() = default;
+  /// Takes over a count.
+  explicit Interned(const T *counted) : object(counted) {}
+  Interned(const Interned &other) : object(other.object) {
+    if (object)
+      retain(object);
+  }
+  Interned(Interned &&other) noexcept : object(std::exchange(other.object, nullptr)) {}
+  Interned &operator=(Interned other) noexcept {
+    std::swap(object, other.object);
+    return *this;
+  }
+  ~Interned() {
+    if (object)
+      release(object);
+  }
+  const T *get() const { return object; }
+  const T &operator*() const { return *object; }
+  const T *operator->() const { return object; }
+  bool operator==(const Interned &other) const { return object == other.object; }
+
+private:
+  const T *object = nullptr;
+};
+} // namespace detail
+
 class SymExpr {
 public:
   enum class AtomKind { Symbol, FloorDiv, CeilDiv, Mod, Min, Max, Bcast };
-  struct Atom;
+  using Atom = SymAtom;
   /// A product of atoms; equal atoms repeat, sorted by their text.
-  using Monomial = std::vector<std::shared_ptr<const Atom>>;
+  using Monomial = llvm::SmallVector<detail::Interned<SymAtom>, 2>;
   struct Term {
     int64_t coefficient;
     Monomial monomial;
   };
+
+  static constexpr unsigned kMaxTerms = 1024, kMaxDepth = 512, kMaxText = 16384;
+  static constexpr unsigned kMaxProofs = 64, kMaxProofSteps = 500;
 
   /// The constant 0.
   SymExpr() : SymExpr(int64_t(0)) {}
@@ -66,19 +115,31 @@ public:
   /// The name, if the expression is one symbol.
   std::optional<std::string> symbolName() const;
 
-  bool operator==(const SymExpr &other) const;
+  /// Of two that overflowed none is known to be the other: false, as for NaN.
+  bool operator==(const SymExpr &other) const { return node == other.node && !isOverflow(); }
   bool operator!=(const SymExpr &other) const { return !(*this == other); }
   /// A total order of the canonical forms (by text), for sorted containers.
-  bool operator<(const SymExpr &other) const { return str() < other.str(); }
+  bool operator<(const SymExpr &other) const { return node.get() != other.node.get() && str() < other.str(); }
+  /// The same for equal expressions, and for these alone while one of them lives: a key of maps.
+  const void *id() const { return node.get(); }
+  /// For std::unordered_map and _set.
+  struct Hash {
+    size_t operator()(const SymExpr &expr) const { return std::hash<const void *>()(expr.id()); }
+  };
 
-  /// The canonical text, e.g. "12*S+floordiv(H, 2)-1".
+  /// The canonical text, e.g. "12*S+floordiv(H, 2)-1"; made when it is first asked for.
   const std::string &str() const;
-  /// Reads what `str` writes (and anything of that grammar); nullopt if malformed or out of range.
+  /// Reads anything of the grammar of `str` and brings it into canonical form; nullopt if malformed or out of range.
   static std::optional<SymExpr> parse(std::string_view text);
+  /// Reads what `str` wrote: read(e.str()) is e, without a proof. Functions are taken as they stand, so that of other
+  /// text comes the expression that it spells, which may have a simpler form.
+  static std::optional<SymExpr> read(std::string_view text);
 
   SymExpr substitute(const std::map<std::string, SymExpr> &values) const;
   void collectSymbols(std::set<std::string> &into) const;
   std::set<std::string> symbols() const;
+  /// Calls `visit` for each symbol once, in no order that means anything.
+  void forEachSymbol(llvm::function_ref<void(const std::string &)> visit) const;
   /// The value; nullopt if a symbol is missing, a divisor is 0 or the arithmetic overflows.
   std::optional<int64_t> evaluate(const std::map<std::string, int64_t> &values) const;
 
@@ -96,26 +157,39 @@ public:
   /// The terms, for those who generate code: sum of coefficient * product of atoms. A constant has an empty monomial.
   /// Sorted; no coefficient is 0.
   const std::vector<Term> &terms() const;
-  /// True if some arithmetic in building this overflowed; such an expression equals only itself and has no value.
+  /// True if some arithmetic in building this overflowed, or its size did; such an expression equals nothing and has no
+  /// value. Whoever emits an expression must ask, and fail with a message.
   bool isOverflow() const;
 
 private:
-  struct Node;
-  explicit SymExpr(std::shared_ptr<const Node> node) : node(std::move(node)) {}
+  explicit SymExpr(detail::Interned<SymNode> node) : node(std::move(node)) {}
   static SymExpr fromTerms(std::vector<Term> terms);
   static SymExpr fromAtom(AtomKind kind, const SymExpr &a, const SymExpr &b);
   static SymExpr overflow();
-  std::shared_ptr<const Node> node;
+  detail::Interned<SymNode> node;
   friend struct SymExprDetail;
 };
 
 /// A symbol (`name`), or a function of two expressions.
-struct SymExpr::Atom {
-  AtomKind kind;
-  std::string name;
-  SymExpr a, b;
+struct SymAtom {
+  const SymExpr::AtomKind kind;
+  const std::string name;
+  const SymExpr a, b;
+
   /// Canonical text; equal texts mean equal atoms.
-  std::string text;
+  const std::string &text() const;
+
+private:
+  friend struct SymExprDetail;
+  SymAtom(SymExpr::AtomKind kind, std::string_view name, const SymExpr &a, const SymExpr &b, size_t hash);
+  SymAtom(const SymAtom &) = delete;
+  ~SymAtom() { delete textCache.load(std::memory_order_relaxed); }
+
+  const size_t hash;
+  unsigned depth = 0, textLength = 0;
+  std::optional<int64_t> low, high; // bounds
+  mutable std::atomic<uint32_t> references{1};
+  mutable std::atomic<const std::string *> textCache{nullptr};
 };
 
 /// The product of `dims` (1 if empty).

@@ -1,19 +1,13 @@
 //===- SymExprBounds.cpp - Bounds of size expressions ------------------===//
 // Assumes: symbols are >= 0 and divisors are not 0.
-// Guarantees: sound bounds and proofs.
+// Guarantees: sound bounds, computed once an expression, and proofs of bounded length.
 // Declines: to find every proof; intervals and one linear bound at a time.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/SymExprDetail.h"
 #include <algorithm>
+#include <map>
 
 namespace ds {
-
-namespace {
-/// A missing end is infinite.
-struct Interval {
-  std::optional<int64_t> lo, hi;
-};
-} // namespace
 
 static std::optional<int64_t> minKnown(std::optional<int64_t> a, std::optional<int64_t> b) {
   if (a && b)
@@ -53,19 +47,15 @@ static Interval multiplyIntervals(Interval a, Interval b) {
   return {lo ? lo : 0, mulKnown(a.hi, b.hi)};
 }
 
-static Interval boundsOf(const SymExpr &expr);
-
-static Interval boundsOf(const Atom &atom) {
-  if (atom.kind == AtomKind::Symbol)
-    return {0, std::nullopt};
-  Interval a = boundsOf(atom.a), b = boundsOf(atom.b);
-  switch (atom.kind) {
+Interval boundsOf(AtomKind kind, const SymExpr &left, const SymExpr &right) {
+  Interval a = SymExprDetail::node(left).bounds, b = SymExprDetail::node(right).bounds;
+  switch (kind) {
   case AtomKind::Symbol:
     break;
   case AtomKind::FloorDiv:
   case AtomKind::CeilDiv: {
-    if (std::optional<int64_t> c = atom.b.tryConst(); c && *c > 0) {
-      int64_t bump = atom.kind == AtomKind::CeilDiv ? *c - 1 : 0;
+    if (std::optional<int64_t> c = right.tryConst(); c && *c > 0) {
+      int64_t bump = kind == AtomKind::CeilDiv ? *c - 1 : 0;
       a = {addKnown(a.lo, bump), addKnown(a.hi, bump)};
       return {a.lo ? std::optional(floorDivInt(*a.lo, *c)) : std::nullopt,
               a.hi ? std::optional(floorDivInt(*a.hi, *c)) : std::nullopt};
@@ -90,15 +80,14 @@ static Interval boundsOf(const Atom &atom) {
   return {};
 }
 
-static Interval boundsOf(const SymExpr &expr) {
-  if (expr.isOverflow())
-    return {};
+Interval boundsOf(const std::vector<Term> &terms) {
   Interval sum{0, 0};
-  for (const Term &term : expr.terms()) {
+  for (const Term &term : terms) {
     Interval value{1, 1};
-    for (const auto &atom : term.monomial)
-      value = value.lo && *value.lo == 1 && value.hi && *value.hi == 1 ? boundsOf(*atom)
-                                                                       : multiplyIntervals(value, boundsOf(*atom));
+    for (const AtomRef &atom : term.monomial) {
+      Interval factor = SymExprDetail::bounds(*atom);
+      value = value.lo && *value.lo == 1 && value.hi && *value.hi == 1 ? factor : multiplyIntervals(value, factor);
+    }
     Interval scaled{value.lo ? mulKnown(value.lo, term.coefficient) : std::nullopt,
                     value.hi ? mulKnown(value.hi, term.coefficient) : std::nullopt};
     if (term.coefficient < 0)
@@ -108,69 +97,110 @@ static Interval boundsOf(const SymExpr &expr) {
   return sum;
 }
 
-std::optional<int64_t> SymExpr::lowerBound() const { return boundsOf(*this).lo; }
-std::optional<int64_t> SymExpr::upperBound() const { return boundsOf(*this).hi; }
+std::optional<int64_t> SymExpr::lowerBound() const { return node->bounds.lo; }
+std::optional<int64_t> SymExpr::upperBound() const { return node->bounds.hi; }
 
-/// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it. `budget`
-/// is how many expressions may still be tried: of a sum of many such terms there are too many combinations.
-static bool proveNonNegative(const SymExpr &e, unsigned depth, unsigned &budget) {
-  if (budget == 0)
+ProofCounts &proofCounts() {
+  static thread_local ProofCounts counts;
+  return counts;
+}
+
+namespace {
+/// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it. Of a sum
+/// of many such terms there are too many combinations, so that no more than kMaxProofSteps sums are tried, and fewer of
+/// long ones. Sums are only added here: no function is applied, and so no other proof begun.
+class Proof {
+public:
+  bool prove(const SymExpr &e, unsigned depth);
+
+private:
+  /// With `atom`, of which `e` has `coefficient`, replaced by what bounds it.
+  bool proveReplaced(const SymExpr &rest, int64_t coefficient, const Atom &atom, unsigned depth);
+
+  static constexpr unsigned kDepth = 4;
+  unsigned steps = SymExpr::kMaxProofSteps, terms = 8 * SymExpr::kMaxProofSteps;
+  std::map<std::pair<const void *, unsigned>, bool> known;
+  std::vector<SymExpr> alive; // those in `known`
+
+public:
+  static bool prove(const SymExpr &e) {
+    ++proofCounts().proofs;
+    return Proof().prove(e, kDepth);
+  }
+};
+} // namespace
+
+bool Proof::prove(const SymExpr &e, unsigned depth) {
+  if (e.isOverflow() || steps == 0 || terms < e.terms().size())
     return false;
-  --budget;
+  --steps;
+  terms -= e.terms().size();
+  ++proofCounts().steps;
   if (std::optional<int64_t> lo = e.lowerBound(); lo && *lo >= 0)
     return true;
-  if (depth == 0 || e.isOverflow())
+  if (depth == 0)
     return false;
+  if (auto found = known.find({e.id(), depth}); found != known.end())
+    return found->second;
+  bool proved = false;
   for (const Term &term : e.terms()) {
     if (term.monomial.size() != 1 || term.monomial[0]->kind == AtomKind::Symbol)
       continue;
-    const Atom &atom = *term.monomial[0];
-    SymExpr c(term.coefficient);
-    SymExpr self = applyFunction(atom.kind, atom.a, atom.b);
-    SymExpr rest = e - c * self;
-    bool positive = term.coefficient > 0;
-    auto withA = [&] { return proveNonNegative(rest + c * atom.a, depth - 1, budget); };
-    auto withB = [&] { return proveNonNegative(rest + c * atom.b, depth - 1, budget); };
-    switch (atom.kind) {
-    case AtomKind::Symbol:
+    std::vector<Term> others;
+    for (const Term &other : e.terms())
+      if (&other != &term)
+        others.push_back(other);
+    if ((proved = proveReplaced(SymExprDetail::make(std::move(others)), term.coefficient, *term.monomial[0], depth)))
       break;
-    case AtomKind::Max:
-      if (positive ? withA() || withB() : withA() && withB())
-        return true;
+    if (steps == 0)
       break;
-    case AtomKind::Min:
-      if (positive ? withA() && withB() : withA() || withB())
-        return true;
-      break;
-    case AtomKind::Bcast:
-      if (withA() && withB())
-        return true;
-      break;
-    case AtomKind::FloorDiv:
-      if (std::optional<int64_t> d = atom.b.tryConst(); d && *d > 0) {
-        SymExpr numerator = positive ? atom.a - SymExpr(*d - 1) : atom.a;
-        if (proveNonNegative(rest * SymExpr(*d) + c * numerator, depth - 1, budget))
-          return true;
-      }
-      break;
-    case AtomKind::Mod:
-      if (!positive && proveNonNegative(atom.a, depth - 1, budget) && withA())
-        return true;
-      break;
-    case AtomKind::CeilDiv:
-      break;
-    }
+  }
+  known[{e.id(), depth}] = proved;
+  alive.push_back(e);
+  return proved;
+}
+
+bool Proof::proveReplaced(const SymExpr &rest, int64_t coefficient, const Atom &atom, unsigned depth) {
+  SymExpr c(coefficient);
+  bool positive = coefficient > 0;
+  auto withA = [&] { return prove(rest + c * atom.a, depth - 1); };
+  auto withB = [&] { return prove(rest + c * atom.b, depth - 1); };
+  switch (atom.kind) {
+  case AtomKind::Symbol:
+  case AtomKind::CeilDiv:
+    return false;
+  case AtomKind::Max:
+    return positive ? withA() || withB() : withA() && withB();
+  case AtomKind::Min:
+    return positive ? withA() && withB() : withA() || withB();
+  case AtomKind::Bcast:
+    return withA() && withB();
+  case AtomKind::FloorDiv: {
+    std::optional<int64_t> d = atom.b.tryConst();
+    if (!d || *d <= 0)
+      return false;
+    SymExpr numerator = positive ? atom.a - SymExpr(*d - 1) : atom.a;
+    return prove(rest * SymExpr(*d) + c * numerator, depth - 1);
+  }
+  case AtomKind::Mod:
+    return !positive && prove(atom.a, depth - 1) && withA();
   }
   return false;
 }
 
-static bool proveNonNegative(const SymExpr &e) {
-  unsigned budget = 500;
-  return proveNonNegative(e, /*depth=*/4, budget);
+bool SymExpr::isNonNegative() const {
+  if (node->bounds.lo && *node->bounds.lo >= 0)
+    return true;
+  if (isOverflow() || isConst())
+    return false;
+  int8_t known = node->nonNegative.load(std::memory_order_relaxed);
+  if (known < 0) {
+    known = Proof::prove(*this);
+    node->nonNegative.store(known, std::memory_order_relaxed);
+  }
+  return known;
 }
 
-bool SymExpr::isNonNegative() const { return proveNonNegative(*this); }
-bool SymExpr::isPositive() const { return proveNonNegative(*this - SymExpr(1)); }
-bool SymExpr::provablyLessEqual(const SymExpr &a, const SymExpr &b) { return proveNonNegative(b - a); }
+bool SymExpr::isPositive() const { return (*this - SymExpr(1)).isNonNegative(); }
 
 } // namespace ds

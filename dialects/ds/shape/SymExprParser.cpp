@@ -1,17 +1,17 @@
 //===- SymExprParser.cpp - Reads size expressions ----------------------===//
-// Guarantees: reads what SymExpr::str writes; hostile text is refused, with bounded recursion.
+// Guarantees: reads what SymExpr::str writes, which never has more functions in each other than may be read; hostile
+//   text is refused, with bounded recursion.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/SymExprDetail.h"
 #include <cctype>
 
 namespace ds {
 
-static constexpr unsigned kMaxParseDepth = 64;
-
 namespace {
 class Parser {
 public:
-  explicit Parser(std::string_view text) : text(text) {}
+  /// `exact`: functions as they stand, not in canonical form.
+  Parser(std::string_view text, bool exact) : text(text), exact(exact) {}
 
   std::optional<SymExpr> parseAll() {
     std::optional<SymExpr> result = parseSum(0);
@@ -35,18 +35,19 @@ private:
   }
 
   std::optional<SymExpr> parseSum(unsigned depth) {
-    if (depth > kMaxParseDepth)
+    if (depth > SymExpr::kMaxDepth)
       return std::nullopt;
     bool negative = consume('-');
-    SymExpr sum;
+    std::vector<Term> terms;
     do {
       std::optional<SymExpr> term = parseTerm(depth, negative);
-      if (!term)
+      if (!term || term->isOverflow())
         return std::nullopt;
-      sum += *term;
+      terms.insert(terms.end(), term->terms().begin(), term->terms().end());
       negative = false;
     } while (consume('+') || (negative = consume('-')));
-    return sum;
+    SymExpr sum = SymExprDetail::make(std::move(terms));
+    return sum.isOverflow() ? std::nullopt : std::optional(sum);
   }
 
   std::optional<SymExpr> parseTerm(unsigned depth, bool negative) {
@@ -65,7 +66,7 @@ private:
 
   std::optional<SymExpr> parseFactor(unsigned depth, bool negative) {
     if (consume('-')) {
-      if (depth > kMaxParseDepth)
+      if (depth > SymExpr::kMaxDepth)
         return std::nullopt;
       return parseFactor(depth + 1, !negative);
     }
@@ -110,9 +111,16 @@ private:
       if (!b || !consume(')'))
         return std::nullopt;
       wasInteger = false;
-      return applyFunction(kind, *a, *b);
+      return exact ? asItStands(kind, *a, *b) : applyFunction(kind, *a, *b);
     }
     return std::nullopt;
+  }
+
+  static SymExpr asItStands(AtomKind kind, const SymExpr &a, const SymExpr &b) {
+    if (a.isConst() && b.isConst())
+      if (std::optional<int64_t> value = evaluateFunction(kind, a.getConst(), b.getConst()))
+        return SymExpr(*value);
+    return SymExprDetail::atom(kind, a, b);
   }
 
   std::optional<SymExpr> parseQuoted() {
@@ -142,10 +150,12 @@ private:
 
   std::string_view text;
   size_t pos = 0;
+  bool exact;
   bool wasInteger = false;
 };
 } // namespace
 
-std::optional<SymExpr> SymExpr::parse(std::string_view text) { return Parser(text).parseAll(); }
+std::optional<SymExpr> SymExpr::parse(std::string_view text) { return Parser(text, /*exact=*/false).parseAll(); }
+std::optional<SymExpr> SymExpr::read(std::string_view text) { return Parser(text, /*exact=*/true).parseAll(); }
 
 } // namespace ds

@@ -46,9 +46,8 @@ FailureOr<OwningOpRef<ModuleOp>> generate(rt::KernelOp kernel, const CpuTarget &
         return root.emitCpuLoops(emitter);
     return emitLoops(emitter);
   };
-  if (failed(run()))
+  if (failed(run()) || failed(emitter.finish()))
     return failure();
-  emitter.finish();
   if (inPlace)
     (*module)->setAttr(rt::kInPlace, builder.getUnitAttr());
   return module;

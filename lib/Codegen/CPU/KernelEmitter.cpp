@@ -4,6 +4,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/KernelEmitter.h"
 #include "dialects/ds/element/SmallFloats.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "lib/Codegen/CPU/MemoryTraffic.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -314,7 +315,11 @@ LogicalResult KernelEmitter::vectorLoop(Value lower, Value upper, function_ref<L
 Value KernelEmitter::sizeValue(const SymExpr &expr) {
   if (expr.isConst())
     return constantI64(expr.getConst());
-  auto [slot, isNew] = sizeValues.try_emplace(expr.str());
+  if (expr.isOverflow()) {
+    overflowed = true; // finish() fails
+    return constantI64(0);
+  }
+  auto [slot, isNew] = sizeValues.try_emplace(expr);
   if (!isNew)
     return slot->second;
   OpBuilder::InsertionGuard guard(b);
@@ -334,7 +339,10 @@ void KernelEmitter::raiseScalar(Value bad, KernelError error) {
   LLVM::StoreOp::create(b, loc, code, errorSlot);
 }
 
-void KernelEmitter::finish() {
+LogicalResult KernelEmitter::finish() {
+  if (overflowed || range.isOverflow() || grain.isOverflow() || scratchBytes.isOverflow())
+    return emitNodeError(kernel) << "a size that it needs is too large or too complex an expression of the model's "
+                                    "sizes; --shape can fix some";
   Value code = LLVM::LoadOp::create(b, loc, b.getI32Type(), errorSlot);
   func::ReturnOp::create(b, loc, code);
   MLIRContext *context = b.getContext();
@@ -343,8 +351,11 @@ void KernelEmitter::finish() {
   module->setAttr(rt::kRange, one(range));
   module->setAttr(rt::kGrain, one(grain));
   module->setAttr(rt::kScratch, one(scratchBytes));
-  module->setAttr(rt::kFlops, one(flops));
-  module->setAttr(rt::kBytes, one(memoryTraffic(kernel, shapes)));
+  // Figures for reports, where 0 says that nobody knows.
+  auto figure = [&](const SymExpr &expr) { return one(expr.isOverflow() ? SymExpr(0) : expr); };
+  module->setAttr(rt::kFlops, figure(flops));
+  module->setAttr(rt::kBytes, figure(memoryTraffic(kernel, shapes)));
+  return success();
 }
 
 } // namespace ds

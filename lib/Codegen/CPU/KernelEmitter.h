@@ -12,6 +12,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <unordered_map>
 
 namespace ds {
 
@@ -98,8 +99,9 @@ public:
   mlir::Value size(const SymExpr &expr) { return sizeValue(expr); }
   SymDims dimsOf(mlir::Value tensor) { return dims(tensor); }
 
-  /// Ends the function and states sizes, range, … on the module.
-  void finish();
+  /// Ends the function and states sizes, range, … on the module. Fails, with a diagnostic, if one of them is no number
+  /// that can be computed (SymExpr::isOverflow).
+  mlir::LogicalResult finish();
 
 protected:
   mlir::FailureOr<mlir::Value> load(mlir::Value tensor, llvm::ArrayRef<LaneIndex> indices) override;
@@ -118,7 +120,8 @@ private:
   mlir::Value begin, end, sizesPointer, scratchPointer, errorSlot;
   llvm::SmallVector<mlir::Value> bindings;
   llvm::SmallVector<SymExpr> sizes;
-  std::map<std::string, mlir::Value> sizeValues;
+  std::unordered_map<SymExpr, mlir::Value, SymExpr::Hash> sizeValues;
+  bool overflowed = false; // a size that was asked for
   SymExpr range, grain = SymExpr(1), scratchBytes, flops;
 };
 

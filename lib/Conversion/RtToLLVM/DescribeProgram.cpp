@@ -100,7 +100,7 @@ namespace {
 /// Describes a program and its bodies, which share the weights.
 class Describer {
 public:
-  explicit Describer(ArrayRef<func::FuncOp> functions) : functions(functions) {}
+  Describer(ArrayRef<func::FuncOp> functions, const HostSymbols &symbols) : functions(functions), symbols(symbols) {}
   FailureOr<artifact::Program> run();
 
 private:
@@ -125,6 +125,7 @@ private:
   }
 
   ArrayRef<func::FuncOp> functions;
+  const HostSymbols &symbols;
   std::vector<artifact::Weight> weights;
   DenseMap<Attribute, uint32_t> weightNumbers;
   std::map<uint64_t, SmallVector<std::pair<std::shared_ptr<ElementsView>, uint32_t>, 1>> byContents;
@@ -215,7 +216,7 @@ artifact::Call Describer::describe(rt::CallOp op, const ValueTable &table, const
     call.condition = buffers.lookup(op.getCondition());
   call.tripsDtype = op.getTripsWidth() == 32 ? DS_INT32 : DS_INT64;
   for (unsigned i = 0; i < op.getBodies().size(); ++i) {
-    func::FuncOp body = bodyFunction(op, i);
+    func::FuncOp body = symbols.body(op, i);
     call.bodies.push_back(llvm::find(functions, body) - functions.begin() - 1);
     std::vector<Number> &arguments = call.arguments.emplace_back();
     for (auto name : body->getAttrOfType<ArrayAttr>(rt::kGiven).getAsRange<StringAttr>())
@@ -239,8 +240,14 @@ artifact::Call Describer::describe(rt::CallOp op, const ValueTable &table, const
 }
 
 FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
-  ValueTable table(function);
+  ValueTable table(function, symbols);
   auto numberOf = [&](const SymExpr &expr) { return number(expr, table); };
+  auto scratchOf = [](const ValueTable::Stage &stage) {
+    if (stage.scratch.empty())
+      return Number::constant(0);
+    bool constant = stage.scratch.size() == 1 && stage.scratch.front().isConst();
+    return constant ? Number::constant(stage.scratch.front().getConst()) : Number::ofValue(stage.scratchValue);
+  };
 
   artifact::Program program;
   program.valueCount = table.getValues().size();
@@ -249,7 +256,7 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
                                symbol.input == ValueTable::kGiven ? DS_ARTIFACT_GIVEN : symbol.input,
                                symbol.dimension});
   for (const ValueTable::Stage &stage : table.getStages())
-    program.stages.push_back({stage.symbolCount, stage.valueCount, stage.firstLaunch, numberOf(stage.scratch)});
+    program.stages.push_back({stage.symbolCount, stage.valueCount, stage.firstLaunch, scratchOf(stage)});
   // An input's dim that is a symbol must be that symbol's: a value may be computed from it.
   for (auto [index, entry] :
        llvm::enumerate(function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())) {
@@ -315,21 +322,17 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
   }
 
   DenseMap<Operation *, uint32_t> kernelNumbers;
-  for (ModuleOp kernel : launchedKernels(function)) {
+  for (ModuleOp kernel : symbols.launchedKernels(function)) {
     kernelNumbers[kernel] = program.kernels.size();
     program.kernels.push_back({kernel.getSymName()->str(), describeSource(kernel.getLoc(), /*operators=*/false)});
   }
   for (auto dispatch : function.getOps<rt::DispatchOp>()) {
-    ModuleOp kernel = kernelModule(dispatch);
+    ModuleOp kernel = symbols.kernel(dispatch);
     artifact::Launch launch;
     launch.kernel = kernelNumbers.lookup(kernel);
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
-    auto told = [&](StringRef attribute) {
-      SymExpr expr = kernelExpr(dispatch, attribute);
-      return expr.isOverflow() ? Number::constant(0) : numberOf(expr);
-    };
-    launch.flops = told(rt::kFlops);
-    launch.bytes = told(rt::kBytes);
+    launch.flops = numberOf(symbols.expr(dispatch, rt::kFlops));
+    launch.bytes = numberOf(symbols.expr(dispatch, rt::kBytes));
     program.launches.push_back(std::move(launch));
   }
   return program;
@@ -346,7 +349,7 @@ FailureOr<artifact::Program> Describer::run() {
     program->bodies.push_back(std::move(*body));
   }
   if (auto versions = functions.front()->getAttrOfType<ArrayAttr>(kVersionsAttr)) {
-    ValueTable table(functions.front());
+    ValueTable table(functions.front(), symbols);
     for (auto entry : versions.getAsRange<DictionaryAttr>()) {
       artifact::Version &version = program->versions.emplace_back();
       auto isBody = [&](func::FuncOp function) {
@@ -363,10 +366,11 @@ FailureOr<artifact::Program> Describer::run() {
 }
 
 FailureOr<artifact::Program> describeProgram(ModuleOp module) {
-  FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(module);
+  HostSymbols symbols(module);
+  FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(module, symbols);
   if (failed(functions))
     return failure();
-  return Describer(*functions).run();
+  return Describer(*functions, symbols).run();
 }
 
 } // namespace ds

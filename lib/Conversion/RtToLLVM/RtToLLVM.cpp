@@ -23,14 +23,22 @@ namespace {
 /// Evaluates expressions over the symbols, straight-line; `failed` gathers what overflowed.
 class SizeBuilder {
 public:
-  SizeBuilder(OpBuilder &b, Location loc, ArrayRef<std::string> names, Value symbols) : b(b), loc(loc) {
+  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, Value symbols)
+      : b(b), loc(loc), table(table), symbols(symbols) {
     overflowed = constant(b.getI1Type(), 0);
-    for (auto [index, name] : llvm::enumerate(names))
-      known[name] = load(symbols, index);
+  }
+
+  Value largest(ArrayRef<SymExpr> exprs) {
+    Value result;
+    for (const SymExpr &expr : exprs) {
+      Value value = evaluate(expr);
+      result = result ? arith::MaxSIOp::create(b, loc, result, value) : value;
+    }
+    return result;
   }
 
   Value evaluate(const SymExpr &expr) {
-    auto slot = known.find(expr.str());
+    auto slot = known.find(expr);
     if (slot != known.end())
       return slot->second;
     Value sum;
@@ -49,7 +57,7 @@ public:
     }
     if (!sum)
       sum = constant(b.getI64Type(), 0);
-    return known[expr.str()] = sum;
+    return known[expr] = sum;
   }
 
   Value load(Value base, int64_t index) { return LLVM::LoadOp::create(b, loc, b.getI64Type(), address(base, index)); }
@@ -73,24 +81,39 @@ private:
   }
 
   Value evaluateAtom(const SymExpr::Atom &atom) {
-    auto slot = known.find(atom.kind == SymExpr::AtomKind::Symbol ? atom.name : atom.text);
-    if (slot != known.end())
-      return slot->second;
+    if (Value slot = knownAtoms.lookup(&atom))
+      return slot;
+    if (atom.kind == SymExpr::AtomKind::Symbol)
+      return knownAtoms[&atom] = load(symbols, table.symbolIndex(atom.name));
     Value x = evaluate(atom.a), y = evaluate(atom.b);
-    Value one = constant(b.getI64Type(), 1);
-    auto divisor = [&] {
-      Value isZero = compare(arith::CmpIPredicate::eq, y, constant(b.getI64Type(), 0));
-      return arith::SelectOp::create(b, loc, isZero, one, y);
+    Value one = constant(b.getI64Type(), 1), minusOne = constant(b.getI64Type(), -1);
+    bool plain = atom.b.isConst() && !atom.b.isConst(0) && !atom.b.isConst(-1);
+    // The processor traps where the divisor is 0, and the least number by -1, which is negation instead.
+    auto divisor = [&]() -> Value {
+      if (plain)
+        return y;
+      Value bad = arith::OrIOp::create(b, loc, compare(arith::CmpIPredicate::eq, y, constant(b.getI64Type(), 0)),
+                                       compare(arith::CmpIPredicate::eq, y, minusOne));
+      return arith::SelectOp::create(b, loc, bad, one, y);
+    };
+    auto negatedByMinusOne = [&](Value quotient) -> Value {
+      if (plain)
+        return quotient;
+      Value isMinusOne = compare(arith::CmpIPredicate::eq, y, minusOne);
+      Value zero = constant(b.getI64Type(), 0);
+      Value subtrahend = arith::SelectOp::create(b, loc, isMinusOne, x, zero);
+      Value negated = checked<LLVM::SSubWithOverflowOp>(zero, subtrahend);
+      return arith::SelectOp::create(b, loc, isMinusOne, negated, quotient);
     };
     Value result;
     switch (atom.kind) {
     case SymExpr::AtomKind::Symbol:
-      llvm_unreachable("every symbol is known to the stage");
+      break;
     case SymExpr::AtomKind::FloorDiv:
-      result = arith::FloorDivSIOp::create(b, loc, x, divisor());
+      result = negatedByMinusOne(arith::FloorDivSIOp::create(b, loc, x, divisor()));
       break;
     case SymExpr::AtomKind::CeilDiv:
-      result = arith::CeilDivSIOp::create(b, loc, x, divisor());
+      result = negatedByMinusOne(arith::CeilDivSIOp::create(b, loc, x, divisor()));
       break;
     case SymExpr::AtomKind::Mod: {
       Value d = divisor();
@@ -108,20 +131,23 @@ private:
       result = arith::SelectOp::create(b, loc, compare(arith::CmpIPredicate::eq, x, one), y, x);
       break;
     }
-    return known[atom.text] = result;
+    return knownAtoms[&atom] = result;
   }
 
   OpBuilder &b;
   Location loc;
-  std::map<std::string, Value> known;
+  const ValueTable &table;
+  Value symbols; // loaded from where they are first needed
+  std::unordered_map<SymExpr, Value, SymExpr::Hash> known;
+  DenseMap<const SymExpr::Atom *, Value> knownAtoms; // of expressions in `known`
 };
 
 /// The code of one host function, number `number` of its program (0: the program itself), into the module `host`.
 class HostBuilder {
 public:
-  HostBuilder(ModuleOp host, func::FuncOp function, unsigned number)
-      : function(function), number(number), table(function), b(host.getContext()), loc(function.getLoc()),
-        pointer(LLVM::LLVMPointerType::get(host.getContext())), host(host) {}
+  HostBuilder(ModuleOp host, func::FuncOp function, unsigned number, const HostSymbols &symbols)
+      : function(function), number(number), symbols(symbols), table(function, symbols), b(host.getContext()),
+        loc(function.getLoc()), pointer(LLVM::LLVMPointerType::get(host.getContext())), host(host) {}
 
   LogicalResult build(unsigned bodyCount) {
     if (failed(buildSizes()))
@@ -158,6 +184,7 @@ private:
 
   func::FuncOp function;
   unsigned number;
+  const HostSymbols &symbols;
   ValueTable table;
   OpBuilder b;
   Location loc;
@@ -188,7 +215,7 @@ void HostBuilder::forEachStage(LLVM::LLVMFuncOp function, llvm::function_ref<voi
 
 /// Values [firstValue, stage.valueCount).
 void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned firstValue, Value symbols, Value values) {
-  SizeBuilder size(b, loc, table.getNames().take_front(stage.symbolCount), symbols);
+  SizeBuilder size(b, loc, table, symbols);
   Type i32 = b.getI32Type();
   SmallVector<Value> holds;
   for (const ShapeConstraint &constraint :
@@ -212,7 +239,7 @@ void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned first
     }
   }
   for (unsigned index = firstValue; index < stage.valueCount; ++index)
-    LLVM::StoreOp::create(b, loc, size.evaluate(table.getValues()[index]), size.address(values, index));
+    LLVM::StoreOp::create(b, loc, size.largest(table.getValues()[index]), size.address(values, index));
   // The first constraint that fails; overflow comes last, as all others may fail because of it.
   Value code = arith::SelectOp::create(b, loc, size.overflowed, size.constant(i32, table.constraints.size() + 1),
                                        size.constant(i32, 0));
@@ -221,26 +248,21 @@ void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned first
   LLVM::ReturnOp::create(b, loc, code);
 }
 
-/// Fails where a size that memory or a kernel's work depends on has no value. (Operations and bytes are told to people:
-/// 0 where they are not known.)
-static LogicalResult checkSizes(func::FuncOp function) {
-  for (auto dispatch : function.getOps<rt::DispatchOp>())
-    for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kScratch})
-      for (const SymExpr &expr : kernelExprs(dispatch, attribute))
-        if (expr.isOverflow())
-          return emitNodeError(dispatch)
-                 << "a size that its kernel needs is too large, or too long an expression of the model's sizes; state "
-                    "some of them (--shape)";
-  return success();
-}
-
 LogicalResult HostBuilder::buildSizes() {
-  if (failed(checkSizes(function)))
-    return failure();
-  for (const SymExpr &expr : table.getValues())
-    for (const std::string &symbol : expr.symbols())
-      if (!llvm::is_contained(table.getNames(), symbol))
-        return function.emitError("the size '") << expr.str() << "' depends on data that nothing binds";
+  auto check = [&](const SymExpr &expr) -> LogicalResult {
+    bool known = true;
+    expr.forEachSymbol([&](const std::string &symbol) { known &= table.isKnown(symbol); });
+    if (!known)
+      return function.emitError("the size '") << expr.str() << "' depends on data that nothing binds";
+    return success();
+  };
+  for (ArrayRef<SymExpr> exprs : table.getValues())
+    for (const SymExpr &expr : exprs)
+      if (failed(check(expr)))
+        return failure();
+  for (const ShapeConstraint &constraint : table.constraints)
+    if (failed(check(constraint.a)) || failed(check(constraint.b)))
+      return failure();
   LLVM::LLVMFuncOp sizes = createFunction(nameOf(number) + "_sizes", {b.getI32Type(), pointer, pointer});
   sizes.setLinkage(LLVM::Linkage::Internal);
   Block *entry = sizes.addEntryBlock(b);
@@ -255,7 +277,7 @@ LogicalResult HostBuilder::buildRun() {
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
   auto kernelType = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
   b.setInsertionPointToEnd(host.getBody());
-  for (ModuleOp kernel : launchedKernels(function))
+  for (ModuleOp kernel : symbols.launchedKernels(function))
     if (!host.lookupSymbol(kernel.getSymName().value()))
       LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName().value(), kernelType);
 
@@ -268,7 +290,7 @@ LogicalResult HostBuilder::buildRun() {
   SmallVector<rt::DispatchOp> dispatches(function.getOps<rt::DispatchOp>());
   for (rt::DispatchOp dispatch : dispatches) {
     mostBindings = std::max<int64_t>(mostBindings, dispatch.getBuffers().size());
-    mostSizes = std::max<int64_t>(mostSizes, kernelModule(dispatch)->getAttrOfType<ShapeAttr>(rt::kSizes).size());
+    mostSizes = std::max<int64_t>(mostSizes, symbols.kernel(dispatch)->getAttrOfType<ShapeAttr>(rt::kSizes).size());
   }
   // One launch is over before the next begins: they share the arrays.
   Value bindings = LLVM::AllocaOp::create(b, loc, pointer, pointer, constant(i64, mostBindings));
@@ -298,18 +320,18 @@ LogicalResult HostBuilder::buildRun() {
     };
     for (unsigned node = stage.firstLaunch; node < stage.firstLaunch + stage.launchCount; ++node) {
       rt::DispatchOp dispatch = current = dispatches[node];
-      ModuleOp kernel = kernelModule(dispatch);
+      ModuleOp kernel = symbols.kernel(dispatch);
       for (auto [i, buffer] : llvm::enumerate(dispatch.getBuffers())) {
         Value address = LLVM::LoadOp::create(b, loc, pointer, element(buffers, pointer, numbers.lookup(buffer)));
         LLVM::StoreOp::create(b, loc, address, element(bindings, pointer, i));
       }
-      for (auto [i, size] : llvm::enumerate(kernelExprs(dispatch, rt::kSizes)))
+      for (auto [i, size] : llvm::enumerate(symbols.exprs(dispatch, rt::kSizes)))
         LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
       Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
       auto call = LLVM::CallOp::create(b, loc, launchType,
                                        ValueRange{launch, self, constant(i32, node), code, state,
-                                                  valueOf(kernelExpr(dispatch, rt::kRange)),
-                                                  valueOf(kernelExpr(dispatch, rt::kGrain))});
+                                                  valueOf(symbols.expr(dispatch, rt::kRange)),
+                                                  valueOf(symbols.expr(dispatch, rt::kGrain))});
       Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
       Block *block = b.getInsertionBlock();
       Block *stop = b.createBlock(&run.getBody(), run.getBody().end());
@@ -354,7 +376,7 @@ void HostBuilder::buildTable(unsigned bodyCount) {
   createTable(type, name, number ? LLVM::Linkage::Internal : LLVM::Linkage::External, [&] {
     value = LLVM::UndefOp::create(b, loc, type);
     set(constant(i32, DS_KERNEL_ABI_VERSION), 0);
-    set(constant(i32, launchedKernels(function).size()), 1);
+    set(constant(i32, symbols.launchedKernels(function).size()), 1);
     set(address(name + "_sizes"), 2);
     set(address(name + "_run"), 3);
     set(constant(i32, bodyCount), 4);
@@ -370,14 +392,18 @@ class ConvertRtToLLVMPass : public impl::ConvertRtToLLVMPassBase<ConvertRtToLLVM
 public:
   using ConvertRtToLLVMPassBase::ConvertRtToLLVMPassBase;
   void runOnOperation() override {
-    FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(getOperation());
+    HostSymbols symbols(getOperation());
+    FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(getOperation(), symbols);
     if (failed(functions))
       return signalPassFailure();
+    for (func::FuncOp function : *functions)
+      if (failed(ValueTable::checkSizes(function, symbols)))
+        return signalPassFailure();
     // Callees first: what they need of their callers must be known to these.
     Builder attributes(&getContext());
     for (func::FuncOp function : llvm::reverse(*functions))
       if (function != functions->front()) {
-        std::vector<std::string> given = ValueTable::undefinedSymbols(function);
+        std::vector<std::string> given = ValueTable::undefinedSymbols(function, symbols);
         SmallVector<StringRef> names(given.begin(), given.end());
         function->setAttr(rt::kGiven, attributes.getStrArrayAttr(names));
       }
@@ -385,7 +411,7 @@ public:
     builder.setInsertionPointToEnd(getOperation().getBody());
     auto host = ModuleOp::create(builder, functions->front().getLoc(), "host");
     for (auto [number, function] : llvm::enumerate(*functions))
-      if (failed(HostBuilder(host, function, number).build(number ? 0 : functions->size() - 1)))
+      if (failed(HostBuilder(host, function, number, symbols).build(number ? 0 : functions->size() - 1)))
         return signalPassFailure();
   }
 };

@@ -1,47 +1,49 @@
 //===- ValueTable.cpp - The sizes that a program computes -----------------===//
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "ds/Simplify/Versions.h"
 #include "llvm/ADT/SetVector.h"
 #include <set>
+#include <unordered_set>
 
 using namespace mlir;
 
 namespace ds {
 
-ModuleOp kernelModule(rt::DispatchOp dispatch) {
-  return SymbolTable::lookupNearestSymbolFrom<ModuleOp>(dispatch, dispatch.getKernelAttr());
-}
+static constexpr StringLiteral kTooComplex = " is too large or too complex an expression of the model's sizes; --shape "
+                                             "can fix some";
 
-SmallVector<SymExpr> kernelExprs(rt::DispatchOp dispatch, StringRef attribute) {
-  SmallVector<SymExpr> exprs(kernelModule(dispatch)->getAttrOfType<ShapeAttr>(attribute).getDims());
+SmallVector<SymExpr> HostSymbols::exprs(rt::DispatchOp dispatch, StringRef attribute) const {
+  SmallVector<SymExpr> exprs(kernel(dispatch)->getAttrOfType<ShapeAttr>(attribute).getDims());
   auto actual = dispatch->getAttrOfType<ShapeAttr>(rt::kSymbols);
   if (!actual)
     return exprs;
   std::map<std::string, SymExpr> values;
-  for (auto [index, symbol] : llvm::enumerate(actual.getDims()))
+  for (auto [index, symbol] : llvm::enumerate(actual.getExprs()))
     values.try_emplace("k" + std::to_string(index), symbol);
-  for (SymExpr &expr : exprs)
+  for (SymExpr &expr : exprs) {
     expr = expr.substitute(values);
+    if (expr.isOverflow() && (attribute == rt::kFlops || attribute == rt::kBytes))
+      expr = SymExpr(0); // a figure for reports: nobody knows
+  }
   return exprs;
 }
 
-SymExpr kernelExpr(rt::DispatchOp dispatch, StringRef attribute) { return kernelExprs(dispatch, attribute).front(); }
+SymExpr HostSymbols::expr(rt::DispatchOp dispatch, StringRef attribute) const {
+  return exprs(dispatch, attribute).front();
+}
 
-SmallVector<ModuleOp> launchedKernels(func::FuncOp function) {
+SmallVector<ModuleOp> HostSymbols::launchedKernels(func::FuncOp function) const {
   llvm::SetVector<Operation *> kernels;
   for (auto dispatch : function.getOps<rt::DispatchOp>())
-    kernels.insert(kernelModule(dispatch));
+    kernels.insert(kernel(dispatch));
   SmallVector<ModuleOp> result;
   for (Operation *kernel : kernels)
     result.push_back(cast<ModuleOp>(kernel));
   return result;
 }
 
-func::FuncOp bodyFunction(rt::CallOp call, unsigned index) {
-  return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, cast<FlatSymbolRefAttr>(call.getBodies()[index]));
-}
-
-FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module) {
+FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module, const HostSymbols &symbols) {
   SmallVector<func::FuncOp> programs;
   for (auto function : module.getOps<func::FuncOp>())
     if (function.isPublic())
@@ -69,7 +71,7 @@ FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module) {
     work.emplace_back(function, true);
     for (auto call : function.getOps<rt::CallOp>())
       for (unsigned i = 0; i < call.getBodies().size(); ++i) {
-        func::FuncOp body = bodyFunction(call, i);
+        func::FuncOp body = symbols.body(call, i);
         if (!body || open.contains(body)) {
           call.emitOpError(body ? "runs the function that it is in" : "runs a function that does not exist");
           return failure();
@@ -78,8 +80,7 @@ FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module) {
       }
     if (auto versions = function->getAttrOfType<ArrayAttr>(kVersionsAttr))
       for (auto version : versions.getAsRange<DictionaryAttr>())
-        work.emplace_back(module.lookupSymbol<func::FuncOp>(version.getAs<FlatSymbolRefAttr>("body").getValue()),
-                          false);
+        work.emplace_back(symbols.function(version.getAs<FlatSymbolRefAttr>("body")), false);
   }
   return SmallVector<func::FuncOp>(llvm::reverse(finished));
 }
@@ -91,25 +92,29 @@ void ValueTable::addSymbol(const std::string &name) {
 
 unsigned ValueTable::stageOf(const SymExpr &expr) const {
   unsigned known = 0;
-  for (const std::string &symbol : expr.symbols())
+  expr.forEachSymbol([&](const std::string &symbol) {
     if (auto it = symbolIndices.find(symbol); it != symbolIndices.end())
       known = std::max(known, it->second + 1);
-  unsigned stage = 0;
-  while (stages[stage].symbolCount < known)
-    ++stage;
-  return stage;
+  });
+  return llvm::partition_point(stages, [&](const Stage &stage) { return stage.symbolCount < known; }) - stages.begin();
 }
 
 void ValueTable::numberValues(const std::vector<SymExpr> &wanted) {
   std::vector<std::vector<SymExpr>> ofStage(stages.size());
-  std::set<std::string> seen;
+  std::unordered_set<SymExpr, SymExpr::Hash> seen;
   for (const SymExpr &expr : wanted)
-    if (!expr.isConst() && seen.insert(expr.str()).second)
+    if (!expr.isConst() && seen.insert(expr).second)
       ofStage[stageOf(expr)].push_back(expr);
   for (auto [stage, list] : llvm::zip_equal(stages, ofStage)) {
     for (const SymExpr &expr : list) {
-      indices.try_emplace(expr.str(), values.size());
-      values.push_back(expr);
+      indices.try_emplace(expr, values.size());
+      values.push_back({expr});
+    }
+    if (stage.scratch.size() == 1 && !stage.scratch.front().isConst()) {
+      stage.scratchValue = indexOf(stage.scratch.front());
+    } else if (stage.scratch.size() > 1) {
+      stage.scratchValue = values.size();
+      values.emplace_back(stage.scratch.begin(), stage.scratch.end());
     }
     stage.valueCount = values.size();
   }
@@ -149,8 +154,8 @@ static std::vector<ShapeConstraint> constraintsOf(func::FuncOp function) {
   std::vector<ShapeConstraint> constraints;
   if (auto stated = function->getAttrOfType<ArrayAttr>(rt::kConstraints))
     for (auto entry : stated.getAsRange<DictionaryAttr>()) {
-      auto expr = [&](StringRef key) { return *SymExpr::parse(entry.getAs<StringAttr>(key).getValue()); };
-      constraints.push_back({expr("a"), expr("b"),
+      auto sides = entry.getAs<ShapeAttr>("sides");
+      constraints.push_back({sides.getDim(0), sides.getDim(1),
                              static_cast<ShapeConstraint::Kind>(entry.getAs<IntegerAttr>("kind").getInt()),
                              entry.getAs<StringAttr>("message").str()});
     }
@@ -164,7 +169,7 @@ static SmallVector<SymExpr> dimsOf(DictionaryAttr entry) {
 }
 
 /// Every expression that the host must compute, but for scratch memory.
-static std::vector<SymExpr> wantedExprs(func::FuncOp function) {
+static std::vector<SymExpr> wantedExprs(func::FuncOp function, const HostSymbols &symbols) {
   std::vector<SymExpr> wanted;
   auto add = [&](ArrayAttr tensors) {
     for (auto entry : tensors.getAsRange<DictionaryAttr>())
@@ -178,28 +183,61 @@ static std::vector<SymExpr> wantedExprs(func::FuncOp function) {
       wanted.push_back(buffer.getBytes().getDim(0));
   for (auto dispatch : function.getOps<rt::DispatchOp>())
     for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
-      llvm::append_range(wanted, llvm::make_filter_range(kernelExprs(dispatch, attribute),
-                                                         [](const SymExpr &expr) { return !expr.isOverflow(); }));
+      llvm::append_range(wanted, symbols.exprs(dispatch, attribute));
   for (auto call : function.getOps<rt::CallOp>()) {
     add(call.getInputTensors());
     add(call.getOutputTensors());
     for (unsigned i = 0; i < call.getBodies().size(); ++i)
-      for (const std::string &name : givenSymbols(bodyFunction(call, i)))
+      for (const std::string &name : givenSymbols(symbols.body(call, i)))
         wanted.push_back(SymExpr::symbol(name));
   }
   return wanted;
 }
 
-std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function) {
+static LogicalResult checkTensors(Operation *op, ArrayAttr tensors, StringRef what) {
+  for (auto entry : tensors.getAsRange<DictionaryAttr>())
+    for (auto [axis, dim] : llvm::enumerate(dimsOf(entry)))
+      if (dim.isOverflow())
+        return emitNodeError(op) << "dimension " << axis << " of " << what << kTooComplex;
+  return success();
+}
+
+LogicalResult ValueTable::checkSizes(func::FuncOp function, const HostSymbols &symbols) {
+  for (auto dispatch : function.getOps<rt::DispatchOp>())
+    for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kScratch})
+      for (const SymExpr &expr : symbols.exprs(dispatch, attribute))
+        if (expr.isOverflow())
+          return emitNodeError(dispatch) << "a size that its kernel needs (" << attribute.drop_front(3) << ")"
+                                         << kTooComplex;
+  for (auto buffer : function.getOps<rt::BufferOp>())
+    if (buffer.getBytes().getDim(0).isOverflow()) {
+      Operation *user = buffer->use_empty() ? buffer : *buffer->getUsers().begin();
+      for (Operation *other : buffer->getUsers())
+        if (other->getBlock() == user->getBlock() && other->isBeforeInBlock(user))
+          user = other;
+      return emitNodeError(user) << "the size of a tensor that it makes or reads" << kTooComplex;
+    }
+  for (auto call : function.getOps<rt::CallOp>())
+    if (failed(checkTensors(call, call.getInputTensors(), "an operand")) ||
+        failed(checkTensors(call, call.getOutputTensors(), "a result")))
+      return failure();
+  for (const ShapeConstraint &constraint : constraintsOf(function))
+    if (constraint.a.isOverflow() || constraint.b.isOverflow())
+      return function.emitError(constraint.message) << ": a size" << kTooComplex;
+  return success(succeeded(checkTensors(function, function->getAttrOfType<ArrayAttr>(rt::kInputs), "an input")) &&
+                 succeeded(checkTensors(function, function->getAttrOfType<ArrayAttr>(rt::kOutputs), "an output")));
+}
+
+std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function, const HostSymbols &symbols) {
   std::set<std::string> used;
-  for (const SymExpr &expr : wantedExprs(function))
+  for (const SymExpr &expr : wantedExprs(function, symbols))
     expr.collectSymbols(used);
   for (const ShapeConstraint &constraint : constraintsOf(function)) {
     constraint.a.collectSymbols(used);
     constraint.b.collectSymbols(used);
   }
   for (auto dispatch : function.getOps<rt::DispatchOp>())
-    kernelExpr(dispatch, rt::kScratch).collectSymbols(used);
+    symbols.expr(dispatch, rt::kScratch).collectSymbols(used);
   auto drop = [&](ShapeAttr symbols) {
     for (const SymExpr &symbol : symbols.getDims())
       used.erase(*symbol.symbolName());
@@ -222,16 +260,37 @@ static ValueTable::BoundSymbol findDim(rt::CallOp call, const SymExpr &symbol) {
   llvm_unreachable("a call's symbols are dims of its results");
 }
 
-ValueTable::ValueTable(func::FuncOp function) {
+namespace {
+/// Different sizes; of the constants, the largest.
+struct DistinctSizes {
+  void add(const SymExpr &size) {
+    if (size.isConst())
+      least = std::max(least, size.getConst());
+    else if (seen.insert(size).second)
+      list.push_back(size);
+  }
+  SmallVector<SymExpr> take() {
+    if (least != 0 || list.empty())
+      list.push_back(SymExpr(least));
+    return std::move(list);
+  }
+  int64_t least = 0;
+  SmallVector<SymExpr> list;
+  std::unordered_set<SymExpr, SymExpr::Hash> seen;
+};
+} // namespace
+
+ValueTable::ValueTable(func::FuncOp function, const HostSymbols &symbols) {
   for (const Symbol &symbol : symbolsOfInputs(function))
-    symbols.push_back(symbol);
+    own.push_back(symbol);
   for (const std::string &name : givenSymbols(function))
-    symbols.push_back({name});
-  for (const Symbol &symbol : symbols)
+    own.push_back({name});
+  for (const Symbol &symbol : own)
     addSymbol(symbol.name);
   stages.emplace_back();
   stages.back().symbolCount = names.size();
   unsigned launches = 0;
+  std::map<size_t, DistinctSizes> scratchOf;
   bool reading = false; // binds without a dispatch between them begin one stage
   auto beginStage = [&] {
     if (!reading) {
@@ -262,14 +321,17 @@ ValueTable::ValueTable(func::FuncOp function) {
       reading = false;
       ++launches;
       ++stages.back().launchCount;
-      SymExpr &scratch = stages.back().scratch;
-      scratch = SymExpr::max(scratch, kernelExpr(dispatch, rt::kScratch));
+      scratchOf[stages.size() - 1].add(symbols.expr(dispatch, rt::kScratch));
     }
   }
 
-  std::vector<SymExpr> wanted = wantedExprs(function);
+  for (auto &[stage, sizes] : scratchOf)
+    stages[stage].scratch = sizes.take();
+
+  std::vector<SymExpr> wanted = wantedExprs(function, symbols);
   for (const Stage &stage : stages)
-    wanted.push_back(stage.scratch);
+    if (stage.scratch.size() == 1)
+      wanted.push_back(stage.scratch.front());
   numberValues(wanted);
 
   std::vector<std::vector<ShapeConstraint>> ofStage(stages.size());

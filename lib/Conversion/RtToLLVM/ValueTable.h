@@ -11,9 +11,37 @@
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include <map>
+#include <unordered_map>
 
 namespace ds {
+
+/// What the names in host functions mean. Finding a name in the IR takes as long as the program has names.
+class HostSymbols {
+public:
+  explicit HostSymbols(mlir::ModuleOp program) : table(program) {}
+
+  /// The module that holds the code of a dispatch's kernel.
+  mlir::ModuleOp kernel(rt::DispatchOp dispatch) const {
+    return table.lookup<mlir::ModuleOp>(dispatch.getKernelAttr().getAttr());
+  }
+  /// The expressions that an attribute of a dispatch's kernel states, in the program's symbols.
+  llvm::SmallVector<SymExpr> exprs(rt::DispatchOp dispatch, llvm::StringRef attribute) const;
+  /// The only one.
+  SymExpr expr(rt::DispatchOp dispatch, llvm::StringRef attribute) const;
+  /// Kernels of the host function in order of first launch, each once.
+  llvm::SmallVector<mlir::ModuleOp> launchedKernels(mlir::func::FuncOp function) const;
+
+  /// The function of a program that `call` runs.
+  mlir::func::FuncOp body(rt::CallOp call, unsigned index) const {
+    return function(llvm::cast<mlir::FlatSymbolRefAttr>(call.getBodies()[index]));
+  }
+  mlir::func::FuncOp function(mlir::FlatSymbolRefAttr name) const {
+    return table.lookup<mlir::func::FuncOp>(name.getAttr());
+  }
+
+private:
+  mlir::SymbolTable table;
+};
 
 class ValueTable {
 public:
@@ -35,26 +63,32 @@ public:
     unsigned symbolCount = 0, valueCount = 0; // known to it
     unsigned firstLaunch = 0, launchCount = 0;
     unsigned firstConstraint = 0, constraintCount = 0;
-    SymExpr scratch; // the largest that one of its kernels wants
-    rt::CallOp call; // its last op, or null
+    /// Sizes that its kernels want, the largest of which it needs: different ones, at most one of them a constant.
+    llvm::SmallVector<SymExpr> scratch;
+    unsigned scratchValue = 0; // the number of the largest, if it is not just a constant
+    rt::CallOp call;           // its last op, or null
   };
 
   /// `function` is a host function, and states (rt.given) which symbols its callers give, as those that it calls do.
-  explicit ValueTable(mlir::func::FuncOp function);
+  ValueTable(mlir::func::FuncOp function, const HostSymbols &symbols);
 
   /// The symbols that `function` needs and neither its inputs nor the ops in it define, by name. Functions that it
   /// calls must have theirs stated (rt.given).
-  static std::vector<std::string> undefinedSymbols(mlir::func::FuncOp function);
+  static std::vector<std::string> undefinedSymbols(mlir::func::FuncOp function, const HostSymbols &symbols);
+  /// Fails, with a diagnostic that names the node, if a size that `function` needs has no value (SymExpr::isOverflow).
+  static mlir::LogicalResult checkSizes(mlir::func::FuncOp function, const HostSymbols &symbols);
 
   llvm::ArrayRef<BoundSymbol> getBound() const { return bound; }
   /// At least one.
   llvm::ArrayRef<Stage> getStages() const { return stages; }
 
-  llvm::ArrayRef<Symbol> getSymbols() const { return symbols; }
-  llvm::ArrayRef<SymExpr> getValues() const { return values; }
+  llvm::ArrayRef<Symbol> getSymbols() const { return own; }
+  /// Each value is the largest of some expressions, of one almost always.
+  llvm::ArrayRef<llvm::SmallVector<SymExpr, 1>> getValues() const { return values; }
   /// The number of an expression that is no constant.
-  unsigned indexOf(const SymExpr &expr) const { return indices.at(expr.str()); }
+  unsigned indexOf(const SymExpr &expr) const { return indices.at(expr); }
   unsigned symbolIndex(const std::string &name) const { return symbolIndices.at(name); }
+  bool isKnown(const std::string &symbol) const { return symbolIndices.count(symbol); }
   /// Names of symbols by their numbers.
   llvm::ArrayRef<std::string> getNames() const { return names; }
   llvm::SmallVector<ShapeConstraint> constraints;
@@ -65,29 +99,17 @@ private:
   unsigned stageOf(const SymExpr &expr) const;
   void numberValues(const std::vector<SymExpr> &wanted);
 
-  llvm::SmallVector<Symbol> symbols;
+  llvm::SmallVector<Symbol> own; // those that inputs and callers give
   llvm::SmallVector<BoundSymbol> bound;
   llvm::SmallVector<Stage> stages;
   llvm::SmallVector<std::string> names;
-  llvm::SmallVector<SymExpr> values;
-  std::map<std::string, unsigned> indices, symbolIndices;
+  llvm::SmallVector<llvm::SmallVector<SymExpr, 1>> values;
+  std::unordered_map<SymExpr, unsigned, SymExpr::Hash> indices;
+  std::unordered_map<std::string, unsigned> symbolIndices;
 };
 
-/// The module that holds the code of a dispatch's kernel.
-mlir::ModuleOp kernelModule(rt::DispatchOp dispatch);
-/// The expressions that an attribute of a dispatch's kernel states, in the program's symbols.
-llvm::SmallVector<SymExpr> kernelExprs(rt::DispatchOp dispatch, llvm::StringRef attribute);
-/// The only one.
-SymExpr kernelExpr(rt::DispatchOp dispatch, llvm::StringRef attribute);
-
-/// Kernels of the host function in order of first launch, each once.
-llvm::SmallVector<mlir::ModuleOp> launchedKernels(mlir::func::FuncOp function);
-
-/// The function of a program that `call` runs.
-mlir::func::FuncOp bodyFunction(rt::CallOp call, unsigned index);
-
 /// The function that is the program, first, and all that it runs, directly or not; each before those that it calls.
-mlir::FailureOr<llvm::SmallVector<mlir::func::FuncOp>> hostFunctions(mlir::ModuleOp module);
+mlir::FailureOr<llvm::SmallVector<mlir::func::FuncOp>> hostFunctions(mlir::ModuleOp module, const HostSymbols &symbols);
 
 } // namespace ds
 

@@ -26,8 +26,8 @@ func.func @sources() {
   %0 = ds.constant dense<[1, 2]> : tensor<2xi64>
   // CHECK: ds.fill {target = #ds.shape<["2*N", "3"]>, value = 1.000000e+00 : f32} : () -> tensor<?x3xf32>
   %1 = ds.fill {target = #ds.shape<["N*2", "3"]>, value = 1.0 : f32} : () -> tensor<?x3xf32>
-  // CHECK: ds.shape_value {scalar, shape = #ds.shape<["floordiv(N, 2)"]>} : () -> tensor<i64>
-  %2 = ds.shape_value {scalar, shape = #ds.shape<["floordiv(2*N, 4)"]>} : () -> tensor<i64>
+  // CHECK: ds.shape_value {scalar, shape = #ds.shape<["floordiv(2*N+1, 4)"]>} : () -> tensor<i64>
+  %2 = ds.shape_value {scalar, shape = #ds.shape<["floordiv(1+N*2, 4)"]>} : () -> tensor<i64>
   // CHECK: ds.constant dense_resource<w> : tensor<2xf32>
   %3 = ds.constant dense_resource<w> : tensor<2xf32>
   return
