@@ -31,6 +31,8 @@ class PlanTransformsPass : public impl::PlanTransformsPassBase<PlanTransformsPas
 public:
   using PlanTransformsPassBase::PlanTransformsPassBase;
   void runOnOperation() override {
+    // By all that a table follows from: length, whether the transform is halved, f64 or f32.
+    std::map<std::tuple<int64_t, bool, bool>, ElementsAttr> tables;
     getOperation().walk([&](DftOp op) {
       if (op.getTable())
         return;
@@ -61,9 +63,6 @@ private:
         std::copy(numbers.begin(), numbers.end(), reinterpret_cast<float *>(bytes.data()));
     });
   }
-
-  /// By all that a table follows from: length, whether the transform is halved, f64 or f32.
-  std::map<std::tuple<int64_t, bool, bool>, ElementsAttr> tables;
 };
 } // namespace
 
