@@ -28,4 +28,23 @@ install(FILES ${PROJECT_BINARY_DIR}/ds-runtime.pc DESTINATION ${CMAKE_INSTALL_LI
 
 if(DS_BUILD_COMPILER)
   install(DIRECTORY ${PROJECT_BINARY_DIR}/lib/ds DESTINATION lib COMPONENT compiler)
+  # `find_package(ds-compiler)` gives ds::compiler. Called by lib/Driver, where LLVM is known.
+  function(ds_install_compiler target)
+    set_target_properties(${target} PROPERTIES EXPORT_NAME compiler)
+    target_include_directories(${target} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    target_compile_features(${target} INTERFACE cxx_std_20)
+    foreach(header Compiler.h InitAll.h Simplify/Versions.h)
+      get_filename_component(folder ds/${header} DIRECTORY)
+      install(FILES ${PROJECT_SOURCE_DIR}/include/ds/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${folder}
+              COMPONENT compiler)
+    endforeach()
+    install(TARGETS ${target} EXPORT ds-compiler-targets COMPONENT compiler)
+    set(folder ${CMAKE_INSTALL_LIBDIR}/cmake/ds-compiler)
+    install(EXPORT ds-compiler-targets NAMESPACE ds:: DESTINATION ${folder} COMPONENT compiler)
+    configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/ds-compiler-config.cmake.in
+      ${PROJECT_BINARY_DIR}/ds-compiler-config.cmake INSTALL_DESTINATION ${folder})
+    write_basic_package_version_file(${PROJECT_BINARY_DIR}/ds-compiler-config-version.cmake COMPATIBILITY SameMinorVersion)
+    install(FILES ${PROJECT_BINARY_DIR}/ds-compiler-config.cmake ${PROJECT_BINARY_DIR}/ds-compiler-config-version.cmake
+      DESTINATION ${folder} COMPONENT compiler)
+  endfunction()
 endif()

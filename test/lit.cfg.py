@@ -21,6 +21,7 @@ config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.ds_binary_dir, "test")
 
 bin_dir = os.path.join(config.ds_binary_dir, "bin")
+config.environment["XDG_CACHE_HOME"] = os.path.join(config.ds_binary_dir, "cache")  # not the user's
 config.environment["PATH"] = os.pathsep.join([bin_dir, config.llvm_tools_dir, config.environment.get("PATH", "")])
 for variable in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
     if variable in os.environ:

@@ -49,4 +49,22 @@ void KernelOp::print(OpAsmPrinter &printer) {
                                            getArgAttrsAttrName(), getResAttrsAttrName());
 }
 
+LogicalResult DispatchOp::verify() {
+  std::optional<ArrayRef<int64_t>> inPlace = getInPlace();
+  if (!inPlace)
+    return success();
+  if (getOutputs().size() != 1)
+    return emitOpError("works in place with one output alone, got ") << getOutputs().size();
+  for (int64_t input : *inPlace)
+    if (input < 0 || input >= static_cast<int64_t>(getInputs().size()))
+      return emitOpError("has no input ") << input << " to work in the place of";
+  return success();
+}
+
+SmallVector<Value> CallOp::getSources(unsigned output) {
+  if (getKind() == CallKind::loop && output < getSplit())
+    return {getInputs()[output]};
+  return {};
+}
+
 } // namespace ds::rt

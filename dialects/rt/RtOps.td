@@ -20,8 +20,9 @@ def Rt_Dialect : Dialect {
   let cppNamespace = "::ds::rt";
   let summary = "the host program: kernels, their launches, and the buffers between them";
   let description = [{
-    `ds-group` turns the body of a model into `rt.kernel`s and `rt.launch`es on tensors; `ds-assign-buffers` gives every
-    tensor a buffer; `convert-rt-to-llvm` makes the two host functions of `ds_kernel.h` from what remains.
+    `ds-group` turns the body of a model into `rt.kernel`s and `rt.launch`es on tensors; `convert-ds-to-rt` gives every
+    tensor a buffer; `ds-assign-memory` says how long buffers live and which share memory; `convert-rt-to-llvm` makes the
+    two host functions of `ds_kernel.h` from what remains.
   }];
   let dependentDialects = ["::ds::DsDialect"];
   let useDefaultTypePrinterParser = 1;
@@ -77,7 +78,7 @@ def Rt_BufferOp : Rt_Op<"buffer"> {
   let summary = "a buffer of the program";
   let description = [{
     `index` numbers inputs, outputs, and results of calls. A weight has its `value`. A temporary lives from launch `first` to launch `last`,
-    both included; `bytes` is its size.
+    both included, once `ds-assign-memory` has said so; `bytes` is its size.
   }];
   let arguments = (ins Rt_BufferKindAttr:$kind, I64Attr:$index, DS_ShapeAttr:$bytes, OptionalAttr<ElementsAttr>:$value,
                        OptionalAttr<I64Attr>:$first, OptionalAttr<I64Attr>:$last);
@@ -85,13 +86,22 @@ def Rt_BufferOp : Rt_Op<"buffer"> {
   let assemblyFormat = "$kind $index `bytes` $bytes attr-dict";
 }
 
-def Rt_DispatchOp : Rt_Op<"dispatch"> {
+def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments]> {
   let summary = "runs a kernel on buffers";
   let description = [{
-    The buffers are the kernel's bindings: its arguments, then its results.
+    The kernel's arguments are the inputs, which it reads, then the outputs, which it writes as a whole. `in_place` has
+    the numbers of inputs whose memory the only output may take: of these the kernel reads the element that it is about
+    to write, and no other, and they have the output's size. `convert-ds-to-rt` states them, `ds-assign-memory` decides and
+    removes them.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Buffer>:$buffers);
-  let assemblyFormat = "$kernel `(` $buffers `)` attr-dict";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Buffer>:$inputs, Variadic<Rt_Buffer>:$outputs,
+                       OptionalAttr<DenseI64ArrayAttr>:$in_place);
+  let assemblyFormat = "$kernel `(` $inputs `)` `to` `(` $outputs `)` attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The kernel's arguments.
+    ::mlir::OperandRange getBuffers() { return getOperands(); }
+  }];
 }
 
 def Rt_BindOp : Rt_Op<"bind"> {
@@ -113,7 +123,7 @@ def Rt_CallOp : Rt_Op<"call", [AttrSizedOperandSegments]> {
   let description = [{
     A `branch` runs `bodies[0]` on the first `split` inputs where `condition` is true, otherwise `bodies[1]` on the
     others. A `loop` runs `bodies[0]` as `ds.loop` does; its first `split` inputs are the state. Buffers of kind `result`
-    become the memory of what the body made; `symbols` are dims of it. `input_tensors` and `output_tensors` say the type
+    become the memory of what the body made, or, where a loop has no iterations, of the state that it began with; `symbols` are dims of it. `input_tensors` and `output_tensors` say the type
     and shape of each buffer.
 
     A `custom` one runs an operator that the program brings along which runs the model: `custom` has its `op_type`,
@@ -128,6 +138,10 @@ def Rt_CallOp : Rt_Op<"call", [AttrSizedOperandSegments]> {
                        DS_ShapeAttr:$symbols, I64Attr:$trips_width, OptionalAttr<DictionaryAttr>:$custom);
   let assemblyFormat = [{
     $kind $bodies (`trips` $trips^)? (`while` $condition^)? `(` $inputs `)` `to` `(` $outputs `)` attr-dict
+  }];
+  let extraClassDeclaration = [{
+    /// The inputs whose memory output number `output` may be. Bodies make their results in memory of their own.
+    ::llvm::SmallVector<::mlir::Value> getSources(unsigned output);
   }];
 }
 

@@ -138,15 +138,19 @@ std::string runLinker(const std::vector<std::string> &arguments, std::initialize
   return "the linker failed: " + text.substr(0, text.find('\n'));
 }
 
-/// lib/ds beside the folder of this program, or in the folder of the library that this code is in (a Python module),
-/// otherwise where the build put it.
+/// lib/ds beside the folder of this program, or in the folder of the library that this code is in (a Python module), or
+/// ds beside that library (libds_compiler.so), otherwise where the build put it.
 std::string ownLinkFolder() {
   std::error_code code;
   std::vector<fs::path> candidates;
   if (fs::path self = fs::read_symlink("/proc/self/exe", code); !code)
     candidates.push_back(self.parent_path().parent_path() / "lib" / "ds");
-  if (Dl_info info; dladdr(reinterpret_cast<void *>(&ownLinkFolder), &info) && info.dli_fname)
-    candidates.push_back(fs::path(info.dli_fname).parent_path() / "lib" / "ds");
+  if (Dl_info info; dladdr(reinterpret_cast<void *>(&ownLinkFolder), &info) && info.dli_fname) {
+    const fs::path own = fs::path(info.dli_fname).parent_path();
+    candidates.push_back(own / "lib" / "ds");
+    candidates.push_back(own / "ds");
+    candidates.push_back(own.parent_path() / "ds"); // lib/x86_64-linux-gnu
+  }
   for (const fs::path &folder : candidates)
     if (fs::exists(folder / "libds_executable.a", code))
       return folder.string();

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <tuple>
 
 namespace ds::artifact {
 
@@ -327,14 +328,20 @@ std::vector<char> serializeMetadata(Variants variants, uint64_t codeId, uint64_t
   return all;
 }
 
-/// The weights of `from`, which its buffers and those of its bodies index, become those of `into`.
-static void moveWeights(Program &from, std::vector<Weight> &into,
-                        std::map<std::pair<uint64_t, std::string>, uint32_t> &known) {
+namespace {
+/// What says that two weights are one: their bytes, and what a file of weights says of them.
+using WeightKey = std::tuple<uint64_t, std::string, uint32_t, std::vector<int64_t>>;
+} // namespace
+
+/// The weights of `from`, which its buffers, the attributes of its custom operators, and those of its bodies index,
+/// become those of `into`.
+static void moveWeights(Program &from, std::vector<Weight> &into, std::map<WeightKey, uint32_t> &known) {
   std::vector<uint32_t> numbers;
   for (Weight &weight : from.weights) {
     const bool canBeShared = !weight.digest.empty();
-    auto [it, isNew] = known.try_emplace({weight.size, canBeShared ? weight.digest : "#" + std::to_string(into.size())},
-                                         uint32_t(into.size()));
+    auto [it, isNew] = known.try_emplace(
+        {weight.size, canBeShared ? weight.digest : "#" + std::to_string(into.size()), weight.dtype, weight.shape},
+        uint32_t(into.size()));
     numbers.push_back(it->second);
     if (isNew)
       into.push_back(std::move(weight));
@@ -344,6 +351,10 @@ static void moveWeights(Program &from, std::vector<Weight> &into,
     for (Buffer &buffer : program.buffers)
       if (buffer.kind == DS_BUFFER_WEIGHT && buffer.index < numbers.size())
         buffer.index = numbers[buffer.index];
+    for (Call &call : program.calls)
+      for (Attribute &attribute : call.attributes)
+        if (attribute.kind == DS_ATTRIBUTE_TENSOR && attribute.weight < numbers.size())
+          attribute.weight = numbers[attribute.weight];
   };
   renumber(from);
   for (Program &body : from.bodies)
@@ -352,7 +363,7 @@ static void moveWeights(Program &from, std::vector<Weight> &into,
 
 void shareWeights(std::vector<Program> &variants) {
   std::vector<Weight> all;
-  std::map<std::pair<uint64_t, std::string>, uint32_t> known;
+  std::map<WeightKey, uint32_t> known;
   for (Program &program : variants)
     moveWeights(program, all, known);
   variants.front().weights = std::move(all);

@@ -2,11 +2,14 @@
 // Assumes: modules hold the LLVM dialect only.
 // Guarantees: one object a module, the same bytes whatever the number of threads; an LLVM context a thread.
 //===----------------------------------------------------------------------===//
+#include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
+#include "lib/Codegen/ObjectSymbols.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/Threading.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -17,12 +20,17 @@
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Scalar/EarlyCSE.h"
+#include "llvm/Transforms/Scalar/GVN.h"
+#include "llvm/Transforms/Scalar/InstSimplifyPass.h"
+#include "llvm/Transforms/Scalar/SROA.h"
+#include "llvm/Transforms/Scalar/SimplifyCFG.h"
 #include <atomic>
 
 using namespace mlir;
@@ -46,6 +54,9 @@ void buildLowerToLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
 
+/// A kernel, not the host program.
+static bool isKernel(ModuleOp part) { return part->hasAttr(rt::kSizes) && part.getSymName(); }
+
 static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &target) {
   std::string error;
   llvm::Triple triple(target.triple);
@@ -59,7 +70,19 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &targe
                                                                            llvm::Reloc::PIC_, std::nullopt, level));
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level) {
+/// Straight-line code, mostly, and much of it: what combines instructions with each other takes seconds there (a
+/// detector: four of five) and finds nothing that the code generator does not.
+static void addHostPasses(llvm::ModulePassManager &pipeline) {
+  llvm::FunctionPassManager function;
+  function.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  function.addPass(llvm::EarlyCSEPass());
+  function.addPass(llvm::InstSimplifyPass());
+  function.addPass(llvm::SimplifyCFGPass());
+  function.addPass(llvm::GVNPass());
+  pipeline.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(function)));
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int level, bool isHost) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -74,18 +97,37 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int lev
   passes.registerFunctionAnalyses(functions);
   passes.registerLoopAnalyses(loops);
   passes.crossRegisterProxies(loops, functions, components, modules);
-  llvm::ModulePassManager pipeline =
-      level == 0 ? passes.buildO0DefaultPipeline(llvm::OptimizationLevel::O0)
-                 : passes.buildPerModuleDefaultPipeline(level == 1   ? llvm::OptimizationLevel::O1
-                                                        : level == 2 ? llvm::OptimizationLevel::O2
-                                                                     : llvm::OptimizationLevel::O3);
+  llvm::ModulePassManager pipeline;
+  if (level == 0)
+    pipeline = passes.buildO0DefaultPipeline(llvm::OptimizationLevel::O0);
+  else if (isHost)
+    addHostPasses(pipeline);
+  else
+    pipeline = passes.buildPerModuleDefaultPipeline(level == 1   ? llvm::OptimizationLevel::O1
+                                                    : level == 2 ? llvm::OptimizationLevel::O2
+                                                                 : llvm::OptimizationLevel::O3);
   pipeline.run(module, modules);
 }
+
+/// Loop strength reduction weighs all addresses of a loop against each other: 30 buffers take 15 seconds. A loop over
+/// that many (a concatenation) waits for memory, whatever its addresses are computed from.
+static bool hasManyBuffers(const llvm::Module &module) {
+  constexpr size_t kMany = 16, kOthers = 4; // sizes, scratch, begin, end
+  return llvm::any_of(module, [](const llvm::Function &function) { return function.arg_size() > kMany + kOthers; });
+}
+
+/// Passes of the code generator that a module goes without.
+struct NoStrengthReduction : llvm::OptPassGate {
+  bool isEnabled() const override { return true; }
+  bool shouldRunPass(StringRef pass, StringRef) const override { return pass != "Loop Strength Reduction"; }
+};
 
 /// The symbols that the modules define and other modules may see.
 static llvm::StringSet<> definedSymbols(ArrayRef<ModuleOp> parts) {
   llvm::StringSet<> names;
-  for (ModuleOp part : parts)
+  for (ModuleOp part : parts) {
+    if (isKernel(part)) // its function is not there where its code was known
+      names.insert(*part.getSymName());
     for (Operation &op : *part.getBody()) {
       auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
       auto global = dyn_cast<LLVM::GlobalOp>(op);
@@ -94,35 +136,44 @@ static llvm::StringSet<> definedSymbols(ArrayRef<ModuleOp> parts) {
       else if (global)
         names.insert(global.getSymName());
     }
+  }
   return names;
 }
 
-static void applyNames(llvm::Module &module, const VariantNames &names, const llvm::StringSet<> &defined) {
-  if (auto *program = module.getGlobalVariable(DS_PROGRAM_SYMBOL); program && !names.next.empty()) {
-    auto *fields = llvm::cast<llvm::ConstantStruct>(program->getInitializer());
-    llvm::SmallVector<llvm::Constant *> values;
-    for (llvm::Value *value : fields->operands())
-      values.push_back(llvm::cast<llvm::Constant>(value));
-    values.back() =
-        new llvm::GlobalVariable(module, fields->getType(), /*isConstant=*/true, llvm::GlobalValue::ExternalLinkage,
-                                 nullptr, DS_PROGRAM_SYMBOL + names.next);
-    program->setInitializer(llvm::ConstantStruct::get(fields->getType(), values));
-  }
-  if (names.suffix.empty())
+/// The table of functions leads to the next variant's.
+static void linkNext(llvm::Module &module, const std::string &suffix) {
+  auto *program = module.getGlobalVariable(DS_PROGRAM_SYMBOL);
+  if (!program || suffix.empty())
     return;
-  for (llvm::GlobalValue &value : module.global_values())
-    if (!value.hasLocalLinkage() && defined.contains(value.getName()))
-      value.setName(value.getName() + names.suffix);
+  auto *fields = llvm::cast<llvm::ConstantStruct>(program->getInitializer());
+  llvm::SmallVector<llvm::Constant *> values;
+  for (llvm::Value *value : fields->operands())
+    values.push_back(llvm::cast<llvm::Constant>(value));
+  values.back() = new llvm::GlobalVariable(module, fields->getType(), /*isConstant=*/true,
+                                           llvm::GlobalValue::ExternalLinkage, nullptr, DS_PROGRAM_SYMBOL + suffix);
+  program->setInitializer(llvm::ConstantStruct::get(fields->getType(), values));
 }
 
-static bool emitObject(ModuleOp source, const CpuTarget &target, const VariantNames &names,
-                       const llvm::StringSet<> &defined, std::string &object) {
+/// Every kernel is compiled under one name, so that its object is the same whatever the kernel's number.
+static std::string canonicalName(StringRef name, StringRef kernel) {
+  return name == kernel || name.starts_with((kernel + ".").str())
+             ? (kCachedSymbol + name.drop_front(kernel.size())).str()
+             : name.str();
+}
+
+static bool emitObject(ModuleOp source, const CpuTarget &target, const std::string &next, std::string &object) {
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(source, context, source.getSymName().value_or("host"));
+  StringRef part = source.getSymName().value_or("host");
+  std::unique_ptr<llvm::Module> module =
+      translateModuleToLLVMIR(source, context, isKernel(source) ? StringRef(kCachedSymbol) : part);
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target);
   if (!module || !machine)
     return false;
-  applyNames(*module, names, defined);
+  if (isKernel(source))
+    for (llvm::GlobalValue &value : module->global_values())
+      if (std::string name = canonicalName(value.getName(), part); name != value.getName())
+        value.setName(name);
+  linkNext(*module, next);
   module->setTargetTriple(llvm::Triple(target.triple));
   module->setDataLayout(machine->createDataLayout());
   for (llvm::Function &function : *module) {
@@ -135,9 +186,12 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, const VariantNa
     function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
   }
-  optimize(*module, *machine, target.optLevel);
+  optimize(*module, *machine, target.optLevel, !isKernel(source));
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
+  NoStrengthReduction gate;
+  if (hasManyBuffers(*module))
+    context.setOptPassGate(gate);
   llvm::legacy::PassManager emission;
   if (machine->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return false;
@@ -146,30 +200,51 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, const VariantNa
   return true;
 }
 
+/// The object of one part, from the cache or compiled, with the names that it has in the program.
+static bool emitPart(ModuleOp source, const CpuTarget &target, const VariantNames &names,
+                     const llvm::StringSet<> &defined, ProgramKernels *kernels, std::string &object) {
+  const std::string part = source.getSymName().value_or("host").str();
+  std::shared_ptr<const KernelCode> code;
+  if (kernels && isKernel(source)) {
+    code = kernels->found(part);
+  } else if (kernels) {
+    std::string text = names.next + "\n";
+    llvm::raw_string_ostream stream(text);
+    source->print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
+    code = kernels->find(part, text);
+  }
+  if (code) {
+    object = code->object;
+  } else {
+    if (!emitObject(source, target, names.next, object))
+      return false;
+    if (kernels)
+      kernels->insert(part, object);
+  }
+  return renameSymbols(object, [&](StringRef name) {
+    bool isOwn = isKernel(source) && (name == kCachedSymbol || name.starts_with((kCachedSymbol + ".").str()));
+    std::string full = (isOwn ? part : "") + name.drop_front(isOwn ? kCachedSymbol.size() : 0).str();
+    return isOwn || defined.contains(full) ? full + names.suffix : full;
+  });
+}
+
 FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget &target,
-                                                std::function<void(size_t, size_t)> progress,
-                                                const VariantNames &names) {
+                                                std::function<void(size_t, size_t)> progress, const VariantNames &names,
+                                                ProgramKernels *kernels) {
   auto parts = llvm::to_vector(module.getOps<ModuleOp>());
   const llvm::StringSet<> defined = names.suffix.empty() ? llvm::StringSet<>() : definedSymbols(parts);
   std::vector<std::string> objects(parts.size());
   std::atomic<size_t> done = 0;
-  std::atomic<bool> failed = false;
   std::mutex mutex;
-  {
-    llvm::DefaultThreadPool pool(llvm::hardware_concurrency());
-    for (size_t i = 0; i < parts.size(); ++i)
-      pool.async([&, i] {
-        if (failed)
-          return;
-        if (!emitObject(parts[i], target, names, defined, objects[i]))
-          failed = true;
-        std::lock_guard<std::mutex> lock(mutex);
-        if (progress)
-          progress(++done, parts.size());
-      });
-    pool.wait();
-  }
-  if (failed) {
+  LogicalResult result = failableParallelForEachN(module.getContext(), 0, parts.size(), [&](size_t i) {
+    if (!emitPart(parts[i], target, names, defined, kernels, objects[i]))
+      return failure();
+    std::lock_guard<std::mutex> lock(mutex);
+    if (progress)
+      progress(++done, parts.size());
+    return success();
+  });
+  if (failed(result)) {
     module.emitError("LLVM could not generate code for the target '") << target.cpu << "'";
     return failure();
   }

@@ -65,6 +65,20 @@ static bool isCheckable(StringRef feature, bool isArm) {
   return llvm::is_contained(names, feature) || !llvm::AArch64::targetFeatureToExtension(("+" + feature).str());
 }
 
+/// "; did you mean 'znver4'?", or nothing.
+static std::string nearestCpu(StringRef given, const llvm::MCSubtargetInfo *info) {
+  StringRef nearest;
+  unsigned best = std::min<unsigned>(3, given.size() / 3 + 1); // edits, at most two
+  for (const llvm::SubtargetSubTypeKV &cpu :
+       info ? info->getAllProcessorDescriptions() : ArrayRef<llvm::SubtargetSubTypeKV>())
+    if (unsigned distance = given.edit_distance_insensitive(cpu.Key, /*AllowReplacements=*/true, best);
+        distance < best) {
+      best = distance;
+      nearest = cpu.Key;
+    }
+  return nearest.empty() ? "" : "; did you mean '" + nearest.str() + "'?";
+}
+
 FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error, StringRef wanted) {
   initializeBackEnds();
   CpuTarget target;
@@ -97,7 +111,8 @@ FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error, Strin
   if (!generic || !generic->isCPUStringValid(target.cpu)) {
     error = "unknown target CPU '" + target.cpu + "'; expected " + (isHost ? "'native' or " : "") + "a name such as " +
             (isArm ? "'generic', 'cortex-a76', 'neoverse-n1', 'neoverse-v2'"
-                   : "'x86-64-v3', 'x86-64-v4', 'skylake-avx512', 'znver4'");
+                   : "'x86-64-v3', 'x86-64-v4', 'skylake-avx512', 'znver4'") +
+            nearestCpu(target.cpu, generic.get());
     return failure();
   }
   std::unique_ptr<llvm::MCSubtargetInfo> info(backend->createMCSubtargetInfo(triple, target.cpu, features.getString()));

@@ -1,10 +1,12 @@
 //===- Compiler.cpp - The compiler as a library ---------------------------===//
-// Assumes: nothing of MLIR's set-up; every call makes its own context.
-// Guarantees: a whole output file or none; every failure is told to the diagnostic callback in one line.
+// Guarantees: see Compiler.h. Each CPU of a compilation has a context of its own, which ends with it: contexts keep all
+// that was ever in them, weights too, and making one takes a millisecond.
 // Declines: surviving crashes of its own process.
 
 #include "ds/Compiler.h"
 
+#include "BuildIdentity.h"
+#include "KernelStore.h"
 #include "OutputFile.h"
 #include "Targets.h"
 #include "dialects/ds/fold/Elements.h"
@@ -13,24 +15,32 @@
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Artifact/Link.h"
 #include "ds/Driver/Phases.h"
-#include "ds/Import/Onnx.h"
-#include "ds/Import/Text.h"
+#include "ds/Import/Model.h"
 #include "ds/InitAll.h"
 #include "ds/Regions/Explain.h"
 
+#include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Config/llvm-config.h"
 #include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
+#include <cstdlib>
+#include <mutex>
 #include <set>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace llvm;
 using namespace ds;
@@ -57,12 +67,61 @@ std::string ds::defaultOutput(StringRef input, EmitKind emit) {
   return name == sys::path::filename(input) ? name + ".out" : name; // never onto the model itself
 }
 
+/// What all compilations of a session share.
+struct CompilerSession::State {
+  explicit State(const SessionOptions &options)
+      : threadCount(options.threads), store(usableFolder(options, warning), options.cacheBytes) {
+    registerAllDialects(registry);
+  }
+  static std::string usableFolder(const SessionOptions &options, std::string &warning) {
+    if (options.cacheFolder.empty())
+      return "";
+    std::string problem = buildIdentity().empty() ? "this compiler cannot tell its own build from others"
+                                                  : prepareCacheFolder(options.cacheFolder);
+    if (problem.empty())
+      return options.cacheFolder;
+    if (options.warnsOfCache)
+      warning = "the cache folder '" + options.cacheFolder + "' is not used: " + problem;
+    return "";
+  }
+
+  /// The threads of all compilations that run now. None is left when the last of them ends: a process that has a
+  /// session may fork.
+  std::shared_ptr<DefaultThreadPool> threads() {
+    std::lock_guard<std::mutex> lock(mutex);
+    std::shared_ptr<DefaultThreadPool> pool = running.lock();
+    if (!pool)
+      running = pool =
+          std::make_shared<DefaultThreadPool>(threadCount ? hardware_concurrency(threadCount) : hardware_concurrency());
+    return pool;
+  }
+
+  std::mutex mutex;
+  std::weak_ptr<DefaultThreadPool> running;
+  const unsigned threadCount;
+  mlir::DialectRegistry registry;
+  std::string warning; // before `store`, which may set it
+  KernelStore store;
+};
+
 namespace {
+
+/// Where a model comes from and where its artifact goes, if these are no files.
+struct InMemory {
+  mlir::ModuleOp module;
+  function_ref<void(StringRef)> sink;
+};
 
 class Compilation {
 public:
-  explicit Compilation(const CompileOptions &options) : options(options) {}
+  Compilation(CompilerSession::State &session, const CompileOptions &options, const InMemory *memory = nullptr)
+      : session(session), options(options), memory(memory) {}
   CompileStatus run();
+
+  ~Compilation() {
+    if (memoryFile >= 0)
+      close(memoryFile);
+  }
 
 private:
   CompileStatus checkOptions();
@@ -71,6 +130,9 @@ private:
   CompileStatus finishPhase(mlir::ModuleOp module, size_t index);
   CompileStatus compileFor(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
   CompileStatus runPhases(size_t index, mlir::ModuleOp module);
+  mlir::OwningOpRef<mlir::ModuleOp> copyModule(mlir::MLIRContext &context);
+  std::string circumstances(const CpuTarget &target) const;
+  CompileStatus finish();
   void lap(const Twine &phase);
   /// "kernels", or "kernels for znver4" where there are several CPUs.
   std::string nameOf(StringRef phase, size_t index) const {
@@ -91,9 +153,13 @@ private:
   void forward(mlir::Diagnostic &diagnostic);
   bool stopsAt(StringRef phase) const { return options.stopAfter == phase; }
 
+  CompilerSession::State &session;
   const CompileOptions &options;
+  const InMemory *memory;         // null: files
   std::vector<CpuTarget> targets; // the most capable first
-  std::vector<CompiledVariant> variants;
+  std::vector<artifact::Variant> variants;
+  std::string bytecode; // of the module in memory
+  int memoryFile = -1;
   std::optional<OutputFile> output;
   std::vector<OutputFile> besides;
   std::string phaseFolder; // for the CPU that is compiled for
@@ -192,12 +258,11 @@ CompileStatus Compilation::checkOptions() {
     target.optLevel = options.optLevel;
   if (targets.size() > 1 && !options.stopAfter.empty())
     return usage("--stop-after prints the program for one CPU, not for '" + options.targetCpu + "'; name one");
-  StringRef suffix = sys::path::extension(options.input);
-  if (suffix != ".onnx" && suffix != ".onnxtxt" && suffix != ".mlir")
-    return usage("the model '" + options.input + "' has an unknown suffix; expected .onnx, .onnxtxt or .mlir");
+  if (memory && !options.stopAfter.empty())
+    return usage("stopAfter prints the program of a file; a module in memory is printed by MLIR");
   // Hard links to one file are fine: the output replaces a name, not a file.
   SmallString<128> model, output;
-  if (!options.output.empty() && !sys::fs::real_path(options.input, model) &&
+  if (!memory && !options.output.empty() && !sys::fs::real_path(options.input, model) &&
       !sys::fs::real_path(options.output, output) && model == output)
     return usage("the output '" + options.output + "' is the model itself; write to another file");
   if (options.stopAfter.empty())
@@ -208,17 +273,25 @@ CompileStatus Compilation::checkOptions() {
   return CompileStatus::Success;
 }
 
+/// By bytecode: phases change a module and free weights, which is not the caller's loss.
+mlir::OwningOpRef<mlir::ModuleOp> Compilation::copyModule(mlir::MLIRContext &context) {
+  if (bytecode.empty()) {
+    raw_string_ostream stream(bytecode);
+    if (failed(mlir::writeBytecodeToFile(memory->module, stream)))
+      return {};
+  }
+  return mlir::parseSourceString<mlir::ModuleOp>(bytecode, mlir::ParserConfig(&context), options.input);
+}
+
 mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) {
+  if (memory)
+    return copyModule(context);
   ImportOptions importOptions{options.shapes, &badShapes, options.customDomains};
   for (const ForcedNode &forced : options.forced)
     if (forced.values.size() == 1)
       importOptions.branches.push_back({forced.node, forced.values[0] != 0});
-  StringRef suffix = sys::path::extension(options.input);
-  if (suffix == ".onnx")
-    return importOnnxFile(context, options.input, importOptions);
-  if (suffix == ".onnxtxt")
-    return importOnnxTextFile(context, options.input, importOptions);
-  return importTextFile(context, options.input, importOptions);
+  return importModelFile(context, options.source.empty() ? options.input : options.source, options.input,
+                         importOptions);
 }
 
 CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
@@ -275,21 +348,42 @@ void Compilation::lap(const Twine &phase) {
   clock = now;
 }
 
+/// What a kernel's code depends on beside its text. A line each; Compiling.md lists them.
+std::string Compilation::circumstances(const CpuTarget &target) const {
+  std::string text;
+  raw_string_ostream(text) << "ds " << compilerVersion() << "\nbuild " << buildIdentity() << "\nLLVM "
+                           << LLVM_VERSION_STRING << "\ntarget " << target.triple << "\ncpu " << target.cpu
+                           << "\nfeatures " << target.features << "\nvectors " << target.vectorBytes << " "
+                           << target.vectorRegisters << "\nlevel " << target.optLevel << "\nprecise " << options.precise
+                           << "\n";
+  return text;
+}
+
 CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
+  ProgramKernels kernels(session.store, circumstances(targets[target]));
+  // Whoever looks at the IR sees all of it.
+  const bool usesCache = options.stopAfter.empty() && options.savePhases.empty();
   for (auto [index, phase] : enumerate(phases())) {
     std::string name = nameOf(phase.name, target);
     if (options.progress)
       options.progress(name, 0, 0);
-    PhaseContext phaseContext{
-        options, targets[target], variantNames(target), variants, output ? output->getDescriptor() : -1, besides, {}};
+    PhaseContext phaseContext{options,
+                              targets[target],
+                              variantNames(target),
+                              variants,
+                              output ? output->getDescriptor() : memoryFile,
+                              besides,
+                              {},
+                              usesCache ? &kernels : nullptr};
     phaseContext.progress = [&](size_t done, size_t all) {
       if (options.progress)
         options.progress(name, done, all);
     };
     mlir::LogicalResult outcome = mlir::success();
-    if (phase.build) {
+    if (phase.passes) {
       mlir::PassManager passes(module.getContext());
-      phase.build(passes, phaseContext);
+      phase.passes->build(passes,
+                          {phaseContext.target, options.precise, options.forced, phaseContext.kernels, options.reuse});
       outcome = passes.run(module);
     }
     if (succeeded(outcome) && phase.run)
@@ -305,6 +399,8 @@ CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
     if (CompileStatus status = finishPhase(module, index + 1); status != CompileStatus::Success || stopsAt(phase.name))
       return status;
   }
+  if (options.cacheUse)
+    options.cacheUse(kernels.foundCount(), kernels.count());
   return CompileStatus::Success;
 }
 
@@ -335,9 +431,17 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
   lap(nameOf("import", index));
   if (CompileStatus status = finishPhase(*module, 0); status != CompileStatus::Success || stopsAt("import"))
     return status;
-  if (!output && options.stopAfter.empty()) {
+  if (!output && memoryFile < 0 && options.stopAfter.empty()) {
     if (options.emit == EmitKind::Executable && !checkExecutable(*module))
       return CompileStatus::BadModel;
+    if (memory) {
+      memoryFile = memfd_create("artifact", MFD_CLOEXEC);
+      if (memoryFile < 0) {
+        report(Severity::Error, "cannot make a file in memory: " + std::generic_category().message(errno));
+        return CompileStatus::BadModel;
+      }
+      return runPhases(index, *module);
+    }
     Expected<OutputFile> file = OutputFile::create(options.output);
     if (!file) {
       report(Severity::Error, toString(file.takeError()));
@@ -361,24 +465,44 @@ bool Compilation::checkExecutable(mlir::ModuleOp module) {
 CompileStatus Compilation::run() {
   if (CompileStatus status = checkOptions(); status != CompileStatus::Success)
     return status;
-  mlir::DialectRegistry registry;
-  registerAllDialects(registry);
+  if (!session.warning.empty())
+    report(Severity::Warning, session.warning);
   clock = std::chrono::steady_clock::now();
+  std::shared_ptr<DefaultThreadPool> threads = session.threads();
   // All live until the last one is done: they hold the weights.
   std::vector<std::unique_ptr<mlir::MLIRContext>> contexts;
   std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules(targets.size());
-  auto compileAll = [&] {
-    for (size_t index = 0; index < targets.size(); ++index) {
-      contexts.push_back(std::make_unique<mlir::MLIRContext>(registry));
-      contexts.back()->loadDialect<DsDialect, mlir::func::FuncDialect>();
-      if (CompileStatus status = compileFor(index, *contexts.back(), modules[index]); status != CompileStatus::Success)
-        return status;
-    }
-    return CompileStatus::Success;
+  for (size_t index = 0; index < targets.size(); ++index) {
+    contexts.push_back(std::make_unique<mlir::MLIRContext>(session.registry, mlir::MLIRContext::Threading::DISABLED));
+    contexts.back()->setThreadPool(*threads);
+    contexts.back()->loadDialect<DsDialect, mlir::func::FuncDialect>();
+    if (CompileStatus status = compileFor(index, *contexts.back(), modules[index]); status != CompileStatus::Success)
+      return status;
+  }
+  session.store.trim();
+  return options.stopAfter.empty() ? finish() : CompileStatus::Success;
+}
+
+/// Makes the artifact appear.
+CompileStatus Compilation::finish() {
+  auto fail = [&](const Twine &message) {
+    report(Severity::Error, message);
+    return CompileStatus::BadModel;
   };
-  CompileStatus status = compileAll();
-  if (status != CompileStatus::Success || !options.stopAfter.empty())
-    return status;
+  if (memory) {
+    std::vector<char> piece(1 << 20);
+    for (off_t at = 0;;) {
+      ssize_t got = pread(memoryFile, piece.data(), piece.size(), at);
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got < 0)
+        return fail("cannot read the artifact in memory: " + std::generic_category().message(errno));
+      if (got == 0)
+        return CompileStatus::Success;
+      memory->sink(StringRef(piece.data(), size_t(got)));
+      at += got;
+    }
+  }
   // The artifact last: it says what the others must be.
   Error error = Error::success();
   for (OutputFile &file : besides)
@@ -386,11 +510,31 @@ CompileStatus Compilation::run() {
       error = file.keep();
   if (!error)
     error = output->keep(options.emit == EmitKind::Executable);
-  if (error) {
-    report(Severity::Error, toString(std::move(error)));
-    return CompileStatus::BadModel;
-  }
-  return CompileStatus::Success;
+  return error ? fail(toString(std::move(error))) : CompileStatus::Success;
 }
 
-CompileStatus ds::compile(const CompileOptions &options) { return Compilation(options).run(); }
+CompilerSession::CompilerSession(const SessionOptions &options) : state(std::make_unique<State>(options)) {}
+CompilerSession::~CompilerSession() = default;
+
+CompileStatus CompilerSession::compile(const CompileOptions &options) { return Compilation(*state, options).run(); }
+
+CompileStatus CompilerSession::compile(mlir::ModuleOp module, const CompileOptions &options,
+                                       function_ref<void(StringRef)> sink) {
+  CompileOptions inside = options;
+  inside.weights = WeightsPlace::Inside;
+  if (inside.output.empty())
+    inside.output = "model";
+  InMemory memory{module, sink};
+  return Compilation(*state, inside, &memory).run();
+}
+
+CompileStatus ds::compile(const CompileOptions &options) { return CompilerSession().compile(options); }
+
+std::string ds::defaultCacheFolder() {
+  // By the XDG base directory specification: a relative folder counts as none.
+  if (const char *folder = std::getenv("XDG_CACHE_HOME"); folder && *folder == '/')
+    return std::string(folder) + "/ds";
+  if (const char *home = std::getenv("HOME"); home && *home == '/')
+    return std::string(home) + "/.cache/ds";
+  return "";
+}

@@ -6,18 +6,13 @@
 #include "ds/Driver/Phases.h"
 
 #include "OutputFile.h"
-#include "ds/Artifact/Link.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/RtToLLVM.h"
 #include "ds/Import/MappedFile.h"
 #include "ds/Import/Onnx.h"
 #include "ds/Pipelines/Pipelines.h"
 
-#include "llvm/Support/BLAKE3.h"
-#include "llvm/Support/Path.h"
-
 using namespace ds;
-using mlir::OpPassManager;
 
 /// Weights that are still in the model's file become memory of this process as they are read, and leave it piece by
 /// piece.
@@ -35,68 +30,33 @@ static void dropPagesOnceWritten(artifact::Program &program) {
     };
 }
 
-/// Writes the weights beside the artifact where they belong there; "" or what went wrong.
-static std::string placeWeights(artifact::Program &program, PhaseContext &context) {
-  constexpr uint64_t mostInside = uint64_t(2) << 30;
-  uint64_t length;
-  artifact::layOutWeights(program, length);
-  const WeightsPlace place = context.options.weights;
-  if (length == 0 || place == WeightsPlace::Inside || (place == WeightsPlace::Automatic && length <= mostInside))
-    return "";
-  const std::string path = context.options.output + ".safetensors";
-  llvm::Expected<OutputFile> file = OutputFile::create(path);
-  if (!file)
-    return llvm::toString(file.takeError());
-  context.besides.push_back(std::move(*file));
-  artifact::WeightsFile written;
-  written.name = llvm::sys::path::filename(path).str();
-  if (std::string error = artifact::writeSafetensors(context.besides.back().getDescriptor(), program, written);
-      !error.empty())
-    return "'" + path + "': " + error;
-  program.weightsFile = std::move(written);
-  return "";
-}
-
-/// Tells equal weights of several variants from different ones.
-static void addDigests(artifact::Program &program) {
-  for (artifact::Weight &weight : program.weights) {
-    llvm::BLAKE3 hash;
-    weight.produce([&](const void *data, uint64_t size) {
-      hash.update(llvm::ArrayRef<uint8_t>(static_cast<const uint8_t *>(data), size));
-    });
-    llvm::BLAKE3Result<> result = hash.final();
-    weight.digest.assign(result.begin(), result.end());
-  }
-}
-
-/// Links the objects of all variants with what the runtime must know of them; "" or what went wrong.
-static std::string link(PhaseContext &context) {
-  std::vector<artifact::Program> programs;
-  std::vector<artifact::Object> objects;
-  for (CompiledVariant &variant : context.variants) {
-    programs.push_back(std::move(variant.program));
-    for (const std::string &contents : variant.objects)
-      objects.push_back({"", contents});
-  }
-  if (programs.size() > 1) {
-    llvm::for_each(programs, addDigests);
-    artifact::shareWeights(programs);
-  }
-  if (std::string error = placeWeights(programs.front(), context); !error.empty())
-    return error;
-  for (artifact::Program &program : programs)
-    program.weightsFile = programs.front().weightsFile;
-  auto kind = context.options.emit == EmitKind::Library  ? artifact::EmitKind::SharedLibrary
-              : context.options.emit == EmitKind::Object ? artifact::EmitKind::Object
-                                                         : artifact::EmitKind::Executable;
-  std::string error = artifact::linkArtifact(objects, programs, kind, context.outputDescriptor,
-                                             artifact::embeddedSymbol(context.options.output));
-  return error.empty() ? "" : "'" + context.options.output + "': " + error;
+/// Links what was compiled for all CPUs; "" or what went wrong.
+static std::string assemble(PhaseContext &context) {
+  artifact::Assembly assembly;
+  assembly.kind = context.options.emit == EmitKind::Library  ? artifact::EmitKind::SharedLibrary
+                  : context.options.emit == EmitKind::Object ? artifact::EmitKind::Object
+                                                             : artifact::EmitKind::Executable;
+  assembly.weights = context.options.weights == WeightsPlace::Inside   ? artifact::WeightsPlace::Inside
+                     : context.options.weights == WeightsPlace::Beside ? artifact::WeightsPlace::Beside
+                                                                       : artifact::WeightsPlace::Automatic;
+  assembly.output = context.options.output;
+  assembly.descriptor = context.outputDescriptor;
+  assembly.makeFile = [&](const std::string &path, std::string &error) {
+    llvm::Expected<OutputFile> file = OutputFile::create(path);
+    if (!file) {
+      error = llvm::toString(file.takeError());
+      return -1;
+    }
+    context.besides.push_back(std::move(*file));
+    return context.besides.back().getDescriptor();
+  };
+  return artifact::assemble(std::move(context.variants), assembly);
 }
 
 /// Object files of all kernels and the host program; with the last variant, the artifact.
 static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &context) {
-  mlir::FailureOr<std::vector<std::string>> code = emitObjects(module, context.target, context.progress, context.names);
+  mlir::FailureOr<std::vector<std::string>> code =
+      emitObjects(module, context.target, context.progress, context.names, context.kernels);
   if (failed(code))
     return mlir::failure();
   mlir::FailureOr<artifact::Program> program = describeProgram(module);
@@ -125,25 +85,19 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
   context.variants.push_back({std::move(*code), std::move(*program)});
   if (!context.names.next.empty())
     return mlir::success();
-  if (std::string error = link(context); !error.empty())
+  if (std::string error = assemble(context); !error.empty())
     return mlir::emitError(mlir::UnknownLoc::get(module.getContext())) << error;
   return mlir::success();
 }
 
 llvm::ArrayRef<Phase> ds::phases() {
-  using Context = PhaseContext;
-  static const Phase table[] = {
-      {"simplify", [](OpPassManager &pm, const Context &context) { buildSimplifyPipeline(pm, context.options.forced); },
-       nullptr, true},
-      {"regions", [](OpPassManager &pm, const Context &) { buildRegionsPipeline(pm); }, nullptr, true},
-      {"layout", [](OpPassManager &pm,
-                    const Context &context) { buildLayoutPipeline(pm, context.target, context.options.precise); }},
-      {"group", [](OpPassManager &pm, const Context &) { buildGroupPipeline(pm); }},
-      {"kernels", [](OpPassManager &pm, const Context &context) { buildKernelsPipeline(pm, context.target); }},
-      {"host", [](OpPassManager &pm, const Context &) { buildHostPipeline(pm); }},
-      {"llvm", [](OpPassManager &pm, const Context &) { buildToLLVMPipeline(pm); }},
-      // A full disk is not the compiler's fault.
-      {"artifact", nullptr, writeArtifact, /*judgesModel=*/true},
-  };
+  static const std::vector<Phase> table = [] {
+    std::vector<Phase> result;
+    for (const PassPhase &phase : passPhases())
+      result.push_back({phase.name, &phase, nullptr, phase.judgesModel});
+    // A full disk is not the compiler's fault.
+    result.push_back({"artifact", nullptr, writeArtifact, /*judgesModel=*/true});
+    return result;
+  }();
   return table;
 }

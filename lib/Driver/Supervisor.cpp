@@ -78,7 +78,7 @@ static void onFatalError(void *, const char *reason, bool) {
 }
 
 /// Compiles in a child process, which notes each phase as it begins.
-static ds::SupervisedResult compileInChild(const ds::CompileOptions &options) {
+static ds::SupervisedResult compileInChild(const ds::SessionOptions &session, const ds::CompileOptions &options) {
   return ds::supervise([&](function_ref<void(StringRef)> note) {
     ds::OutputFile::removeOnSignals();
     remove_fatal_error_handler();
@@ -90,7 +90,7 @@ static ds::SupervisedResult compileInChild(const ds::CompileOptions &options) {
       if (options.progress)
         options.progress(phase, done, all);
     };
-    return int(ds::compile(noting));
+    return int(ds::CompilerSession(session).compile(noting));
   });
 }
 
@@ -114,9 +114,10 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   shorter.targetCpu = cpu.empty() ? options.targetCpu : cpu.str();
   shorter.optLevel = options.optLevel;
   shorter.precise = options.precise;
+  shorter.reuse = options.reuse;
   shorter.stopAfter = (at - 1)->str();
   shorter.output = std::string(path);
-  ds::SupervisedResult result = compileInChild(shorter);
+  ds::SupervisedResult result = compileInChild({}, shorter);
   std::string text;
   if (result.signal == 0 && result.exitCode == 0)
     if (auto buffer = MemoryBuffer::getFile(path))
@@ -126,8 +127,8 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   return text;
 }
 
-int ds::compileSupervised(const CompileOptions &options, StringRef commandLine) {
-  SupervisedResult result = compileInChild(options);
+int ds::compileSupervised(const SessionOptions &session, const CompileOptions &options, StringRef commandLine) {
+  SupervisedResult result = compileInChild(session, options);
   if (!options.output.empty())
     OutputFile::removeLeftovers(options.output, result.pid); // of a killed child
   switch (result.signal) {

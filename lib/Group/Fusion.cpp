@@ -15,20 +15,14 @@ namespace ds {
 /// More arithmetic than this is not done twice to save a round trip to memory.
 static constexpr int64_t kCheap = 3;
 static constexpr size_t kMostOps = 64;
+/// Costs are counted up to here.
+static constexpr int64_t kMostCost = 1000;
 
 bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp>(op) || endsStage(op); }
 
 bool Fusion::isRoot(Operation *op) {
-  return isa<GemmOp, ConvGemmOp, ConvWinogradOp, DepthwiseOp, MatmulOp, ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp,
-             ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ArgMaxOp, ArgMinOp, CumSumOp, CumProdOp,
-             TopKOp, NonMaxSuppressionOp, SoftmaxOp, LogSoftmaxOp, LayerNormOp, AttentionOp, ScatterElementsOp,
-             ScatterNdOp, ConcatOp, ResizeOp>(op) ||
-         !isa<ElementOpInterface>(op);
-}
-
-/// Roots whose result an epilogue cannot continue from.
-static bool standsAlone(Operation *op) {
-  return op->getNumResults() != 1 || isa<ScatterElementsOp, ScatterNdOp, CumSumOp, CumProdOp>(op);
+  auto root = dyn_cast<KernelRootOpInterface>(op);
+  return root && root.isKernelRoot();
 }
 
 static bool isPointwise(Operation *op) {
@@ -36,56 +30,43 @@ static bool isPointwise(Operation *op) {
   return element && element.isPointwise();
 }
 
-int64_t Fusion::treeCost(Operation *op) {
-  auto element = dyn_cast<ElementOpInterface>(op);
-  int64_t cost = element ? element.elementCost() : 1;
-  for (Value operand : op->getOperands())
-    if (Operation *producer = operand.getDefiningOp(); producer && !isHostOp(producer) && !isRoot(producer))
-      cost += treeCost(producer);
-  return std::min<int64_t>(cost, 1000);
+void Fusion::countCosts() {
+  // Producers come first, so that each op is counted once, however many paths lead to it.
+  for (Operation &op : block.without_terminator()) {
+    auto element = dyn_cast<ElementOpInterface>(op);
+    int64_t cost = element ? element.elementCost() : 1;
+    for (Value operand : op.getOperands())
+      if (Operation *producer = operand.getDefiningOp(); producer && !isHostOp(producer) && !isRoot(producer))
+        cost = std::min(kMostCost, cost + treeCost.lookup(producer));
+    treeCost[&op] = std::min(kMostCost, cost);
+  }
 }
 
 int64_t Fusion::timesRead(OpOperand &use) {
   constexpr int64_t kMany = 1 << 20;
   Operation *user = use.getOwner();
-  SymDims own = dims(use.get());
-  if (isPointwise(user) || isa<ExpandOp, TileOp>(user)) {
-    SymDims result = dims(user->getResult(0));
+  if (isRoot(user))
+    return cast<KernelRootOpInterface>(user).timesRead(use).value_or(kMany);
+  if (!isa<ElementOpInterface>(user))
+    return kMany;
+  if (isPointwise(user) || user->hasTrait<RepeatsElements>()) {
+    SymDims own = dims(use.get()), result = dims(user->getResult(0));
     return product(own) == product(result) ? 1 : kMany;
   }
-  if (auto conv = dyn_cast<ConvGemmOp>(user))
-    return use.getOperandNumber() == 0 ? conv.getKernel()[0] * conv.getKernel()[1] : kMany;
-  if (isa<ConvWinogradOp>(user))
-    return use.getOperandNumber() == 0 ? 4 : kMany; // squares of 2 + 2 or 4 + 2 overlap
-  if (isa<GemmOp>(user))
-    return use.getOperandNumber() == 0 ? 1 : kMany;
-  if (isa<SoftmaxOp, LogSoftmaxOp>(user))
-    return 2;
-  if (isa<LayerNormOp>(user))
-    return use.getOperandNumber() == 0 ? 3 : kMany;
-  if (isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp, ConcatOp, PackOp, PackFilterOp>(user))
-    return 1;
-  if (isa<AttentionOp>(user)) {
-    // Queries and keys are copied into tiles once; values and masks are read again for every tile.
-    bool moved = isa_and_nonnull<TransposeOp>(use.get().getDefiningOp());
-    return use.getOperandNumber() <= 1 || moved ? 1 : kMany;
-  }
-  if (isRoot(user))
-    return kMany;
   return 1; // movement: an element of the result is one of the operand
 }
 
 bool Fusion::shouldInline(Operation *op) {
-  if (isRoot(op) || isHostOp(op) || op->getNumResults() != 1)
+  if (!isa<ElementOpInterface>(op) || isRoot(op) || isHostOp(op) || op->getNumResults() != 1)
     return false;
   Value result = op->getResult(0);
   if (result.use_empty())
     return false;
   for (Operation *user : result.getUsers())
     if (isHostOp(user) || user->hasTrait<OpTrait::IsTerminator>() ||
-        isa<TopKOp, NonMaxSuppressionOp, ScatterElementsOp, ScatterNdOp>(user))
+        (isRoot(user) && !cast<KernelRootOpInterface>(user).takesComputedOperands()))
       return false;
-  int64_t cost = treeCost(op);
+  int64_t cost = treeCost.lookup(op);
   bool isScalar = product(dims(result)).isConst(1);
   // What needs no memory is never worth storing.
   if (llvm::all_of(op->getOperands(), [](Value operand) {
@@ -101,14 +82,15 @@ bool Fusion::shouldInline(Operation *op) {
     reads += timesRead(use);
   if (single && reads == 1)
     return true;
-  if (isa<ExpandOp>(op) && reads <= 8)
+  // Each use may be at another position, and so may those of an expansion within it: what is computed there is limited.
+  if (op->hasTrait<Broadcasts>() && reads <= 8 && (single || cost < kMostCost))
     return true;
   return single && reads <= 9 && cost <= kCheap;
 }
 
 void Fusion::absorbEpilogue(Operation *root) {
   Operation *tail = root;
-  if (!standsAlone(root)) {
+  if (cast<KernelRootOpInterface>(root).hasEpilogue()) {
     SymDims shape = dims(root->getResult(0));
     size_t count = 1;
     while (tail->getResult(0).hasOneUse() && count < kMostOps) {
@@ -128,6 +110,7 @@ void Fusion::absorbEpilogue(Operation *root) {
 }
 
 void Fusion::decide() {
+  countCosts();
   // Later roots first: of two that meet in a sum, the later one continues without waiting.
   for (Operation &op : llvm::reverse(block.without_terminator()))
     if (!isHostOp(&op) && isRoot(&op))
@@ -141,29 +124,48 @@ void Fusion::decide() {
     else
       tailOf[&op] = &op;
   }
-  llvm::SetVector<Operation *> ordered;
   for (Operation &op : block.without_terminator())
     if (auto it = tailOf.find(&op); it != tailOf.end() && it->second == &op)
-      ordered.insert(&op);
-  // A kernel that would grow too large keeps fewer ops inlined.
-  tails.assign(ordered.begin(), ordered.end());
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (size_t i = 0; i < tails.size(); ++i) {
-      SmallVector<Operation *> ops = members(tails[i]);
-      if (ops.size() <= kMostOps)
-        continue;
-      // Store the inlined op in the middle.
-      for (Operation *op : llvm::drop_begin(ops, ops.size() / 2))
-        if (inlined.erase(op)) {
-          tailOf[op] = op;
-          tails.push_back(op);
-          changed = true;
-          break;
-        }
-    }
-  }
+      tails.push_back(&op);
+  for (size_t i = 0, count = tails.size(); i < count; ++i)
+    limitSize(tails[i]);
   llvm::sort(tails, [](Operation *x, Operation *y) { return x->isBeforeInBlock(y); });
+}
+
+void Fusion::limitSize(Operation *tail) {
+  SmallVector<Operation *> ops = members(tail);
+  if (ops.size() <= kMostOps)
+    return;
+  // How many ops are computed for each op's result within the kernel, itself included. From producers to users, what is
+  // too much is stored at its largest parts.
+  llvm::SmallDenseMap<Operation *, size_t> sizes;
+  for (Operation *op : ops) {
+    llvm::SmallSetVector<Operation *, 4> producers;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp(); producer && sizes.contains(producer))
+        producers.insert(producer);
+    size_t size = 1;
+    SmallVector<Operation *> parts;
+    for (Operation *producer : producers) {
+      size += sizes.lookup(producer);
+      if (inlined.contains(producer))
+        parts.push_back(producer);
+    }
+    llvm::sort(parts, [&](Operation *x, Operation *y) {
+      size_t left = sizes.lookup(x), right = sizes.lookup(y);
+      return left != right ? left > right : x->isBeforeInBlock(y);
+    });
+    for (Operation *part : parts) {
+      if (size <= kMostOps)
+        break;
+      size -= sizes.lookup(part);
+      sizes.erase(part);
+      inlined.erase(part);
+      tailOf[part] = part;
+      tails.push_back(part);
+    }
+    sizes[op] = size;
+  }
 }
 
 SmallVector<Operation *> Fusion::members(Operation *tail) const {

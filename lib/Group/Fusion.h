@@ -25,7 +25,7 @@ public:
   llvm::SmallVector<mlir::Operation *> members(mlir::Operation *tail) const;
   /// Constants; reshapes, which only rename memory; what ends stages; conditions on sizes.
   static bool isHostOp(mlir::Operation *op);
-  /// Ops with loops of their own: computing an element needs many elements of an operand, or all at once.
+  /// Ops with loops of their own: see KernelRootOpInterface.
   static bool isRoot(mlir::Operation *op);
 
 private:
@@ -34,11 +34,15 @@ private:
   bool shouldInline(mlir::Operation *op);
   /// How often `user` computes each element of operand `use` that it needs.
   int64_t timesRead(mlir::OpOperand &use);
-  int64_t treeCost(mlir::Operation *op);
+  void countCosts();
+  /// Stores results within a kernel that would grow too large. What is stored here is a kernel of its own.
+  void limitSize(mlir::Operation *tail);
   SymDims dims(mlir::Value value) { return *shapes.getDims(value); }
 
   mlir::Block &block;
   ShapeState &shapes;
+  /// The arithmetic of an op and of what is computed for it down to the next root, each time that it is used.
+  llvm::DenseMap<mlir::Operation *, int64_t> treeCost;
   llvm::DenseSet<mlir::Operation *> inlined;
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> tailOf; // of roots and what their epilogues absorbed
   llvm::SmallVector<mlir::Operation *> tails;

@@ -17,6 +17,8 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
+#include <set>
+
 using namespace llvm;
 using namespace ds;
 
@@ -29,6 +31,18 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportO
   mlir::Builder builder(module.getContext());
   std::vector<bool> used(shapes.size());
   unsigned fresh = 0;
+  std::set<std::string> taken; // by dims that have a name
+  for (unsigned i = 0; i < main.getNumArguments(); ++i)
+    if (auto shape = main.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr))
+      for (const SymExpr &dim : shape.getDims())
+        dim.collectSymbols(taken);
+  auto freshDim = [&] {
+    std::string name;
+    do
+      name = "d" + std::to_string(fresh++);
+    while (taken.count(name));
+    return SymExpr::symbol(name);
+  };
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     auto type = dyn_cast<mlir::RankedTensorType>(main.getArgument(i).getType());
     if (!type)
@@ -41,8 +55,7 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportO
       llvm::append_range(dims, shape.getDims());
     else
       for (int64_t size : type.getShape())
-        dims.push_back(mlir::ShapedType::isDynamic(size) ? SymExpr::symbol("d" + std::to_string(fresh++))
-                                                         : SymExpr(size));
+        dims.push_back(mlir::ShapedType::isDynamic(size) ? freshDim() : SymExpr(size));
     StringRef name = main.getArgAttrOfType<mlir::StringAttr>(i, kNameAttr).getValue();
     for (auto [index, dim] : enumerate(dims))
       for (auto [option, entry] : enumerate(shapes))

@@ -5,7 +5,7 @@
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
-#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
 #include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
@@ -29,10 +29,10 @@ void registerAllPasses() {
   registerDsSimplifyPasses();
   registerDsRegionsPasses();
   registerDsLayoutPasses();
-  registerGroupPasses();
-  registerCodegenPasses();
-  registerMemoryPasses();
-  registerConversionPasses();
+  registerDsGroupPasses();
+  registerDsCodegenPasses();
+  registerDsMemoryPasses();
+  registerDsConversionPasses();
   registerPipelines();
 }
 

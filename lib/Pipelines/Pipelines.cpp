@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"
 #include "ds/Codegen/Passes.h"
-#include "ds/Conversion/RtToLLVM.h"
+#include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
 #include "ds/Layout/Passes.h"
 #include "ds/Memory/Passes.h"
@@ -36,7 +36,7 @@ private:
 };
 } // namespace
 
-void buildSimplifyPipeline(OpPassManager &pm, ArrayRef<ForcedNode> forced) {
+static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createLowerStringsPass());
   OpPassManager &first = pm.nest<func::FuncOp>();
   first.addPass(createInferShapesPass());
@@ -44,8 +44,8 @@ void buildSimplifyPipeline(OpPassManager &pm, ArrayRef<ForcedNode> forced) {
   first.addPass(createFoldConstantsPass());
   // What no constant says is read while the model runs.
   first.addPass(createBindValuesPass());
-  if (!forced.empty())
-    pm.addPass(std::make_unique<ForceStaticPass>(forced));
+  if (!options.forced.empty())
+    pm.addPass(std::make_unique<ForceStaticPass>(options.forced));
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createInferShapesPass());
   function.addPass(createCanonicalizerPass());
@@ -57,34 +57,55 @@ void buildSimplifyPipeline(OpPassManager &pm, ArrayRef<ForcedNode> forced) {
   function.addPass(createCSEPass());
 }
 
-void buildRegionsPipeline(OpPassManager &pm) { pm.addNestedPass<func::FuncOp>(createFormRegionsPass()); }
+static void buildRegions(OpPassManager &pm, const PipelineOptions &) {
+  pm.addNestedPass<func::FuncOp>(createFormRegionsPass());
+}
 
-void buildLayoutPipeline(OpPassManager &pm, const CpuTarget &target, bool precise) {
+static void buildLayout(OpPassManager &pm, const PipelineOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createLayoutPass());
   function.addPass(createCanonicalizerPass());
   // Panels of two vectors: the register tile's width.
-  function.addPass(createPackPass(2 * target.lanes(), /*winograd=*/!precise));
+  function.addPass(createPackPass(2 * options.target.lanes(), /*winograd=*/!options.precise));
   function.addPass(createCanonicalizerPass());
   pm.addPass(createFoldPackingPass());
+  // After specialization and shapes, so that every length that can be known is.
+  pm.addPass(createPlanTransformsPass());
   OpPassManager &after = pm.nest<func::FuncOp>();
   after.addPass(createFoldConstantsPass());
   after.addPass(createCanonicalizerPass());
   after.addPass(createCSEPass());
 }
 
-void buildGroupPipeline(OpPassManager &pm) { pm.addPass(createGroupPass()); }
+static void buildGroup(OpPassManager &pm, const PipelineOptions &) { pm.addPass(createGroupPass()); }
 
-void buildKernelsPipeline(OpPassManager &pm, const CpuTarget &target) { pm.addPass(createGenerateKernelsPass(target)); }
+static void buildKernels(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createGenerateKernelsPass(options.target, options.kernels));
+}
 
-void buildHostPipeline(OpPassManager &pm) {
-  pm.addPass(createAssignBuffersPass());
+static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createConvertDsToRtPass());
+  pm.addNestedPass<func::FuncOp>(createAssignMemoryPass({options.reuse}));
   pm.addPass(createConvertRtToLLVMPass());
 }
 
-void buildToLLVMPipeline(OpPassManager &pm) {
+static void buildToLLVM(OpPassManager &pm, const PipelineOptions &) {
   // Kernels and host are modules of their own: they are lowered in parallel.
   buildLowerToLLVMPipeline(pm.nest<ModuleOp>());
+}
+
+ArrayRef<PassPhase> passPhases() {
+  static const PassPhase phases[] = {
+      {"simplify", "ds-simplify-pipeline", "shapes, constants, patterns", buildSimplify, /*judgesModel=*/true},
+      {"regions", "ds-regions-pipeline", "static regions", buildRegions, /*judgesModel=*/true},
+      {"layout", "ds-layout-pipeline", "channels innermost, packed weights", buildLayout},
+      {"group", "ds-group-pipeline", "kernels", buildGroup},
+      {"kernels", "ds-kernels-pipeline", "code of the kernels", buildKernels},
+      // Sizes may be too large to be expressed.
+      {"host", "ds-host-pipeline", "buffers and the host program", buildHost, /*judgesModel=*/true},
+      {"llvm", "ds-to-llvm-pipeline", "everything to the LLVM dialect", buildToLLVM},
+  };
+  return phases;
 }
 
 namespace {
@@ -104,29 +125,15 @@ struct TargetOptions : PassPipelineOptions<TargetOptions> {
 } // namespace
 
 void registerPipelines() {
-  PassPipelineRegistration<>("ds-simplify-pipeline", "phase 2: shapes, constants, patterns",
-                             [](OpPassManager &pm) { buildSimplifyPipeline(pm); });
-  PassPipelineRegistration<>("ds-regions-pipeline", "phase 6: static regions", buildRegionsPipeline);
-  PassPipelineRegistration<TargetOptions>("ds-layout-pipeline", "phase 7: channels innermost, packed weights",
-                                          [](OpPassManager &pm, const TargetOptions &options) {
-                                            buildLayoutPipeline(pm, options.resolve(), options.precise);
-                                          });
-  PassPipelineRegistration<>("ds-group-pipeline", "phase 7: kernels", buildGroupPipeline);
-  PassPipelineRegistration<TargetOptions>(
-      "ds-kernels-pipeline", "phase 8: code of the kernels",
-      [](OpPassManager &pm, const TargetOptions &options) { buildKernelsPipeline(pm, options.resolve()); });
-  PassPipelineRegistration<>("ds-host-pipeline", "phase 9: buffers and the host program", buildHostPipeline);
-  PassPipelineRegistration<>("ds-to-llvm-pipeline", "phase 9: everything to the LLVM dialect", buildToLLVMPipeline);
+  auto optionsOf = [](const TargetOptions &options) { return PipelineOptions{options.resolve(), options.precise}; };
+  for (auto [index, phase] : llvm::enumerate(passPhases()))
+    PassPipelineRegistration<TargetOptions>(
+        phase.pipeline, ("phase " + llvm::Twine(index + 2) + ": " + phase.summary).str(),
+        [&phase, optionsOf](OpPassManager &pm, const TargetOptions &options) { phase.build(pm, optionsOf(options)); });
   PassPipelineRegistration<TargetOptions>("ds-compile-pipeline", "all phases after import",
-                                          [](OpPassManager &pm, const TargetOptions &options) {
-                                            CpuTarget target = options.resolve();
-                                            buildSimplifyPipeline(pm);
-                                            buildRegionsPipeline(pm);
-                                            buildLayoutPipeline(pm, target, options.precise);
-                                            buildGroupPipeline(pm);
-                                            buildKernelsPipeline(pm, target);
-                                            buildHostPipeline(pm);
-                                            buildToLLVMPipeline(pm);
+                                          [optionsOf](OpPassManager &pm, const TargetOptions &options) {
+                                            for (const PassPhase &phase : passPhases())
+                                              phase.build(pm, optionsOf(options));
                                           });
 }
 

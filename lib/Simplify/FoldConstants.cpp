@@ -8,6 +8,7 @@
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Simplify/Passes.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -32,9 +33,13 @@ static ElementsAttr fold(Operation *op, int64_t maxGrowth) {
   std::optional<ElementKind> kind = getElementKind(type.getElementType());
   if (!type.hasStaticShape() || !kind)
     return {};
-  int64_t bytes, operandBytes = 0;
-  if (__builtin_mul_overflow(type.getNumElements(), getElementBytes(*kind), &bytes))
-    return {};
+  // A product that wraps around could be a small one.
+  int64_t bytes = getElementBytes(*kind), operandBytes = 0;
+  for (int64_t dim : type.getShape())
+    if (dim && llvm::MulOverflow(bytes, dim, bytes))
+      return {};
+  if (llvm::is_contained(type.getShape(), 0))
+    bytes = 0;
   SmallVector<ElementsView> operands;
   for (Value operand : op->getOperands()) {
     auto constant = operand.getDefiningOp<ConstantOp>();

@@ -10,6 +10,10 @@ y = model(x)                                       # NumPy arrays, or anything w
 
 from __future__ import annotations
 
+from ._native import require
+
+require("_runtime")  # what all others need
+
 from ._compile import compile_onnx
 from ._errors import CompileError, Error
 from ._model import Model, Session, load

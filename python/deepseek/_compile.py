@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._errors import CompileError
 from ._model import Model, operators_of
+from ._native import require
 
 if TYPE_CHECKING:
     import onnx
@@ -28,6 +31,9 @@ def compile_onnx(
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
     precise: bool = False,
+    specialize: Sequence[Mapping[str, int]] = (),
+    force_static: Mapping[str, int | Sequence[int]] | None = None,
+    cache: bool | str | os.PathLike = True,
     threads: int = 0,
     custom_ops: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Model: ...
@@ -45,6 +51,9 @@ def compile_onnx(
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
     precise: bool = False,
+    specialize: Sequence[Mapping[str, int]] = (),
+    force_static: Mapping[str, int | Sequence[int]] | None = None,
+    cache: bool | str | os.PathLike = True,
     custom_ops: Mapping[str, Callable[..., Any]] | Sequence[str] | None = None,
 ) -> str: ...
 
@@ -60,6 +69,9 @@ def compile_onnx(
     shapes=None,
     opt_level=3,
     precise=False,
+    specialize=(),
+    force_static=None,
+    cache=True,
     threads=0,
     custom_ops=None,
 ):
@@ -75,6 +87,12 @@ def compile_onnx(
     shapes      dimensions to make static, by symbol ("N") or by input and index ("x:0")
     opt_level   0 to 3
     precise     nothing that trades accuracy for speed
+    specialize  sizes, as in `shapes`, for which the artifact gets a version of its own beside the general one:
+                [{"N": 1}, {"N": 8}]
+    force_static  what sizes follow from that depend on data, by the name of the node that decides: {"node": 100}, or a list of
+                numbers; of an If, 1 or 0. A run that computes otherwise raises Error
+    cache       where code of kernels is kept, so that a model compiles again in a fraction of the time: True for the user's
+                cache folder ($XDG_CACHE_HOME/ds or ~/.cache/ds) and this process's memory, a folder, or False
     custom_ops  the model's operators that are functions of this program, as `load` takes them; with `output`, their domains
                 (["com.example"]) suffice
 
@@ -93,27 +111,112 @@ def compile_onnx(
         raise CompileError(f"custom_ops={custom_ops!r} are no operators; expected functions by 'domain.Name'", 2)
     else:
         domains = list(custom_ops)
+    options = {
+        "emit": emit,
+        "weights": weights,
+        "target": target,
+        "target_cpu": target_cpu,
+        "opt_level": opt_level,
+        "precise": bool(precise),
+        "shapes": _sizes("shapes", shapes or {}),
+        "versions": [_sizes("specialize", version) for version in _versions(specialize)],
+        "forced": _forced(force_static or {}),
+        "custom_domains": domains,
+    }
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
+        names = {}  # what messages call files that are none of the user's
         if isinstance(model, (str, os.PathLike)):
             source = os.fspath(model)
         else:
             source = os.path.join(folder, "model.onnx")
+            names[source] = "the model"
+            if not isinstance(model, bytes) and model.graph.name:
+                names[source] = f"the model '{model.graph.name}'"
             with open(source, "wb") as file:
                 file.write(model if isinstance(model, bytes) else model.SerializeToString())
         path = os.path.join(folder, "model.so") if output is None else os.fspath(output)
-        _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes or {}, domains)
-        return Model(path, threads, custom_ops) if output is None else path
+        if output is None:
+            names[path] = "the artifact"
+        _run(source, path, options, cache, names)
+        if output is not None:
+            return path
+        compiled = Model(path, threads, custom_ops)
+        compiled._keep_artifact()
+        return compiled
 
 
-def _run(source, path, emit, weights, target, target_cpu, opt_level, precise, shapes, domains) -> None:
-    from . import _compiler  # brings LLVM, which running a model does without
+def _sizes(argument: str, sizes: Any) -> list[tuple[str, int]]:
+    if not isinstance(sizes, Mapping):
+        raise CompileError(f"{argument}={sizes!r} has no sizes by name; expected {{'N': 1}}", 2)
+    for name, size in sizes.items():
+        if not isinstance(name, str) or not _is_size(size):
+            raise CompileError(f"{argument} expects sizes that are not negative, by name; not {name!r}: {size!r}", 2)
+    return [(name, int(size)) for name, size in sizes.items()]
 
-    result = _compiler.compile(
-        source, path, emit, weights, target, target_cpu, opt_level, precise, list(shapes.items()), domains
-    )
+
+def _is_size(number: Any) -> bool:
+    return hasattr(number, "__index__") and not isinstance(number, bool) and 0 <= number < 1 << 63
+
+
+def _versions(specialize: Any) -> Sequence[Any]:
+    if isinstance(specialize, (Mapping, str)) or not isinstance(specialize, Sequence):
+        raise CompileError(f"specialize={specialize!r} is no list; expected one of sizes by name: [{{'N': 1}}]", 2)
+    return specialize
+
+
+def _forced(force_static: Any) -> list[tuple[str, list[int]]]:
+    if not isinstance(force_static, Mapping):
+        raise CompileError(f"force_static={force_static!r} has no numbers by node; expected {{'node': 1}}", 2)
+    forced = []
+    for node, numbers in force_static.items():
+        listed = list(numbers) if isinstance(numbers, Sequence) and not isinstance(numbers, str) else [numbers]
+        listed = [int(n) if isinstance(n, bool) else n for n in listed]
+        if not isinstance(node, str) or not listed or not all(map(_is_size, listed)):
+            raise CompileError(
+                f"force_static expects numbers that are not negative, by node; not {node!r}: {numbers!r}", 2
+            )
+        forced.append((node, [int(n) for n in listed]))
+    return forced
+
+
+# What the compiler calls flags are arguments here.
+_FLAG = re.compile(
+    r"--(?P<name>shape|specialize|force-static|custom-ops|emit|weights|target-cpu|target|precise)\b(=(?P<value>[a-z-]+))?"
+)
+_ARGUMENTS = {"shape": "shapes"}
+_sessions: dict[str, Any] = {}  # by cache folder
+_lock = threading.Lock()
+
+
+def _in_python(message: str, names: Mapping[str, str]) -> str:
+    def argument(match: re.Match) -> str:
+        name = _ARGUMENTS.get(match["name"], match["name"].replace("-", "_"))
+        return name if match["value"] is None else f"{name}={match['value']!r}"
+
+    for path, name in names.items():
+        message = message.replace(f"'{path}'", name).replace(path, name)
+    return _FLAG.sub(argument, message).replace("--explain-regions", "ds-compile --explain-regions")
+
+
+def _session(cache: bool | str | os.PathLike) -> Any:
+    """The process's session for that cache. Without one a session remembers nothing."""
+    from . import _compiler
+
+    if cache is False:
+        return _compiler.Session("", False)
+    folder = _compiler.default_cache_folder() if cache is True else os.fspath(cache)
+    with _lock:
+        if folder not in _sessions:
+            _sessions[folder] = _compiler.Session(folder, cache is not True)
+        return _sessions[folder]
+
+
+def _run(source: str, path: str, options: dict[str, Any], cache: Any, names: Mapping[str, str]) -> None:
+    require("_compiler")  # brings LLVM, which running a model does without
+    result = _session(cache).compile(source, path, **options)
     for severity, message in result.messages:
         if severity == "warning":
-            warnings.warn(message, stacklevel=3)
+            warnings.warn(_in_python(message, names), stacklevel=3)
     if result.code:
-        lines = [message for severity, message in result.messages if severity in ("error", "note")]
+        lines = [_in_python(message, names) for severity, message in result.messages if severity in ("error", "note")]
         raise CompileError("\n".join(lines) or f"the compiler failed with code {result.code}", result.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -169,8 +170,18 @@ def operators_of(custom_ops: Mapping[str, Callable[..., Any]] | None) -> list[tu
     return operators
 
 
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """What a file has as long as nobody replaces or rewrites it."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 class Model:
-    """A compiled model. May be called by several threads at once; each gets a session of its own."""
+    """A compiled model. May be called by several threads at once; each gets a session of its own. Pickles as its artifact's
+    bytes, with its custom operators."""
 
     def __init__(
         self,
@@ -179,8 +190,11 @@ class Model:
         custom_ops: Mapping[str, Callable[..., Any]] | None = None,
     ):
         self._operators = operators_of(custom_ops)
+        self._custom_ops = dict(custom_ops or {})
         if not isinstance(artifact, bytes):
             artifact = os.fspath(artifact)
+        self._artifact = artifact
+        self._stamp = None if isinstance(artifact, bytes) else _stamp(artifact)
         self._model = _runtime.Model(artifact)
         self._caller = _Caller(self._model)
         self._threads = threads
@@ -231,6 +245,35 @@ class Model:
         """A session for runs that carry state from one to the next."""
         return Session(self, self._threads if threads is None else threads)
 
+    def _keep_artifact(self) -> None:
+        """Holds the file open: its name is about to vanish."""
+        self._artifact = os.open(self._artifact, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._artifact)
+
+    def _artifact_bytes(self) -> bytes:
+        if isinstance(self._artifact, bytes):
+            return self._artifact
+        if isinstance(self._artifact, int):
+            return os.pread(self._artifact, os.fstat(self._artifact).st_size, 0)
+        if _stamp(self._artifact) != self._stamp:
+            raise Error(f"the model cannot be pickled: '{self._artifact}' is not the file any more that was loaded")
+        with open(self._artifact, "rb") as file:
+            return file.read()
+
+    def __copy__(self) -> Model:
+        return self  # nothing of a model changes
+
+    def __deepcopy__(self, memo: dict) -> Model:
+        return self
+
+    def __reduce__(self) -> tuple:
+        artifact = self._artifact_bytes()
+        try:
+            _runtime.Model(artifact)  # bytes are not all of a model whose weights are in a file of their own
+        except Error as reason:
+            raise Error(f"the model cannot be pickled: {reason}", reason.status) from None
+        return Model, (artifact, self._threads, self._custom_ops)
+
     def __repr__(self) -> str:
         arguments, results = (", ".join(map(repr, infos)) for infos in (self._caller.inputs, self._caller.outputs))
         return f"<deepseek.Model ({arguments}) -> ({results})>"
@@ -257,6 +300,9 @@ class Session:
     def __call__(self, *arguments: Any, **named: Any) -> NDArray | tuple[NDArray, ...]:
         """As Model's, but for fed inputs, which may be None."""
         return self._caller.results(self._session.run(self._caller.gather(arguments, named, self._fed)))
+
+    def __reduce__(self) -> tuple:
+        raise TypeError("a Session cannot be copied or pickled: its state is this process's; pickle the Model")
 
     @property
     def threads(self) -> int:

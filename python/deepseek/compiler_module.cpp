@@ -15,7 +15,8 @@ namespace nb = nanobind;
 namespace {
 
 struct Result {
-  int code;
+  int code = 0;
+  size_t cached = 0;                                         // kernels whose code was known
   std::vector<std::pair<std::string, std::string>> messages; // severity, text
 };
 
@@ -33,9 +34,13 @@ const char *nameOf(ds::Severity severity) {
   return "note";
 }
 
-Result compile(const std::string &input, const std::string &output, const std::string &emit, const std::string &weights,
-               const std::string &target, const std::string &targetCpu, int optLevel, bool precise,
-               const std::vector<std::pair<std::string, int64_t>> &shapes,
+using Sizes = std::vector<std::pair<std::string, int64_t>>;
+
+Result compile(ds::CompilerSession &session, const std::string &input, const std::string &output,
+               const std::string &emit, const std::string &weights, const std::string &target,
+               const std::string &targetCpu, int optLevel, bool precise, const Sizes &shapes,
+               const std::vector<Sizes> &versions,
+               const std::vector<std::pair<std::string, std::vector<int64_t>>> &forced,
                const std::vector<std::string> &customDomains) {
   nb::gil_scoped_release unlocked;
   Result result;
@@ -54,12 +59,16 @@ Result compile(const std::string &input, const std::string &output, const std::s
   options.optLevel = optLevel;
   options.precise = precise;
   options.shapes = shapes;
+  options.versions = versions;
+  for (const auto &[node, values] : forced)
+    options.forced.push_back({node, values});
   options.customDomains = customDomains;
   options.diagnostic = [&](ds::Severity severity, llvm::StringRef message) {
     std::lock_guard<std::mutex> lock(mutex);
     result.messages.emplace_back(nameOf(severity), message.str());
   };
-  result.code = int(ds::compile(options));
+  options.cacheUse = [&](size_t cached, size_t) { result.cached += cached; };
+  result.code = int(session.compile(options));
   return result;
 }
 
@@ -68,7 +77,22 @@ Result compile(const std::string &input, const std::string &output, const std::s
 NB_MODULE(_compiler, m) {
   m.doc() = "Compiles models. Needs LLVM's and MLIR's libraries.";
   m.attr("__version__") = ds::compilerVersion().str();
-  nb::class_<Result>(m, "Result").def_ro("code", &Result::code).def_ro("messages", &Result::messages);
-  m.def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"), nb::arg("target"),
-        nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"), nb::arg("custom_domains"));
+  nb::class_<Result>(m, "Result")
+      .def_ro("code", &Result::code)
+      .def_ro("messages", &Result::messages)
+      .def_ro("cached", &Result::cached);
+  nb::class_<ds::CompilerSession>(m, "Session")
+      .def(
+          "__init__",
+          [](ds::CompilerSession *self, const std::string &folder, bool warns) {
+            ds::SessionOptions options;
+            options.cacheFolder = folder;
+            options.warnsOfCache = warns;
+            new (self) ds::CompilerSession(options);
+          },
+          nb::arg("cache_folder"), nb::arg("warns_of_cache"))
+      .def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"),
+           nb::arg("target"), nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"),
+           nb::arg("versions"), nb::arg("forced"), nb::arg("custom_domains"));
+  m.def("default_cache_folder", ds::defaultCacheFolder);
 }

@@ -4,5 +4,7 @@ import os
 import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-sys.path.insert(0, os.path.join(os.environ.get("DS_BUILD_DIR", os.path.join(ROOT, "build")), "python"))
+BUILD = os.path.abspath(os.environ.get("DS_BUILD_DIR", os.path.join(ROOT, "build")))
+sys.path.insert(0, os.path.join(BUILD, "python"))
+os.environ["XDG_CACHE_HOME"] = os.path.join(BUILD, "cache")  # not the user's
 sys.path.insert(0, os.path.join(ROOT, "utils"))

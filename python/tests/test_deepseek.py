@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
+import multiprocessing
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,6 +273,130 @@ def test_compile_errors_are_the_compilers_message(tmp_path):
         ds.compile_onnx(LINEAR, opt_level=9)
 
 
+def test_compile_errors_speak_python():
+    """Neither flags of the command line nor files that the user never saw."""
+    broken = LINEAR.SerializeToString()[:-20]
+    cases = [
+        (lambda: ds.compile_onnx(LINEAR, shapes={"Q": 1}), r"shapes names 'Q'"),
+        (lambda: ds.compile_onnx(LINEAR, specialize=[{"Q": 1}]), r"specialize: .*Q"),
+        (lambda: ds.compile_onnx(LINEAR, force_static={"absent": 1}), r"force_static: .*'absent'"),
+        (lambda: ds.compile_onnx(broken), r"^the model: "),
+        (lambda: ds.compile_onnx(onnx.parser.parse_model(CUSTOM)), r"custom_ops.*com\.example"),
+    ]
+    for work, pattern in cases:
+        with pytest.raises(ds.CompileError, match=pattern) as caught:
+            work()
+        message = str(caught.value)
+        assert "--" not in message.replace("ds-compile --explain-regions", "") and "/deepseek-" not in message, message
+
+
+CUSTOM = (
+    '<ir_version: 9, opset_import: ["": 17, "com.example": 1]> g (float[2] x) => (float[2] y) { y = com.example.F(x) }'
+)
+
+
+def test_versions_and_forced_sizes():
+    """As --specialize and --force-static: the general version stays; what a run computes otherwise is an error."""
+    x = RNG.standard_normal((5, 4)).astype(np.float32)
+    special = ds.compile_onnx(LINEAR, specialize=[{"N": 1}, {"x:0": 3}])
+    for count in (1, 3, 5):
+        np.testing.assert_allclose(special(x[:count]), x[:count] @ WEIGHTS, atol=1e-5)
+    fold = model("float[N] x, int64[2] s => float[A,B] y", "h = Mul(x, x) r = Reshape(h, s) y = Neg(r)")
+    fold.graph.node[1].name = "fold"
+    forced = ds.compile_onnx(fold, force_static={"fold": [3, 4]})
+    twelve = np.arange(12, dtype=np.float32)
+    np.testing.assert_array_equal(forced(twelve, np.array([3, 4])), -(twelve * twelve).reshape(3, 4))
+    with pytest.raises(ds.Error, match="fold"):
+        forced(twelve, np.array([4, 3]))
+    branch = "y = If(c) <then_branch = g () => (float[M] t) {t = Add(x, x)}, else_branch = h () => (float[M] e) {e = Neg(x)}>"
+    taken = ds.compile_onnx(model("float[N] x, bool c => float[M] y", branch), force_static={"If:y": True})
+    np.testing.assert_array_equal(taken([1, 2], True), [2, 4])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pattern"),
+    [
+        ({"specialize": {"N": 1}}, "specialize=.* is no list"),
+        ({"specialize": [1]}, "specialize=1 has no sizes by name"),
+        ({"specialize": [{"N": -1}]}, "not negative"),
+        ({"shapes": {"N": 1.5}}, "not negative"),
+        ({"shapes": [("N", 1)]}, "no sizes by name"),
+        ({"force_static": ["grow"]}, "no numbers by node"),
+        ({"force_static": {"grow": "4"}}, "not negative"),
+        ({"force_static": {"grow": []}}, "not negative"),
+    ],
+)
+def test_bad_arguments_are_errors_of_usage(arguments, pattern):
+    with pytest.raises(ds.CompileError, match=pattern) as caught:
+        ds.compile_onnx(LINEAR, **arguments)
+    assert caught.value.status == 2
+
+
+def test_a_cache_changes_time_alone(tmp_path):
+    outputs = []
+    for number, cache in enumerate((False, tmp_path / "cache", tmp_path / "cache", True, True)):
+        outputs.append(open(ds.compile_onnx(LINEAR, tmp_path / f"{number}.so", cache=cache), "rb").read())
+    assert len(set(outputs)) == 1
+    assert list((tmp_path / "cache").iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="the cache folder '.*file' is not used"):
+        ds.compile_onnx(LINEAR, cache=tmp_path / "file")
+
+
+# ===-- copies -----------------------------------------------------------------=== #
+
+
+def double(x, **_):
+    return 2 * x
+
+
+def test_models_pickle_with_their_operators(linear, tmp_path):
+    x = RNG.standard_normal((5, 4)).astype(np.float32)
+    path = ds.compile_onnx(LINEAR, tmp_path / "linear.so")
+    for model_ in (linear, ds.load(path), ds.load(open(path, "rb").read())):
+        again = pickle.loads(pickle.dumps(model_))
+        np.testing.assert_array_equal(again(x), model_(x))
+        assert pickle.loads(pickle.dumps(again)).inputs[0].name == "x"
+        assert copy.copy(model_) is model_ and copy.deepcopy([model_])[0] is model_
+    custom = ds.compile_onnx(onnx.parser.parse_model(CUSTOM), custom_ops={"com.example.F": double})
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(custom))(np.ones(2, np.float32)), [2, 2])
+    with pytest.raises(TypeError, match="pickle the Model"):
+        pickle.dumps(linear.session())
+
+
+def test_models_that_cannot_be_pickled_say_why(tmp_path):
+    path = ds.compile_onnx(LINEAR, tmp_path / "linear.so")
+    loaded = ds.load(path)
+    ds.compile_onnx(model("float[2] x => float[2] y", "y = Neg(x)"), path)
+    with pytest.raises(ds.Error, match="not the file any more that was loaded"):
+        pickle.dumps(loaded)
+    beside = ds.load(ds.compile_onnx(LINEAR, tmp_path / "beside.so", weights="beside"))
+    with pytest.raises(ds.Error, match=r"cannot be pickled: .*load it by its path"):
+        pickle.dumps(beside)
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_models_go_to_other_processes(linear, method):
+    x = RNG.standard_normal((5, 4)).astype(np.float32)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        results = pool.map_async(_call, [(linear, x), (linear, 2 * x)]).get(timeout=100)
+    np.testing.assert_array_equal(results, [linear(x), linear(2 * x)])
+
+
+def _call(arguments):
+    return arguments[0](arguments[1])
+
+
+def test_a_forked_process_compiles(linear):
+    """The compiler's session of this process is no less usable in a child."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.map_async(_compile, [0]).get(timeout=100) == ["y"]
+
+
+def _compile(_):
+    return ds.compile_onnx(LINEAR).outputs[0].name
+
+
 # ===-- threads --------------------------------------------------------------=== #
 
 
@@ -380,6 +508,19 @@ def test_loading_needs_no_compiler():
     program = "import deepseek, sys; sys.exit('LLVM' in open('/proc/self/maps').read())"
     environment = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(ds.__file__))}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+@pytest.mark.parametrize("name", ["_runtime", "_compiler"])
+def test_what_was_not_built_is_named(tmp_path, name):
+    folder = os.path.dirname(ds.__file__)
+    shutil.copytree(folder, tmp_path / "deepseek", ignore=shutil.ignore_patterns(name + ".*so", "__pycache__"))
+    program = "import deepseek; deepseek.compile_onnx(b'')"
+    result = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith(f"ImportError: the package deepseek lacks its native module {name} for this Python"), line
+    assert "cmake --build build --target _runtime _compiler" in line
 
 
 @pytest.mark.parametrize("name", ["_runtime", "_compiler"])

@@ -175,9 +175,16 @@ typedef struct ds_allocator {
 /* Operators that models use and this program implements: those of domains that ds-compile got by --custom-ops. */
 typedef struct ds_custom_op ds_custom_op;
 
+/* Finds faults of memory, in the model's code or in the runtime; slow. Each buffer and each thread's scratch is memory
+ * of its own between pages that no access may touch (the allocator is not used), filled with ones before it is first
+ * written (NaN, -1) and out of reach when its life is over; inputs and weights are copied, and cannot be written. An
+ * access outside is told on standard error, with its node, and ends the process (SIGSEGV); a write within 64 bytes past
+ * a buffer's end ends the run with an error. Results are those of a session without it. */
+#define DS_SESSION_GUARD 1
+
 typedef struct ds_session_options {
   uint32_t threads;              /* the calling one included; 0 = the CPUs this process may use */
-  uint32_t reserved;             /* 0 */
+  uint32_t flags;                /* DS_SESSION_*, or 0 */
   const ds_allocator *allocator; /* NULL = memory of the operating system, in huge pages where it can */
   void (*logger)(void *context, const char *message); /* NULL = silence; tells of plans and memory */
   void *logger_context;
@@ -304,9 +311,10 @@ DS_API ds_status ds_model_custom_op(const ds_model *model, size_t index, const c
 
 /*===- Profile ------------------------------------------------------------===*/
 
-/* Of one launch (a kernel at one place of the model), summed over the runs since profiling was switched on. */
+/* Of one launch (a kernel at one place of the model) or one node of a custom operator, summed over the runs since
+ * profiling was switched on. */
 typedef struct ds_profile_entry {
-  const char *kernel; /* name of the function */
+  const char *kernel; /* name of the function, or of the operator */
   const char *source; /* nodes of the source model */
   uint64_t calls;
   double seconds;
@@ -316,7 +324,7 @@ typedef struct ds_profile_entry {
 
 /* Switching on clears. Costs two clock reads a launch. */
 DS_API ds_status ds_session_profile(ds_session *session, int on, ds_error *error);
-/* One entry a launch of the model; DS_BAD_ARGUMENT past the end or where profiling was never on. */
+/* One entry a launch or operator of the model; DS_BAD_ARGUMENT past the end or where profiling was never on. */
 DS_API ds_status ds_session_profile_entry(const ds_session *session, size_t index, ds_profile_entry *entry);
 
 #ifdef __cplusplus

@@ -89,7 +89,7 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
   struct {
     const char *Name;
     bool *Is;
-  } const Switches[] = {{"--json", &Json},       {"--profile", &Profile}, {"--verify", &Verify},
+  } const Switches[] = {{"--json", &Json},       {"--profile", &Profile}, {"--verify", &Verify}, {"--guard", &Guard},
                         {"--version", &Version}, {"--help", &Help},       {"-h", &Help}};
   struct {
     const char *Name;

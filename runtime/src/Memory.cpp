@@ -4,6 +4,7 @@
 // Declines: NUMA placement.
 //===----------------------------------------------------------------------===//
 #include "Memory.h"
+#include <initializer_list>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -67,11 +68,16 @@ Region MemorySource::handOver(Region &From) {
 }
 
 bool Region::reserve(MemorySource &Source, int64_t Bytes) {
-  if (Bytes <= int64_t(Size))
+  if (Bytes <= int64_t(Size) && !Source.isGuarded())
     return true;
+  // What has grown once grows again: a cache that gets longer with each run is not moved each time.
+  const size_t Wanted = size_t(Bytes), Roomy = Size && !Source.isGuarded() ? Wanted + Wanted / 8 : Wanted;
   release(Source);
-  Data = static_cast<char *>(Source.allocate(size_t(Bytes)));
-  Size = Data ? size_t(Bytes) : 0;
+  if (Wanted == 0)
+    return true;
+  for (size_t Try : {Roomy, Wanted})
+    if (!Data && (Data = static_cast<char *>(Source.allocate(Try))))
+      Size = Try;
   return Data;
 }
 

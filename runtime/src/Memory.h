@@ -1,7 +1,7 @@
 //===- Memory.h - Memory of a session ---------------------------*- C++ -*-===//
 // Assumes: one owner.
 // Guarantees: 64-byte alignment; a region that cannot grow is empty afterwards.
-// Declines: keeping contents when it grows.
+// Declines: keeping contents when it grows. It may get up to an eighth more then.
 //===----------------------------------------------------------------------===//
 #ifndef DS_RUNTIME_MEMORY_H
 #define DS_RUNTIME_MEMORY_H
@@ -20,6 +20,8 @@ public:
   void release(void *Memory, size_t Size);
   uint64_t held() const { return Held; }
   const ds_allocator &allocator() const { return Allocator; }
+  /// Guard.h: a region's memory is exactly as large as it was asked for.
+  bool isGuarded() const;
 
   /// The region's memory no longer counts as held; whoever gets it calls giveBack.
   Region handOver(Region &From);

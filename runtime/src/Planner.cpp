@@ -53,4 +53,38 @@ ds_status planArena(Array<Temporary> &Temporaries, int64_t &ArenaSize, ds_error 
   return DS_OK;
 }
 
+/// Neither too little nor so much that what runs touches more memory than it has to.
+static bool fits(int64_t Size, int64_t Room) { return Size <= Room && Room - Size <= Size / 4 + ArenaAlignment; }
+
+ds_status ArenaLayout::place(Array<Temporary> &Temporaries, int64_t &ArenaSize, bool &IsNew, ds_error *Error) {
+  const size_t Count = Temporaries.size();
+  const bool IsFirst = Places.size() != Count;
+  IsNew = IsFirst;
+  for (size_t I = 0; I < Count && !IsNew; ++I)
+    IsNew = !fits(Temporaries[I].Size, Places[I].Size);
+  if (IsNew) {
+    if (!Places.resize(Count))
+      return outOfMemory(Error);
+    for (size_t I = 0; I < Count; ++I) {
+      Places[I] = Temporaries[I];
+      // Sizes that change once change again.
+      if (!IsFirst && Places[I].Size <= MaxArena)
+        Places[I].Size += Places[I].Size / 8;
+    }
+    ds_status Status = planArena(Places, Size, Error);
+    for (size_t I = 0; Status && !IsFirst && I < Count; ++I) // without the room
+      Places[I] = Temporaries[I];
+    if (Status && !IsFirst)
+      Status = planArena(Places, Size, Error);
+    if (Status) {
+      (void)Places.resize(0);
+      return Status;
+    }
+  }
+  for (size_t I = 0; I < Count; ++I)
+    Temporaries[I].Offset = Places[I].Offset;
+  ArenaSize = Size;
+  return DS_OK;
+}
+
 } // namespace ds::runtime

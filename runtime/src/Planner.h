@@ -21,6 +21,18 @@ struct Temporary {
 /// Sets the offsets and the arena's size. DS_OUT_OF_MEMORY where the sum passes the address space.
 ds_status planArena(Array<Temporary> &Temporaries, int64_t &ArenaSize, ds_error *Error);
 
+/// Places that are kept while sizes stay near those that they were made for. State that grows with each run (a cache of
+/// keys and values) is placed anew only when it has outgrown what was left free: each time it is an eighth larger.
+class ArenaLayout {
+public:
+  /// As planArena, always with the same lifetimes; `IsNew` tells whether anything was planned.
+  ds_status place(Array<Temporary> &Temporaries, int64_t &ArenaSize, bool &IsNew, ds_error *Error);
+
+private:
+  Array<Temporary> Places; // Size: the room there
+  int64_t Size = 0;        // of the arena
+};
+
 } // namespace ds::runtime
 
 #endif

@@ -102,6 +102,7 @@ static ds_status runModel(const Arguments &A, ds_model *Model, ds_error *Error) 
   }
   ds_session_options Options = {};
   Options.threads = A.Threads;
+  Options.flags = A.Guard ? DS_SESSION_GUARD : 0;
   ds_session *Session = nullptr;
   if (ds_status Status = ds_session_create(Model, &Options, &Session, Error))
     return Status;

@@ -25,7 +25,7 @@ struct Arguments {
   const char *RandomSizes = nullptr; // "N=1,S=128"
   const char *OutputDir = nullptr;
   uint32_t Threads = 0, Benchmark = 0;
-  bool Json = false, Profile = false, Verify = false, Help = false, Version = false;
+  bool Json = false, Profile = false, Verify = false, Guard = false, Help = false, Version = false;
 
   /// DS_BAD_ARGUMENT: bad usage.
   ds_status parse(int Argc, char **Argv, bool NeedsModel, ds_error *Error);

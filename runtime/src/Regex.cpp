@@ -5,12 +5,15 @@
 //   \Q...\E, and escapes \a \f \n \r \t \v \x41 \x{1F600} \123. As a set of states that moves over the text.
 //===----------------------------------------------------------------------===//
 #include "Regex.h"
+#include <algorithm>
 
 namespace ds::runtime {
 
 static constexpr uint32_t Last = 0x10FFFF, Nothing = UINT32_MAX;
 // As in RE2: more is refused.
 static constexpr uint32_t MaxRepeat = 1000, MaxProgram = 100000, MaxDepth = 200;
+// The ranges of all classes of a pattern; those that are read again, ten times as many.
+static constexpr uint32_t MaxRanges = 1 << 20;
 
 static bool isWord(uint32_t C) {
   return (C >= '0' && C <= '9') || (C >= 'A' && C <= 'Z') || (C >= 'a' && C <= 'z') || C == '_';
@@ -63,17 +66,36 @@ private:
   bool addRange(uint32_t Low, uint32_t High) {
     if (Low > High)
       return true;
+    if (R.Ranges.size() >= MaxRanges || ++Added > 10 * MaxRanges)
+      return fail("too large a class");
     return R.Ranges.push({Low, High}) || fail("no memory");
   }
-  bool emitSet(size_t First) { return emit(Regex::Set, uint32_t(First), uint32_t(R.Ranges.size())); }
+  /// The ranges from First on in order and apart.
+  void normalize(size_t First) {
+    Range *Begin = R.Ranges.data() + First, *To = Begin;
+    std::sort(Begin, R.Ranges.end(), [](const Range &A, const Range &B) { return A.Low < B.Low; });
+    for (const Range *Each = Begin; Each != R.Ranges.end(); ++Each)
+      if (To != Begin && Each->Low <= To[-1].High + 1)
+        To[-1].High = std::max(To[-1].High, Each->High);
+      else
+        *To++ = *Each;
+    (void)R.Ranges.resize(size_t(To - R.Ranges.data()));
+  }
+  bool emitSet(size_t First) {
+    normalize(First);
+    return emit(Regex::Set, uint32_t(First), uint32_t(R.Ranges.size()));
+  }
   /// Adds what differs from the ranges from First on in case only.
   bool addCases(size_t First) {
     // Past this there are letters with a case in small blocks only.
     constexpr uint32_t Most = 0x2200;
+    normalize(First); // no letter twice
     const size_t Count = R.Ranges.size();
     for (size_t I = First; I < Count; ++I) {
       const Range Each = R.Ranges[I];
       for (uint32_t C = Each.Low; C <= Each.High && C < Most; ++C) {
+        if (++Added > 10 * MaxRanges)
+          return fail("too large a class");
         uint32_t Others[MaxCases];
         for (size_t O = 0, Cases = otherCases(C, Others); O < Cases; ++O)
           if (!addRange(Others[O], Others[O]))
@@ -86,13 +108,7 @@ private:
   bool invert(size_t First) {
     if (State.Fold && !addCases(First))
       return false;
-    // In order, by insertion: classes are short.
-    for (size_t I = First + 1; I < R.Ranges.size(); ++I)
-      for (size_t J = I; J > First && R.Ranges[J].Low < R.Ranges[J - 1].Low; --J) {
-        const Range Swapped = R.Ranges[J];
-        R.Ranges[J] = R.Ranges[J - 1];
-        R.Ranges[J - 1] = Swapped;
-      }
+    normalize(First);
     Array<Range> Others;
     uint32_t Next = 0;
     for (size_t I = First; I < R.Ranges.size(); ++I) {
@@ -543,7 +559,7 @@ private:
   Regex &R;
   const char *Begin, *At, *End;
   Flags State;
-  uint32_t Emitted = 0;
+  uint32_t Emitted = 0, Added = 0;
 };
 
 bool Regex::parse(const char *Pattern, size_t Size) {
@@ -556,10 +572,10 @@ bool Regex::parse(const char *Pattern, size_t Size) {
 
 bool Regex::contains(const Instruction &I, uint32_t C) const {
   auto Has = [&](uint32_t Character) {
-    for (uint32_t R = I.A; R < I.B; ++R)
-      if (Character >= Ranges[R].Low && Character <= Ranges[R].High)
-        return true;
-    return false;
+    const Range *First = Ranges.data() + I.A, *End = Ranges.data() + I.B;
+    const Range *After =
+        std::upper_bound(First, End, Character, [](uint32_t Value, const Range &Each) { return Value < Each.Low; });
+    return After != First && Character <= After[-1].High;
   };
   if (Has(C) || !I.Fold)
     return Has(C);

@@ -58,6 +58,7 @@ void printUsage(const Arguments &A, const ds_model *Model) {
         "  --benchmark=N             time N runs after some to warm up; --json for one line of JSON\n"
         "  --profile                 time of each kernel\n"
         "  --verify                  compare the weights with their checksum\n"
+        "  --guard                   find accesses outside of buffers and after their time; slow\n"
         "  --version, --help\n",
         stdout);
 }

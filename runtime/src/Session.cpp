@@ -4,6 +4,7 @@
 // Declines: anything asynchronous.
 //===----------------------------------------------------------------------===//
 #include "Session.h"
+#include "Guard.h"
 #include <new>
 #include <sched.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ ds_session::~ds_session() {
   }
   free(Stages);
   Scratch.release(Memory);
+  destroyGuard();
   ds_model_release(Model);
 }
 
@@ -59,6 +61,8 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
       return fail(Error, DS_BAD_ARGUMENT, "the allocator lacks a function");
     Memory.use(*Options.allocator);
   }
+  if (Options.flags & ~uint32_t(DS_SESSION_GUARD))
+    return fail(Error, DS_BAD_ARGUMENT, "the session's flags are %#x, expected DS_SESSION_GUARD or 0", Options.flags);
   Logger = Options.logger;
   LoggerContext = Options.logger_context;
   size_t InputDims = 0, OutputDims = 0;
@@ -102,6 +106,9 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
   for (uint32_t I = 0; I < Threads; ++I)
     Workers[I] = {int64_t(I), Nothing};
   Host.buffers = Buffers.data();
+  if (Options.flags & DS_SESSION_GUARD)
+    if (ds_status Status = createGuard(Error))
+      return Status;
   chooseLaunch();
   if (Caller)
     Pool = Caller->Pool, Strings = Caller->Strings;
@@ -162,7 +169,7 @@ uint64_t ds_session_memory(const ds_session *Session) { return Session->memory()
 //===----------------------------------------------------------------------===//
 
 void ds_session::chooseLaunch() {
-  Host.launch = Profiling ? launchProfiled : Workers.size() > 1 ? launchParallel : launchSerial;
+  Host.launch = Guard ? launchGuarded : Profiling ? launchProfiled : Workers.size() > 1 ? launchParallel : launchSerial;
 }
 
 int32_t ds_session::launchSerial(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
@@ -185,7 +192,7 @@ int32_t ds_session::launchParallel(ds_program_host *Host, int32_t Node, ds_kerne
   return Result;
 }
 
-static int64_t nanoseconds() {
+int64_t ds::runtime::nanoseconds() {
   timespec T;
   clock_gettime(CLOCK_MONOTONIC, &T);
   return T.tv_sec * int64_t(1000000000) + T.tv_nsec;
@@ -212,6 +219,8 @@ ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
   const char *Where = FailedLaunch >= 0 && size_t(FailedLaunch) < Meta.Launches.size()
                           ? Meta.text(Meta.Launches[size_t(FailedLaunch)].source)
                           : "the model";
+  if (Guard && Guard->IsDamaged)
+    return fail(Error, DS_BAD_ARTIFACT, "%s: memory fault: %s", Where, Guard->Damage.str());
   switch (Code) {
   case DS_KERNEL_INDEX_OUT_OF_RANGE:
     return fail(Error, DS_BAD_INPUT, "%s: an index value is outside the dimension that it selects from", Where);
@@ -231,6 +240,8 @@ ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
 ds_status ds_session::bind(StageState &S, const Plan &P, ds_error *Error) {
   Current = &P;
   Host.values = P.Values.data();
+  if (Guard)
+    return bindGuarded(S, P, Error);
   if (S.Bound == &P && StageCount == 1)
     return DS_OK;
   S.Bound = nullptr;
@@ -266,11 +277,13 @@ ds_status ds_session::takeInputs(const ds_tensor *Inputs, const Plan &P, ds_erro
     if (!Inputs[I].data)
       return fail(Error, DS_BAD_INPUT, "the data of input '%s' is NULL", Meta.text(T.name));
     InputData[I] = Inputs[I].data;
-    if (isAligned(Inputs[I].data, Size) && isDense(Inputs[I], Shape))
+    if (isAligned(Inputs[I].data, Size) && isDense(Inputs[I], Shape) && !Guard)
       continue;
     if (!InputCopies[I].reserve(Memory, Bytes))
       return outOfMemory(Error);
     copyToDense(InputCopies[I].Data, Inputs[I], Shape);
+    if (Guard)
+      setAccess(InputCopies[I], Access::Read);
     InputData[I] = InputCopies[I].Data;
   }
   return DS_OK;
@@ -329,7 +342,7 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, siz
       }
       if (ds_status Status = checkOverlap(Inputs, Given, P, I, Error))
         return Status;
-      if (isAligned(G.data, dtypeSize(T.dtype)) && isDense(G, Shape)) {
+      if (isAligned(G.data, dtypeSize(T.dtype)) && isDense(G, Shape) && !Guard) {
         OutputData[I] = G.data;
         continue;
       }
@@ -453,7 +466,7 @@ ds_status ds_session_profile(ds_session *Session, int On, ds_error *Error) {
   if (!Session)
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_profile needs a session");
   bool Failed = Session->visit([&](ds_session &S) {
-    if (On && (!S.Profile.resize(0) || !S.Profile.resize(S.Model->Meta.Launches.size())))
+    if (On && (!S.Profile.resize(0) || !S.Profile.resize(S.Model->Meta.Launches.size() + S.CustomCount)))
       return true;
     S.Profiling = On;
     S.chooseLaunch();
@@ -465,7 +478,7 @@ ds_status ds_session_profile(ds_session *Session, int On, ds_error *Error) {
 ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_profile_entry *Entry) {
   if (!Session || !Entry)
     return DS_BAD_ARGUMENT;
-  // Launches of the program, then those of its bodies.
+  // Launches and operators of the program, then those of its bodies.
   const ds_session *Of = nullptr;
   const_cast<ds_session *>(Session)->visit([&](ds_session &S) {
     if (Index < S.Profile.size()) {
@@ -478,8 +491,17 @@ ds_status ds_session_profile_entry(const ds_session *Session, size_t Index, ds_p
   if (!Of)
     return DS_BAD_ARGUMENT;
   const Metadata &Meta = Of->Model->Meta;
-  const ds_artifact_launch &L = Meta.Launches[Index];
   const ProfileCounter &C = Of->Profile[Index];
+  if (Index >= Meta.Launches.size()) {
+    size_t Number = Index - Meta.Launches.size();
+    for (size_t I = 0; I < Meta.Calls.size(); ++I)
+      if (const ds_artifact_call &Call = Meta.Calls[I]; Call.kind == DS_CALL_CUSTOM && Number-- == 0) {
+        *Entry = {Meta.text(Call.name), Meta.text(Call.source), C.Calls, double(C.Nanoseconds) * 1e-9, 0, 0};
+        return DS_OK;
+      }
+    return DS_BAD_ARGUMENT;
+  }
+  const ds_artifact_launch &L = Meta.Launches[Index];
   *Entry = {Meta.text(Meta.Kernels[L.kernel].name),
             Meta.text(L.source),
             C.Calls,

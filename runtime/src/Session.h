@@ -32,6 +32,7 @@ struct Plan {
 struct StageState {
   static constexpr size_t PlanCount = 4;
   Plan Plans[PlanCount];
+  ArenaLayout Layout;
   const Plan *Bound = nullptr;      // whose temporaries the session's Buffers hold
   Region Arena;                     // of the temporaries that it writes first
   Array<uint32_t> TemporaryBuffers; // numbers of these
@@ -52,6 +53,10 @@ struct KeptOutput {
 };
 
 struct CustomState;
+struct SessionGuard;
+
+/// "a temporary"
+const char *bufferKind(const ds_artifact_buffer &B);
 
 /// A call: sessions of the bodies that it runs, or what its operator needs.
 struct CallState {
@@ -64,6 +69,8 @@ struct CallState {
   ~CallState();
   void release(MemorySource &Memory);
 };
+
+int64_t nanoseconds();
 
 struct ProfileCounter {
   uint64_t Calls;
@@ -116,8 +123,11 @@ struct ds_session {
   ds::runtime::Array<ds_tensor> FedInputs; // the caller's, with the fed ones filled in
   size_t FeedCount = 0;
 
+  ds::runtime::SessionGuard *Guard = nullptr; // of DS_SESSION_GUARD (SessionGuard.cpp)
+
   bool Profiling = false;
-  ds::runtime::Array<ds::runtime::ProfileCounter> Profile;
+  ds::runtime::Array<ds::runtime::ProfileCounter> Profile; // launches, then calls of operators
+  size_t CustomCount = 0;
 
   ~ds_session();
 
@@ -168,6 +178,13 @@ struct ds_session {
 private:
   ds_status initialize(const ds_session_options &Options, ds_session *Caller, ds_error *Error);
 
+  // SessionGuard.cpp
+  ds_status createGuard(ds_error *Error);
+  void destroyGuard();
+  ds_status bindGuarded(const ds::runtime::StageState &S, const ds::runtime::Plan &P, ds_error *Error);
+  static int32_t launchGuarded(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                               int64_t Range, int64_t Grain);
+
   // SessionVersion.cpp
   ds_status createVersions(const ds_session_options &Options, ds_error *Error);
   /// The version whose sizes those of the symbols are, or NULL.
@@ -189,6 +206,8 @@ private:
   ds_status createCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds_session_options &Options,
                          ds_error *Error);
   ds_status custom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P, ds_error *Error);
+  ds_status runCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P,
+                      ds_error *Error);
   ds_status inferCustom(const ds_artifact_call &C, ds::runtime::CallState &S, const ds::runtime::Plan &P,
                         ds_error *Error);
 

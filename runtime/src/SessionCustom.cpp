@@ -53,6 +53,7 @@ ds_status ds_session::createCustom(const ds_artifact_call &C, CallState &S, cons
     return outOfMemory(Error);
   CustomState &Custom = *(S.Custom = new (Place) CustomState);
   Custom.Operator = *Found;
+  Custom.Counter = Meta.Launches.size() + CustomCount++;
   if (OnStrings)
     Custom.Operator.context = Strings;
   ds_custom_node &Node = Custom.Node;
@@ -158,6 +159,17 @@ ds_status ds_session::inferCustom(const ds_artifact_call &C, CallState &S, const
 }
 
 ds_status ds_session::custom(const ds_artifact_call &C, CallState &S, const Plan &P, ds_error *Error) {
+  if (!Profiling)
+    return runCustom(C, S, P, Error);
+  const int64_t Start = nanoseconds();
+  ds_status Status = runCustom(C, S, P, Error);
+  ProfileCounter &Counter = Profile[S.Custom->Counter];
+  Counter.Nanoseconds += nanoseconds() - Start;
+  Counter.Calls += 1;
+  return Status;
+}
+
+ds_status ds_session::runCustom(const ds_artifact_call &C, CallState &S, const Plan &P, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   CustomState &Custom = *S.Custom;
   for (uint32_t I = 0; I < C.input_count; ++I) {

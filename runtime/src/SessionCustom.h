@@ -26,6 +26,7 @@ struct CustomState {
   Array<int64_t> Sizes; // of all outputs, one after another
   Array<ds_tensor> Outputs;
   Array<Region> Memory; // one an output
+  size_t Counter = 0;   // of the session's profile: behind those of the launches
 };
 
 } // namespace ds::runtime

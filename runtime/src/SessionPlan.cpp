@@ -167,13 +167,14 @@ ds_status ds_session::fillPlan(size_t Stage, const Plan *Before, Plan &P, ds_err
   P.ScratchSize = number(Meta.Stages[Stage].scratch, P);
   if (P.ScratchSize < 0 || !alignUp(P.ScratchSize, ArenaAlignment, P.ScratchSize) || P.ScratchSize > MaxDimension)
     return fail(Error, DS_OUT_OF_MEMORY, "the scratch memory would be larger than any memory");
-  if (ds_status Status = planArena(P.Temporaries, P.ArenaSize, Error))
+  bool IsNew;
+  if (ds_status Status = Stages[Stage].Layout.place(P.Temporaries, P.ArenaSize, IsNew, Error))
     return Status;
   if (Logger) {
     Text Message, Given;
     appendSymbols(Meta, P.Symbols, Given);
-    Message.append("planned %zu temporaries in %.2f MB for {%s}", P.Temporaries.size(), double(P.ArenaSize) / 1e6,
-                   Given.str());
+    Message.append("%s %zu temporaries in %.2f MB for {%s}", IsNew ? "planned" : "kept places of", P.Temporaries.size(),
+                   double(P.ArenaSize) / 1e6, Given.str());
     Logger(LoggerContext, Message.str());
   }
   return DS_OK;

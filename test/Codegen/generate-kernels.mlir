@@ -83,3 +83,34 @@ rt.kernel @largest(%x: tensor<?x?xf16> {ds.shape = #ds.shape<["N", "S"]>},
   %2 = ds.reduce_max %1 {axes = array<i64: 1>} : (tensor<?x?xf32>) -> tensor<?xf32>
   rt.yield %2 : tensor<?xf32>
 }
+
+// -----
+
+// Six points of a batch that only the run knows: an item is a vector's lanes of transforms, or one after another. Plan and
+// table are known: butterflies of 2 and 3, no loop over factors. Frames and their window are read by the transform itself.
+// CHECK-LABEL: module @frames
+// CHECK-SAME:    rt.range = #ds.shape<["floordiv(F+7, 8)"]>
+// CHECK-NOT:     scf.while
+// CHECK:         vector.shuffle
+// CHECK:         llvm.intr.masked.store
+// CHECK-NOT:     func.func private @frames.stages
+rt.kernel @frames(%x: tensor<?xf32> {ds.shape = #ds.shape<["6*F"]>}, %w: tensor<6x1xf32> {ds.shape = #ds.shape<["6", "1"]>},
+                  %table: tensor<12xf32> {ds.shape = #ds.shape<["12"]>}) -> tensor<?x4x2xf32> {
+  %0 = ds.frames %x {axis = 0 : i64, size = #ds.shape<["6"]>, step = #ds.shape<["6"]>} : (tensor<?xf32>) -> tensor<?x6xf32>
+  %1 = ds.reshape %0 {target = #ds.shape<["F", "6", "1"]>} : (tensor<?x6xf32>) -> tensor<?x6x1xf32>
+  %2 = ds.mul %1, %w : (tensor<?x6x1xf32>, tensor<6x1xf32>) -> tensor<?x6x1xf32>
+  %3 = ds.dft %2, %table {axis = 1 : i64, onesided} : (tensor<?x6x1xf32>, tensor<12xf32>) -> tensor<?x4x2xf32>
+  rt.yield %3 : tensor<?x4x2xf32>
+}
+
+// -----
+
+// A length that only the run knows: factors, roots and the chirp are computed in the kernel.
+// CHECK-LABEL: module @any_length
+// CHECK:         func.func private @any_length.stages
+// CHECK:         func.func private @any_length.factors
+// CHECK:           scf.while
+rt.kernel @any_length(%x: tensor<?x2xf32> {ds.shape = #ds.shape<["N", "2"]>}) -> tensor<?x2xf32> {
+  %0 = ds.dft %x {axis = 0 : i64} : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  rt.yield %0 : tensor<?x2xf32>
+}

@@ -1,4 +1,4 @@
-// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers --convert-rt-to-llvm \
+// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory --convert-rt-to-llvm \
 // RUN:   | FileCheck %s
 
 // CHECK-LABEL: module @host

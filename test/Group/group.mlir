@@ -66,3 +66,21 @@ func.func @mask(%a: tensor<2x3x4x8xf32>, %w: tensor<2x3x1x8x32xf32>, %m: tensor<
   %1 = ds.add %0, %m : (tensor<2x3x4x6xf32>, tensor<4x6xf32>) -> tensor<2x3x4x6xf32>
   return %1 : tensor<2x3x4x6xf32>
 }
+
+// -----
+
+// A kernel that one function does not need after all is there for the next.
+// CHECK:       rt.kernel @[[NEG:.*neg]](
+// CHECK-LABEL: func.func @unused
+// CHECK-NOT:     @[[NEG]]
+// CHECK-LABEL: func.func @used
+// CHECK:         rt.launch @[[NEG]](
+func.func @unused(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = ds.neg %x : (tensor<4xf32>) -> tensor<4xf32>
+  %1 = ds.relu %x : (tensor<4xf32>) -> tensor<4xf32>
+  return %1 : tensor<4xf32>
+}
+func.func @used(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = ds.neg %x : (tensor<4xf32>) -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}

@@ -27,13 +27,15 @@ class Case:
 
     def digest(self) -> str:
         """A sum of everything the test consists of."""
-        total = hashlib.sha256(f"{self.rtol} {self.atol}".encode())
+        total = hashlib.sha256(f"{self.name} {self.kind} {self.rtol} {self.atol}".encode())
         paths = [self.model]
         for folder, _, files in sorted(os.walk(self.folder or "")):
             paths += [os.path.join(folder, name) for name in sorted(files)]
         for path in paths:
             with open(path, "rb") as file:
-                total.update(file.read())
+                content = file.read()
+            place = os.path.relpath(path, self.folder or os.path.dirname(self.model))
+            total.update(f"{place} {len(content)}\n".encode() + content)
         return total.hexdigest()
 
 

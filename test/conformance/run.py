@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Runs ONNX's backend tests through ds-compile and its artifacts.
 
-usage: run.py [--symbolic | --symbolic-only] [--part K/N] [--jobs N] [--no-cache] [--verbose] [PATTERN...]
+usage: run.py [--symbolic | --symbolic-only] [--no-reuse] [--part K/N] [--jobs N] [--no-cache] [--verbose] [PATTERN...]
   PATTERN     only tests whose name contains one of these
   --part K/N  the K-th of N equal shares
   --symbolic  a second time too, with every dimension of every input made symbolic before the model is compiled
   --symbolic-only  only so
+  --no-reuse  each test is run a second time, compiled with --no-reuse and with guard pages around all memory
+              (DS_SESSION_GUARD); results must be equal, bit for bit
   --update    print the list of failures as it should read (new ones with the compiler's own message); writes nothing
               (with --symbolic: that of the symbolic models)
 
@@ -20,7 +22,9 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import glob
 import hashlib
+import importlib.metadata
 import json
 import os
 import queue
@@ -73,7 +77,7 @@ class Worker:
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
 
-    def run(self, case: Case, timeout: float, symbolic: bool) -> str | None:
+    def run(self, case: Case, timeout: float, symbolic: bool, no_reuse: bool) -> str | None:
         """None if the test passed, otherwise what went wrong."""
         if self.process is None:
             self.process = subprocess.Popen(
@@ -84,7 +88,7 @@ class Worker:
                 text=True,
             )
         try:
-            request = {"key": case.key, "timeout": timeout, "symbolic": symbolic}
+            request = {"key": case.key, "timeout": timeout, "symbolic": symbolic, "no_reuse": no_reuse}
             print(json.dumps(request), file=self.process.stdin, flush=True)
             ready, _, _ = select.select([self.process.stdout], [], [], timeout + 30)
             line = self.process.stdout.readline() if ready else None
@@ -114,7 +118,10 @@ class Cache:
         self._lock = threading.Lock()
         base = hashlib.sha256()
         harness = [os.path.join(FOLDER, name) for name in ("worker.py", "cases.py")]
-        harness.append(os.path.join(FOLDER, "..", "..", "utils", "dsutil", "runtime.py"))
+        harness.append(os.path.join(FOLDER, "..", "..", "python", "deepseek", "_values.py"))
+        harness += sorted(glob.glob(os.path.join(FOLDER, "..", "..", "utils", "dsutil", "*.py")))
+        for package in ("onnx", "onnxruntime", "numpy"):  # whose reference decides
+            base.update(f"{package} {importlib.metadata.version(package)}\n".encode())
         for path in (tools.tool("ds-compile"), tools.runtime_library(), *harness):
             with open(path, "rb") as file:
                 base.update(file.read())
@@ -128,8 +135,9 @@ class Cache:
                     entry = json.loads(line)
                     self._results[entry["key"]] = entry["failure"]
 
-    def key(self, case: Case, symbolic: bool) -> str:
-        return hashlib.sha256((self._base + case.digest() + "symbolic" * symbolic).encode()).hexdigest()
+    def key(self, case: Case, symbolic: bool, no_reuse: bool) -> str:
+        mode = "symbolic" * symbolic + "no-reuse" * no_reuse
+        return hashlib.sha256((self._base + case.digest() + mode).encode()).hexdigest()
 
     def get(self, key: str) -> tuple[bool, str | None]:
         return key in self._results, self._results.get(key)
@@ -156,12 +164,13 @@ def run_all(
         nonlocal done
         if symbolic and case.name in listed:
             return "fails as given"
-        key = cache.key(case, symbolic)
+        key = cache.key(case, symbolic, options.no_reuse)
         known, failure = cache.get(key)
         if not known:
             worker = workers.get()
             try:
-                failure = worker.run(case, options.timeout * (5 if case.kind == "real" else 1), symbolic)
+                timeout = options.timeout * (5 if case.kind == "real" else 1) * (2 if options.no_reuse else 1)
+                failure = worker.run(case, timeout, symbolic, options.no_reuse)
             finally:
                 workers.put(worker)
             cache.put(key, failure)
@@ -217,6 +226,7 @@ def main() -> int:
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--symbolic", action="store_true")
     parser.add_argument("--symbolic-only", action="store_true")
+    parser.add_argument("--no-reuse", action="store_true")
     options = parser.parse_args()
     cases = load_cases()
     expected = {False: read_expected(EXPECTED), True: read_expected(EXPECTED_SYMBOLIC)}

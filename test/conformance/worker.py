@@ -1,4 +1,4 @@
-"""Runs backend tests one by one: a line of JSON in ({"key", "timeout", "symbolic"}), a line of JSON out ({"key", "failure"}).
+"""Runs backend tests one by one: a line of JSON in ({"key", "timeout", "symbolic", "no_reuse"}), a line of JSON out ({"key", "failure"}).
 
 Assumes: started by run.py, which survives this process: a crash of a compiled program ends this process alone.
 Guarantees: the same comparison as ONNX's own runner, with each test's own tolerance."""
@@ -77,7 +77,19 @@ def make_symbolic(model: onnx.ModelProto) -> None:
                 dimension.Clear()
 
 
-def run_case(case: Case, timeout: float, symbolic: bool) -> None:
+def same_bits(found: np.ndarray, expected: np.ndarray) -> bool:
+    if found.dtype == object:
+        return found.shape == expected.shape and found.tolist() == expected.tolist()
+    return found.shape == expected.shape and found.dtype == expected.dtype and found.tobytes() == expected.tobytes()
+
+
+def compare_guarded(twin: runtime.Model, arrays: list[np.ndarray], results: list[np.ndarray]) -> None:
+    for name, found, expected in zip(twin.outputs, twin.run(arrays), results):
+        if not same_bits(found, expected):
+            raise Failure(f"output '{name}' is another with --no-reuse and guard pages")
+
+
+def run_case(case: Case, timeout: float, symbolic: bool, no_reuse: bool) -> None:
     model = onnx.load(case.model)
     with tempfile.TemporaryDirectory() as folder:
         library, path = os.path.join(folder, "model.so"), case.model
@@ -94,7 +106,15 @@ def run_case(case: Case, timeout: float, symbolic: bool) -> None:
             prefix = "internal error: " if compiled.code not in (1, 2) else ""
             message = compiled.message().removeprefix("ds-compile: error: ")
             raise Failure(prefix + message.replace(path, "model.onnx"))
-        with runtime.Model(library) as program:
+        with contextlib.ExitStack() as stack:
+            program = stack.enter_context(runtime.Model(library))
+            twin = None
+            if no_reuse:
+                path_of_twin = os.path.join(folder, "twin.so")
+                compiled = tools.compile_model(path, path_of_twin, "--emit=library", "--no-reuse", timeout=timeout)
+                if compiled.code != 0:
+                    raise Failure("--no-reuse: " + compiled.message())
+                twin = stack.enter_context(runtime.Model(path_of_twin, guard=True))
             for inputs, expected in data_sets(case, model):
                 constants = {tensor.name for tensor in model.graph.initializer}
                 arrays = {}
@@ -102,7 +122,10 @@ def run_case(case: Case, timeout: float, symbolic: bool) -> None:
                     arrays.update(to_arrays(value, info, program.inputs))
                 if not all(isinstance(array, np.ndarray) for array in arrays.values()):
                     raise Failure("inputs that are neither tensors nor sequences or optionals of tensors")
-                results = program.run([arrays[name] for name in program.inputs])
+                given = [arrays[name] for name in program.inputs]
+                results = program.run(given)
+                if twin is not None:
+                    compare_guarded(twin, given, results)
                 named = dict(zip(program.outputs, results))
                 outputs = [from_arrays(named, info) for info in model.graph.output]
                 # ONNX's runner fails at a scalar in a sequence: here the elements are outputs of their own.
@@ -124,7 +147,7 @@ def main() -> int:
         failure = None
         try:
             with np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
-                run_case(cases[request["key"]], request["timeout"], request["symbolic"])
+                run_case(cases[request["key"]], request["timeout"], request["symbolic"], request["no_reuse"])
         except (Failure, runtime.RuntimeFailure) as error:
             failure = str(error)
         except AssertionError as error:

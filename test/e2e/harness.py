@@ -5,12 +5,16 @@ A model is a line of ONNX's text syntax, so that a new case is a line in a table
     Case("add_broadcast", "float[N,3] x, float[3] y => float[N,3] z", "z = Add(x, y)", sizes={"N": (1, 4, 0)})
 
 Each symbol in `sizes` takes its first value in the first run, its second in the second, and so on, all with one artifact.
+
+DS_TEST_NO_REUSE=1 in the environment: every program is compiled a second time, with --no-reuse, and run with --guard too:
+each buffer has memory of its own between guard pages. Outputs must be the same, bit for bit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +25,9 @@ from onnx.reference import ReferenceEvaluator
 
 from dsutil import tools
 from dsutil.compare import error_of_elements, error_of_scale
+
+
+NO_REUSE = os.environ.get("DS_TEST_NO_REUSE", "0") not in ("", "0")
 
 
 @dataclasses.dataclass
@@ -107,9 +114,18 @@ def compile_text(folder: str, signature: str, body: str, *flags: str, opset: int
     """Compiles a model that is right, and returns the program's path."""
     path = os.path.join(folder, "model.onnx")
     onnx.save(text_model(signature, body, opset), path)
-    result = tools.compile_model(path, os.path.join(folder, "model"), *flags, timeout=300)
+    result = compile_program(path, os.path.join(folder, "model"), *flags)
     assert result.code == 0, result.stderr
     return os.path.join(folder, "model")
+
+
+def compile_program(model: str, program: str, *flags: str) -> tools.Result:
+    """With its twin that run_program compares it with, where that is asked for."""
+    result = tools.compile_model(model, program, *flags, timeout=300)
+    if NO_REUSE and result.code == 0:
+        twin = tools.compile_model(model, program + ".no-reuse", "--no-reuse", *flags, timeout=300)
+        assert twin.code == 0, f"--no-reuse: {twin.stderr}"
+    return result
 
 
 def run_program(
@@ -122,7 +138,24 @@ def run_program(
         path = os.path.join(folder, f"input{number}.npy")
         np.save(path, array)
         command += ["--input", f"{name}={path}"]
-    return tools.run(command, timeout=300)
+    result = tools.run(command, timeout=300)
+    if NO_REUSE and os.path.exists(program + ".no-reuse"):
+        twin_folder = folder + ".no-reuse"
+        shutil.rmtree(twin_folder, ignore_errors=True)
+        command = [{program: program + ".no-reuse", folder: twin_folder}.get(part, part) for part in command]
+        twin = tools.run([*command, "--guard"], timeout=300)
+        assert twin.code == result.code, f"--no-reuse: exit code {twin.code}, expected {result.code}: {twin.stderr}"
+        assert_same_files(folder, twin_folder)
+    return result
+
+
+def assert_same_files(folder: str, twin_folder: str) -> None:
+    if not os.path.isdir(twin_folder):
+        return
+    for name in os.listdir(twin_folder):
+        found, expected = (np.load(os.path.join(f, name), allow_pickle=True) for f in (twin_folder, folder))
+        same = found.shape == expected.shape and found.dtype == expected.dtype and found.tobytes() == expected.tobytes()
+        assert same, f"{name} is another with --no-reuse --guard"
 
 
 def check_case(case: Case, folder: str, *flags: str, emulator: Sequence[str] = ()) -> None:
@@ -130,7 +163,7 @@ def check_case(case: Case, folder: str, *flags: str, emulator: Sequence[str] = (
     path = os.path.join(folder, "model.onnx")
     program = os.path.join(folder, "model")
     onnx.save(model, path)
-    compiled = tools.compile_model(path, program, *case.flags, *flags, timeout=300)
+    compiled = compile_program(path, program, *case.flags, *flags)
     assert compiled.code == 0, compiled.stderr
     names = [output.name for output in model.graph.output]
     for run, sizes in enumerate(case.runs()):

@@ -208,6 +208,154 @@ def test_control_flow_that_recurses_deeply(tmp_path):
     refuse(tmp_path, model)
 
 
+def test_all_unknown_operators_are_named_with_a_node_each(tmp_path):
+    model = text_model("float[N] x => float[N] y", "a = Frobnicate(x); b = Quuxify(a); y = Frobnicate(b)")
+    for node, name in zip(model.graph.node, ("frob1", "quux2", "frob3")):
+        node.name = name
+    refuse(tmp_path, model, r"Frobnicate \(2 nodes, e\.g\. 'frob1'\)", r"Quuxify \(1 node, 'quux2'\)")
+
+
+# Small models that ask for unbounded work. Each ends with an error or is compiled, in bounded time and memory.
+
+
+def local_model(functions: dict[str, list[tuple[str, str, str]]], nodes: list[tuple[str, str, str]]) -> onnx.ModelProto:
+    """Functions of x that give y, of nodes (operator, inputs, outputs)."""
+    own = [helper.make_opsetid("", 17), helper.make_opsetid("loc", 1)]
+
+    def made(each):
+        op, inputs, outputs = each
+        return helper.make_node(op, inputs.split(), outputs.split(), domain="loc" if op in functions else "")
+
+    protos = [
+        helper.make_function("loc", name, ["x"], ["y"], [made(node) for node in body], own)
+        for name, body in functions.items()
+    ]
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in "xy"]
+    graph = helper.make_graph([made(node) for node in nodes], "g", value[:1], value[1:])
+    model = helper.make_model(graph, functions=protos, opset_imports=own)
+    model.ir_version = 9
+    return model
+
+
+def test_functions_that_unfold_without_end(tmp_path):
+    """Each of ten functions calls the next ten times: 10^10 nodes."""
+    functions = {"f10": [("Neg", "x", "y")]}
+    for level in reversed(range(10)):
+        calls = [(f"f{level + 1}", f"v{i}" if i else "x", "y" if i == 9 else f"v{i + 1}") for i in range(10)]
+        functions[f"f{level}"] = calls
+    refuse(tmp_path, local_model(functions, [("f0", "x", "y")]), "unfolds to more than", r"loc\.f\d")
+
+
+def test_functions_that_call_themselves(tmp_path):
+    functions = {"a": [("b", "x", "y")], "b": [("Neg", "x", "u"), ("a", "u", "y")]}
+    refuse(tmp_path, local_model(functions, [("a", "x", "y")]), r"'loc\.a' calls itself")
+
+
+def test_functions_in_functions_without_end(tmp_path):
+    """In an order in which each is met before those that it calls, and the other way round."""
+    for number, order in enumerate((range(3000), reversed(range(3000)))):
+        bodies = {f"f{i}": [(f"f{i + 1}" if i < 2999 else "Neg", "x", "y")] for i in range(3000)}
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        nodes = [(f"f{i}", "x", f"u{i}") for i in order]
+        nodes.append(("Sum", " ".join(f"u{i}" for i in range(3000)), "y"))
+        refuse(folder, local_model(bodies, nodes), "functions are nested more than 64 deep")
+
+
+def test_graphs_in_graphs_of_text(tmp_path):
+    """ONNX's text format has no bound of its own."""
+    head = '<ir_version: 8, opset_import: ["" : 17]>\ng (float[1] x, bool c) => (float[1] y) {\n'
+    body, tail = (
+        "y = If(c) <then_branch = t () => (float[1] y) {",
+        "}, else_branch = e () => (float[1] y) {y = Neg(x)}>",
+    )
+    for depth in (90, 10_000):
+        folder = tmp_path / str(depth)
+        folder.mkdir()
+        text = head + body * depth + "y = Neg(x)" + tail * depth + "\n}\n"
+        refuse(folder, text.encode(), "nested more than", name="model.onnxtxt")
+
+
+@pytest.mark.parametrize(
+    "signature, body, patterns",
+    [
+        ("int64[M] x => float[K] y", "y = TfIdfVectorizer<max_gram_length=2, max_skip_count=1099511627776, min_gram_length=2, mode=\"TF\", ngram_counts=[0,1], ngram_indexes=[0], pool_int64s=[2,3,4]>(x)", ["max_skip_count"]),
+        ("float[N] x => float[K] y", "y = Split<num_outputs=1099511627776>(x)", ["num_outputs"]),
+    ],
+    ids=["skips", "parts"],
+)  # fmt: skip
+def test_counts_beyond_reason(tmp_path, signature, body, patterns):
+    refuse(tmp_path, text_model(signature, body, 18), *patterns)
+
+
+BIG = "b = Constant<value = int64[2] {1048576, 1048576}>();"
+LONG = "b = Constant<value = int64[1] {1099511627776}>();"
+
+
+@pytest.mark.parametrize(
+    "signature, body",
+    [
+        ("float[N] x => float[K] y", LONG + "l = SplitToSequence(c, b); y = SequenceAt(l, z)"),
+        ("float[N] x => int64[] y", LONG + "c = ConstantOfShape(b); l = SplitToSequence(c); y = SequenceLength(l)"),
+        ("float[N] x => float[a,b] y", BIG + "y = ConstantOfShape(b)"),
+        ("float[N] x => float[] y", BIG + "c = ConstantOfShape(b); y = ReduceSum<keepdims=0>(c)"),
+        ("float[N] x => float[a,b] y", BIG + "c = ConstantOfShape(b); y = EyeLike(c)"),
+        ("float[N] x => float[a,b] y", BIG + "v = Constant<value = float[1,1] {2}>(); c = Expand(v, b); y = Neg(c)"),
+        ("float[N] x => float[a,b] y", BIG + "v = Constant<value = float[1,1] {2}>(); c = Tile(v, b); y = Neg(c)"),
+        ("float[N] x => int64[K] y", "s = Constant<value = int64 {0}>(); e = Constant<value = int64 {1099511627776}>(); d = Constant<value = int64 {1}>(); y = Range(s, e, d)"),
+        ("int64[N] x => float[a,b] y", "d = Constant<value = int64 {1099511627776}>(); v = Constant<value = float[2] {0, 1}>(); y = OneHot(x, d, v)"),
+        ("float[1,1,3,3] x, float[1,1,1048576,1048576] w, float[1,2199023255552,3,3] o => float[a,b,c,d] y", "y = DeformConv(x, w, o)"),
+        ("float[N] x => float[a] y", "b = Constant<value = int64[2] {4294967296, 4294967296}>(); c = ConstantOfShape(b); f = Constant<value = int64[1] {-1}>(); y = Reshape(c, f)"),
+        ("float[N] x => float[a,b] y", "b = Constant<value = int64[2] {4294967296, 4294967296}>(); y = ConstantOfShape(b)"),
+        ("float[4] x => float[a] y", "b = Constant<value = int64[2] {0, 1099511627776}>(); y = Pad(x, b)"),
+    ],
+    ids=["parts", "elements", "fill", "sum", "eye", "expand", "tile", "range", "onehot", "deform", "overflow", "overflow2", "pad"],
+)  # fmt: skip
+def test_tensors_beyond_reason(tmp_path, signature, body):
+    """2^40 elements and more: they may be refused, or compiled (a run that needs the memory does not get it)."""
+    if "SplitToSequence(c, b)" in body:
+        body = body.replace("l =", "c = ConstantOfShape(b); z = Constant<value = int64 {0}>(); l =")
+    path = tmp_path / "model.onnx"
+    onnx.save(text_model(signature, body, 19), path)
+    result = tools.compile_model(str(path), str(tmp_path / "model"), timeout=30)
+    assert result.code in (0, 1), (result.code, result.stderr)
+    assert result.peak_bytes < 1 << 30
+    assert result.code == 0 or len(result.stderr.splitlines()) == 1
+
+
+def test_unrolling_loops_in_loops_ends(tmp_path):
+    """256^3 turns, known when the model is compiled."""
+    body = [helper.make_node("Add", ["s", "s"], ["so"]), helper.make_node("Identity", ["c"], ["co"])]
+    vi = helper.make_tensor_value_info
+    for level in range(3):
+        inputs = [vi("i", TensorProto.INT64, []), vi("c", TensorProto.BOOL, []), vi("s", TensorProto.FLOAT, [2])]
+        graph = helper.make_graph(
+            body, f"b{level}", inputs, [vi("co", TensorProto.BOOL, []), vi("so", TensorProto.FLOAT, [2])]
+        )
+        body = [
+            helper.make_node("Loop", ["n", "", "s"], ["so"], body=graph),
+            helper.make_node("Identity", ["c"], ["co"]),
+        ]
+    loop = helper.make_node("Loop", ["n", "", "x"], ["y"], body=graph)
+    value = [vi(name, TensorProto.FLOAT, [2]) for name in "xy"]
+    n = numpy_helper.from_array(np.int64(256), "n")
+    model = helper.make_model(
+        helper.make_graph([loop], "g", value[:1], value[1:], [n]), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    model.ir_version = 9
+    onnx.save(model, tmp_path / "model.onnx")
+    result = tools.compile_model(str(tmp_path / "model.onnx"), str(tmp_path / "model"), timeout=60)
+    assert result.code == 0, result.stderr
+
+
+def test_dead_nodes_of_a_function_cost_once(tmp_path):
+    dead = [("Neg", "x", f"d{i}") for i in range(20_000)]
+    nodes = [("f", f"y{i}" if i else "x", f"y{i + 1}" if i < 299 else "y") for i in range(300)]
+    onnx.save(local_model({"f": [*dead, ("Relu", "x", "y")]}, nodes), tmp_path / "model.onnx")
+    result = tools.compile_model(str(tmp_path / "model.onnx"), str(tmp_path / "model"), timeout=60)
+    assert result.code in (0, 1), result.stderr
+
+
 def test_data_dependent_rank_names_the_node(tmp_path):
     model = text_model("float[N] x, int64[K] s => float[a,b] y", "r = Reshape(x, s); y = Concat<axis=9>(r)")
     model.graph.node[0].name = "view"

@@ -39,7 +39,6 @@ def expect(result: tools.Result, code: int, pattern: str) -> None:
     [
         ([], "no model given"),
         (["model.onnx", "other.onnx"], "more than one model given: 'other.onnx'"),
-        (["model.png"], "'model.png' has an unknown suffix"),
         (["model.onnx", "--frobnicate"], "unknown flag '--frobnicate'"),
         (["model.onnx", "--emit=cake"], "--emit=cake"),
         (["model.onnx", "--emit", "cake"], "--emit=cake"),
@@ -53,6 +52,8 @@ def expect(result: tools.Result, code: int, pattern: str) -> None:
         (["model.onnx", "--stop-after="], "'--stop-after=' needs a value"),
         (["model.onnx", "--save-phases="], "'--save-phases=' needs a value"),
         (["model.onnx", "--target-cpu=z80"], "unknown target CPU 'z80'"),
+        (["model.onnx", "--target-cpu=znver44"], "unknown target CPU 'znver44'.*; did you mean 'znver4'\\?"),
+        (["model.onnx", "--target=aarch64-linux-gnu", "--target-cpu=cortexa76"], "did you mean 'cortex-a76'\\?"),
         (
             ["model.onnx", "--target=riscv64-linux-gnu"],
             "unknown target 'riscv64-linux-gnu'; expected x86_64-linux-gnu or",
@@ -75,6 +76,61 @@ def test_bad_usage(folder, arguments, pattern):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     expect(tools.run([COMPILER, *arguments], cwd=str(folder)), 2, pattern)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["MODEL.ONNX", "model.pb", "model", "model.onnx.bak"])
+def test_names_that_say_nothing(folder, tmp_path, name):
+    """What a file holds says what it is."""
+    for source in ("model.onnx", "model.mlir"):
+        if name == "MODEL.ONNX" and source != "model.onnx":
+            continue
+        (tmp_path / name).write_bytes((folder / source).read_bytes())
+        result = tools.run([COMPILER, name, "-o", "program"], cwd=str(tmp_path))
+        assert result.code == 0, result.stderr
+
+
+def test_standard_input(folder, tmp_path):
+    for source, output in (("model.onnx", "model"), ("model.mlir", "model.so")):
+        flags = ["--emit=library"] if output.endswith(".so") else []
+        with open(folder / source, "rb") as file:  # of a pipe it is read once, and by the CPUs of a list each
+            command = [COMPILER, "-", "--target-cpu=x86-64,x86-64-v3", *flags]
+            pipe = subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE)
+            result = subprocess.run(command, stdin=pipe.stdout, cwd=tmp_path, capture_output=True, timeout=60)
+            pipe.wait()
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / output).exists()
+
+
+def test_external_data_of_standard_input_lies_in_the_working_folder(tmp_path):
+    model = text_model("float[N,4] x => float[N,4] y", "y = Add(x, w)")
+    weight = numpy_helper.from_array(np.arange(4, dtype=np.float32), "w")
+    (tmp_path / "w.bin").write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="w.bin")
+    model.graph.initializer.append(weight)
+    result = subprocess.run(
+        [COMPILER, "-"], input=model.SerializeToString(), cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"import torch\nprint('hello')\n", b"\x08\xff\xff"])
+def test_standard_input_that_is_no_model(tmp_path, content):
+    result = subprocess.run([COMPILER, "-"], input=content, cwd=tmp_path, capture_output=True, timeout=60, text=False)
+    assert result.returncode == 1
+    assert re.fullmatch(rb"ds-compile: error: <stdin>: [^\n]+\n", result.stderr), result.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_files_of_no_known_suffix(tmp_path):
+    expect(tools.run([COMPILER, "model.png"], cwd=str(tmp_path)), 1, "model.png: cannot open the model")
+    (tmp_path / "model.py").write_text("import torch")
+    expect(
+        tools.run([COMPILER, "model.py"], cwd=str(tmp_path)),
+        1,
+        "model.py: the file is no model: expected an ONNX model",
+    )
 
 
 @pytest.mark.parametrize("suffix", ["onnx", "onnxtxt", "mlir"])

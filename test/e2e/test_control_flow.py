@@ -5,7 +5,7 @@ import os
 import numpy as np
 import onnx
 import pytest
-from harness import reference_outputs, run_program
+from harness import compile_program, reference_outputs, run_program
 from onnx import parser
 
 from dsutil import tools
@@ -48,6 +48,105 @@ MODELS = {
           y = Add(b, x)
         }""",
         [{"x": floats(n), "w": floats(n), "c": boolean(c)} for n, c in ((3, True), (7, False))],
+    ),
+    # A loop without a turn hands on what it began with; what comes after works in place.
+    "loop_state_is_used_afterwards": (
+        """g (float[N,M] x, int64 n) => (float[N,M] l, float[N] a, float[M] b) {
+          zero = Constant<value = int64[1] {0}>()
+          one = Constant<value = int64[1] {1}>()
+          y = Exp(x)
+          l0 = Loop (n, , y) < body = b (int64 i, bool c, float[N,M] s) => (bool co, float[N,M] so) {
+            co = Identity(c) so = Neg(s) } >
+          z = Exp(y)
+          a = ReduceSum<keepdims=0>(z, one)
+          b = ReduceSum<keepdims=0>(z, zero)
+          l = Softmax<axis=0>(l0)
+        }""",
+        [{"x": floats(3, 5), "n": integer(n)} for n in (0, 1, 2, 0)],
+    ),
+    "loops_on_one_state": (
+        """g (float[N] x, int64 n, int64 m) => (float[N] u, float[N] v, float[N] w) {
+          axis = Constant<value = int64 {0}>()
+          y = Abs(x)
+          p, q = Loop (n, , y, y) < body = b (int64 i, bool c, float[N] s, float[N] t) => (bool co, float[N] so, float[N] to) {
+            co = Identity(c) so = Add(s, t) to = Identity(s) } >
+          r = Loop (m, , p) < body = d (int64 j, bool e, float[N] h) => (bool eo, float[N] ho) {
+            eo = Identity(e) ho = Mul(h, y) } >
+          z = Sqrt(y)
+          k = Neg(z)
+          u = CumSum(r, axis)
+          v = CumSum(q, axis)
+          w = CumSum(k, axis)
+        }""",
+        [{"x": floats(7), "n": integer(n), "m": integer(m)} for n, m in ((0, 0), (1, 0), (0, 2), (2, 1), (0, 0))],
+    ),
+    "loop_state_swapped_in_a_loop": (
+        """g (float[N] x, float[N] y, int64 n, int64 m) => (float[N] u, float[N] v) {
+          a = Abs(x)
+          b = Exp(y)
+          u0, v0 = Loop (n, , a, b) < body = o (int64 i, bool c, float[N] s, float[N] t) => (bool co, float[N] so, float[N] to) {
+            co = Identity(c)
+            p, q = Loop (m, , t, s) < body = d (int64 j, bool e, float[N] g, float[N] h) => (bool eo, float[N] go, float[N] ho) {
+              eo = Identity(e) go = Identity(h) ho = Neg(g) } >
+            k = Neg(s)
+            so = Add(p, k)
+            to = Identity(q)
+          } >
+          c = Neg(a)
+          d = Sqrt(b)
+          e = Add(c, d)
+          u = Mul(u0, e)
+          v = Add(v0, e)
+        }""",
+        [
+            {"x": floats(5), "y": floats(5), "n": integer(n), "m": integer(m)}
+            for n, m in ((0, 0), (1, 0), (2, 0), (1, 1), (3, 2), (0, 1))
+        ],
+    ),
+    "loop_without_turns_on_inputs_and_weights": (
+        """g (float[4] x, int64 n) => (float[4] y, float[4] z, float[4] xo) <float[4] w = {1, 2, 3, 4}> {
+          y, z0 = Loop (n, , x, w) < body = b (int64 i, bool c, float[4] s, float[4] t) => (bool co, float[4] so, float[4] to) {
+            co = Identity(c) so = Neg(s) to = Exp(t) } >
+          z = Neg(z0)
+          xo = Add(x, w)
+        }""",
+        [{"x": floats(4), "n": integer(n)} for n in (0, 2, 0, 1)],
+    ),
+    "loop_views_of_one_memory": (
+        """g (float[N,4] x, int64 n) => (float[M] y, float[N,2,2] z, float[N,4] e) {
+          flat = Constant<value = int64[1] {-1}>()
+          cube = Constant<value = int64[3] {-1, 2, 2}>()
+          axis = Constant<value = int64 {0}>()
+          a = Exp(x)
+          v = Reshape(a, flat)
+          r = Loop (n, , v) < body = b (int64 i, bool c, float[K] s) => (bool co, float[K] so) {
+            co = Identity(c) so = Neg(s) } >
+          w = Reshape(r, cube)
+          e0 = Sqrt(a)
+          e = Softmax(e0)
+          v2 = Neg(r)
+          y = CumSum(v2, axis)
+          z = Softmax<axis=0>(w)
+        }""",
+        [{"x": floats(3, 4), "n": integer(n)} for n in (0, 1, 0)],
+    ),
+    "if_in_a_loop_hands_on": (
+        """g (float[N] x, int64 n, bool k) => (float[N] y, float[N] z) {
+          axis = Constant<value = int64 {0}>()
+          a = Exp(x)
+          r = Loop (n, , a) < body = b (int64 i, bool c, float[N] s) => (bool co, float[N] so) {
+            co = Identity(c)
+            so = If (k) < then_branch = t () => (float[N] o) { o = Identity(s) },
+                          else_branch = e () => (float[N] p) { p = Add(s, a) } >
+          } >
+          f = If (k) < then_branch = t2 () => (float[N] o2) { o2 = Identity(a) },
+                       else_branch = e2 () => (float[N] p2) { p2 = Identity(r) } >
+          g0 = Sqrt(a)
+          y = CumSum(g0, axis)
+          h = Add(f, r)
+          z = CumSum(h, axis)
+        }""",
+        [{"x": floats(6), "n": integer(n), "k": boolean(k)} for n, k in ((0, True), (0, False), (2, True), (2, False))],
     ),
     "if_in_if": (
         """g (float[N,3] x, bool c, bool d) => (float[M] y) {
@@ -388,7 +487,7 @@ def test_agrees(name, tmp_path):
     model = parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]>\n{graph}')
     path = os.path.join(tmp_path, "model.onnx")
     onnx.save(model, path)
-    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), timeout=300)
+    compiled = compile_program(path, os.path.join(tmp_path, "model"))
     assert compiled.code == 0, compiled.stderr
     for number, arrays in enumerate(runs):
         expected = reference_outputs("onnxruntime", model, arrays)
@@ -415,7 +514,7 @@ def test_outputs_of_any_rank(tmp_path):
     }"""
     path = os.path.join(tmp_path, "model.onnx")
     onnx.save(parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]>\n{graph}'), path)
-    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), timeout=300)
+    compiled = compile_program(path, os.path.join(tmp_path, "model"))
     assert compiled.code == 0, compiled.stderr
     for n, c in ((3, True), (3, False), (5, False)):
         x = floats(n, 2)

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import onnx
 import pytest
-from harness import Case, check_case, run_program
+from harness import Case, check_case, compile_program, run_program
 from onnx import TensorProto, helper, numpy_helper
 
 from dsutil import tools
@@ -57,7 +57,7 @@ class Graph:
         onnx.checker.check_model(model)
         path, program = os.path.join(folder, "model.onnx"), os.path.join(folder, "model")
         onnx.save(model, path)
-        compiled = tools.compile_model(path, program, timeout=300)
+        compiled = compile_program(path, program)
         assert compiled.code == 0, compiled.stderr
         for n in SIZES:
             arrays = {name: draw(name, n) for name in self.inputs}

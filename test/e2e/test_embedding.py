@@ -121,6 +121,21 @@ def test_pkg_config(prefix, classifier, tmp_path, static):
     np.testing.assert_allclose(numbers(out), softmax(x)[0], atol=2e-6)
 
 
+def test_program_that_compiles(tmp_path):
+    """docs/examples/compile against an installation of both, which finds what it links with there."""
+    prefix, build = str(tmp_path / "prefix"), str(tmp_path / "build")
+    for component in ("runtime", "compiler"):
+        checked(["cmake", "--install", tools.BUILD, "--prefix", prefix, "--component", component])
+    source = os.path.join(EXAMPLES, "compile")
+    flags = [f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_COMPILER={CC}", f"-DCMAKE_CXX_COMPILER={CXX}"]
+    checked(["cmake", "-G", "Ninja", "-S", source, "-B", build, "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Werror", *flags])
+    checked(["cmake", "--build", build])
+    program = os.path.join(build, "scale")
+    np.testing.assert_allclose(numbers(checked([program, "2.5", "1", "-2", "3"])), [2.5, -5, 7.5])
+    mapped = checked(["readelf", "-d", os.path.join(prefix, "lib", "libds_compiler.so")])
+    assert "libds_compiler" in mapped and tools.BUILD not in mapped
+
+
 def test_headers_stand_alone_in_c_and_cpp(prefix, tmp_path):
     include = os.path.join(prefix, "include")
     for header in sorted(os.listdir(include)):

@@ -247,6 +247,35 @@ CONVOLUTION = [
         'r = Constant<value_floats=[1.0,1.0,1.5,2.0]>(); y = Resize<mode="linear">(x, , r)',
         IMAGE,
     ),
+    # Scales whose products with a size f32 rounds: 10 * 0.7f is 7, and 5 * 0.6f too is 3.
+    Case(
+        "resize_by_scales_that_are_no_fractions",
+        "float[N,1,H,W] x => float[a,b,c,d] y",
+        'r = Constant<value_floats=[1.0,1.0,0.7,0.6]>(); y = Resize<mode="linear">(x, , r)',
+        {"N": (1, 2), "H": (10, 20, 37), "W": (5, 10, 23)},
+        tolerance=1e-4,
+    ),
+    # Every pixel is right: truncated where interpolated, rounded and saturated by each pass of antialiasing (where no half
+    # comes out, which ONNX Runtime's weights of 22 bits decide).
+    *[
+        Case(
+            f"resize_{kind}_{name}",
+            f"{kind}[1,1,H,W] x => {kind}[a,b,c,d] y",
+            f"r = Constant<value_floats=[1.0,1.0,{scales}]>(); y = Resize<{attributes}>(x, , r)",
+            {"H": (12, 9, 30), "W": (10, 17, 8)},
+            draw={"x": lambda rng, shape, most=most: rng.integers(0, 2, shape) * most},
+            opset=18,
+            tolerance=0,
+        )
+        for kind, most in (("uint8", 255), ("int8", 127))
+        for name, attributes, scales in (
+            ("linear", 'mode="linear"', "0.6,1.7"),
+            ("linear_one_axis", 'mode="linear"', "1.0,2.3"),
+            ("antialias_linear", 'mode="linear", antialias=1', "0.37,0.53"),
+            ("antialias_cubic", 'mode="cubic", antialias=1, cubic_coeff_a=-0.5', "0.6,1.7"),
+        )
+        if (kind, name) != ("int8", "antialias_cubic")  # where ONNX Runtime wraps around
+    ],
 ]
 
 REDUCTION = [

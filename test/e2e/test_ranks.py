@@ -5,7 +5,7 @@ import os
 import numpy as np
 import onnx
 import pytest
-from harness import reference_outputs, run_program
+from harness import compile_program, reference_outputs, run_program
 from deepseek import onnx_backend
 from onnx import parser
 
@@ -149,7 +149,7 @@ def compile_graph(graph, folder):
     model = parser.parse_model(f'<ir_version: 9, opset_import: ["": 18]>\n{graph}')
     path = os.path.join(folder, "model.onnx")
     onnx.save(model, path)
-    compiled = tools.compile_model(path, os.path.join(folder, "model"), timeout=300)
+    compiled = compile_program(path, os.path.join(folder, "model"))
     assert compiled.code == 0, compiled.stderr
     return model
 
@@ -274,7 +274,7 @@ def test_inputs_without_rank(tmp_path):
 def test_a_rank_that_is_stated(tmp_path):
     path = os.path.join(tmp_path, "model.onnx")
     onnx.save(parser.parse_model(OPSET + MODELS["reshape"][0]), path)
-    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), "--force-static=Reshape:r=2", timeout=300)
+    compiled = compile_program(path, os.path.join(tmp_path, "model"), "--force-static=Reshape:r=2")
     assert compiled.code == 0, compiled.stderr
     x = floats(6)
     result = run_program(os.path.join(tmp_path, "model"), {"x": x, "s": ints(3, 2)}, str(tmp_path))

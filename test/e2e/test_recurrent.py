@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from harness import run_program
+from harness import compile_program, run_program
 from onnx import TensorProto, helper, numpy_helper
 
 from dsutil import tools
@@ -78,7 +78,7 @@ class Layer:
 def check(layer, folder, *flags, sizes=((1, 5), (3, 1), (5, 9), (13, 4)), tolerance=2e-6, emulator=()):
     path, program = os.path.join(folder, "model.onnx"), os.path.join(folder, "model")
     onnx.save(layer.model, path)
-    compiled = tools.compile_model(path, program, *flags, timeout=300)
+    compiled = compile_program(path, program, *flags)
     assert compiled.code == 0, compiled.stderr
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch, steps in sizes:
@@ -160,7 +160,7 @@ def test_no_steps_leave_the_state(op, tmp_path):
     layer = Layer(op, state=True)
     path, program = os.path.join(tmp_path, "model.onnx"), os.path.join(tmp_path, "model")
     onnx.save(layer.model, path)
-    assert tools.compile_model(path, program, timeout=300).code == 0
+    assert compile_program(path, program).code == 0
     arrays = layer.draw(3, 0)
     assert run_program(program, arrays, str(tmp_path)).code == 0
     assert np.load(tmp_path / "y.npy").shape == (0, 1, 3, 20)
@@ -174,7 +174,7 @@ def test_batch_in_front(op, tmp_path):
     other = Layer(op, direction="bidirectional", state=True)
     path, program = os.path.join(tmp_path, "model.onnx"), os.path.join(tmp_path, "model")
     onnx.save(layer.model, path)
-    assert tools.compile_model(path, program, timeout=300).code == 0
+    assert compile_program(path, program).code == 0
     arrays = layer.draw(3, 4)
     assert run_program(program, arrays, str(tmp_path)).code == 0
     session = onnxruntime.InferenceSession(other.model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -188,7 +188,7 @@ def test_a_length_past_the_steps_is_an_error(tmp_path):
     layer = Layer("LSTM", lengths=True)
     path, program = os.path.join(tmp_path, "model.onnx"), os.path.join(tmp_path, "model")
     onnx.save(layer.model, path)
-    assert tools.compile_model(path, program, timeout=300).code == 0
+    assert compile_program(path, program).code == 0
     arrays = layer.draw(2, 3) | {"lengths": np.array([2, 4], np.int32)}
     result = run_program(program, arrays, str(tmp_path))
     assert result.code == 1 and "LSTM" in result.stderr

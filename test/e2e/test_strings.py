@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from deepseek import onnx_backend
-from harness import reference_outputs, run_program
+from harness import compile_program, reference_outputs, run_program
 from onnx import parser
 
 from dsutil import tools
@@ -335,7 +335,7 @@ def test_arithmetic_is_refused(tmp_path):
 def compile_text(graph, tmp_path, *flags):
     path = os.path.join(tmp_path, "model.onnx")
     onnx.save(parser.parse_model(f'<ir_version: 9, opset_import: ["": 20, "com.example": 1]>\n{graph}'), path)
-    compiled = tools.compile_model(path, os.path.join(tmp_path, "model"), *flags, timeout=60)
+    compiled = compile_program(path, os.path.join(tmp_path, "model"), *flags)
     assert compiled.code == 0, compiled.stderr
     return os.path.join(tmp_path, "model")
 

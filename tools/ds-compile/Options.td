@@ -8,6 +8,7 @@ class Both<string name, string help> : Flag<["--", "-"], name>, HelpText<help>;
 
 def grp_output : OptionGroup<"output">, HelpText<"OUTPUT">;
 def grp_target : OptionGroup<"target">, HelpText<"TARGET AND SHAPES">;
+def grp_cache : OptionGroup<"cache">, HelpText<"COMPILING AGAIN">;
 def grp_inside : OptionGroup<"inside">, HelpText<"LOOKING INSIDE">;
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
 
@@ -42,6 +43,14 @@ def force_static_EQ : Joined<["--", "-"], "force-static=">, MetaVarName<"<node>=
   HelpText<"State what a node's sizes follow from (of an If: 1 or 0); a run that computes otherwise is an error">;
 def force_static : Separate<["--", "-"], "force-static">, Alias<force_static_EQ>;
 
+def cache_dir_EQ : Joined<["--", "-"], "cache-dir=">, MetaVarName<"<dir>">, Group<grp_cache>,
+  HelpText<"Keep the code of kernels in <dir> and take it from there (default: $XDG_CACHE_HOME/ds or ~/.cache/ds)">;
+def cache_dir : Separate<["--", "-"], "cache-dir">, Alias<cache_dir_EQ>;
+def cache_size_EQ : Joined<["--", "-"], "cache-size=">, MetaVarName<"<MB>">, Group<grp_cache>,
+  HelpText<"How much of it to keep (default: 512)">;
+def cache_size : Separate<["--", "-"], "cache-size">, Alias<cache_size_EQ>;
+def no_cache : Both<"no-cache", "Generate all code anew, and keep none">, Group<grp_cache>;
+
 def explain_regions : Both<"explain-regions", "Print which nodes make the model dynamic, why, and what would make it static">,
   Group<grp_inside>;
 def stop_after_EQ : Joined<["--", "-"], "stop-after=">, MetaVarName<"<phase>">, Group<grp_inside>,
@@ -50,6 +59,8 @@ def stop_after : Separate<["--", "-"], "stop-after">, Alias<stop_after_EQ>;
 def save_phases_EQ : Joined<["--", "-"], "save-phases=">, MetaVarName<"<dir>">, Group<grp_inside>,
   HelpText<"Write the IR after each phase into <dir>">;
 def save_phases : Separate<["--", "-"], "save-phases">, Alias<save_phases_EQ>;
+def no_reuse : Both<"no-reuse", "Give each tensor memory of its own: nothing is computed in place (finds faults of the compiler, with the program's --guard)">,
+  Group<grp_inside>;
 def timing : Both<"timing", "Print the time of each phase">, Group<grp_inside>;
 def verbose : Both<"verbose", "Name each phase as it begins; print remarks">, Group<grp_inside>;
 def in_process : Flag<["--"], "in-process">, Flags<[HelpHidden]>, Group<grp_inside>,

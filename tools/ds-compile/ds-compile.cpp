@@ -13,6 +13,10 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cstring>
+#include <sys/mman.h>
+#include <unistd.h>
+
 using namespace llvm;
 using namespace llvm::opt; // what tablegen generates names its flags unqualified
 
@@ -97,7 +101,7 @@ static StringRef label(ds::Severity severity) {
 }
 
 static void printHelp(const Flags &flags) {
-  flags.printHelp(outs(), "ds-compile [options] <model.onnx|model.onnxtxt|model.mlir>",
+  flags.printHelp(outs(), "ds-compile [options] <model.onnx|model.onnxtxt|model.mlir|->",
                   "ds-compile: compiles a model to a native program");
   std::string phases;
   for (StringRef name : ds::phaseNames())
@@ -152,6 +156,25 @@ static std::string parseDomains(StringRef text, ds::CompileOptions &options) {
   return {};
 }
 
+/// What standard input holds as a file without a name: a model is read more than once. "" and the reason on failure.
+static std::string readStandardInput(std::string &reason) {
+  int file = memfd_create("model", MFD_CLOEXEC);
+  std::vector<char> piece(1 << 20);
+  ssize_t count = file < 0 ? -1 : 0;
+  while (count >= 0 && (count = ::read(STDIN_FILENO, piece.data(), piece.size())) != 0) {
+    if (count < 0 && errno == EINTR)
+      count = 0;
+    for (ssize_t done = 0, now = 0; count >= 0 && done < count; done += now)
+      if ((now = ::write(file, piece.data() + done, size_t(count - done))) < 0)
+        count = now = -1;
+  }
+  if (count < 0) {
+    reason = "cannot read the model from standard input: " + std::string(strerror(errno));
+    return {};
+  }
+  return "/proc/self/fd/" + std::to_string(file);
+}
+
 int main(int argc, char **argv) {
   Flags flags;
   unsigned missingIndex, missingCount;
@@ -183,6 +206,7 @@ int main(int argc, char **argv) {
   options.target = args.getLastArgValue(OPT_target_EQ).str();
   options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ).str();
   options.precise = args.hasArg(OPT_precise);
+  options.reuse = !args.hasArg(OPT_no_reuse);
   options.stopAfter = args.getLastArgValue(OPT_stop_after_EQ).str();
   options.savePhases = args.getLastArgValue(OPT_save_phases_EQ).str();
   StringRef emit = args.getLastArgValue(OPT_emit_EQ, "executable");
@@ -222,8 +246,18 @@ int main(int argc, char **argv) {
   for (const std::string &text : args.getAllArgValues(OPT_custom_ops))
     if (std::string reason = parseDomains(text, options); !reason.empty())
       return usage(reason);
+  bool isStandardInput = options.input == "-";
   if (options.output.empty() && options.stopAfter.empty())
-    options.output = ds::defaultOutput(options.input, options.emit);
+    options.output = ds::defaultOutput(isStandardInput ? "model.onnx" : options.input, options.emit);
+  if (isStandardInput) {
+    std::string reason;
+    options.source = readStandardInput(reason);
+    options.input = "<stdin>";
+    if (options.source.empty()) {
+      errs() << "ds-compile: error: " << reason << '\n';
+      return 1;
+    }
+  }
 
   unsigned errors = 0;
   options.diagnostic = [&](ds::Severity severity, StringRef message) {
@@ -247,10 +281,29 @@ int main(int argc, char **argv) {
       total += seconds;
       errs() << format("%9.3f s  ", seconds) << phase << format("  (%.3f s in all)\n", total);
     };
+  ds::SessionOptions session;
+  if (args.hasArg(OPT_no_cache) && args.hasArg(OPT_cache_dir_EQ))
+    return usage("--no-cache and --cache-dir contradict each other");
+  if (!args.hasArg(OPT_no_cache))
+    session.cacheFolder = args.getLastArgValue(OPT_cache_dir_EQ).str();
+  session.warnsOfCache = !session.cacheFolder.empty();
+  if (session.cacheFolder.empty() && !args.hasArg(OPT_no_cache))
+    session.cacheFolder = ds::defaultCacheFolder();
+  StringRef megabytes = args.getLastArgValue(OPT_cache_size_EQ, "512");
+  unsigned cacheMegabytes;
+  if (megabytes.getAsInteger(10, cacheMegabytes))
+    return usage("--cache-size=" + megabytes + " is not a number of megabytes");
+  session.cacheBytes = uint64_t(cacheMegabytes) << 20;
+  if (args.hasArg(OPT_timing) || verbose)
+    options.cacheUse = [&](size_t cached, size_t all) {
+      line.clear();
+      errs() << "ds-compile: " << cached << " of " << all << " kernels and host programs came from the cache\n";
+    };
   std::string command = "ds-compile";
   for (int i = 1; i < argc; ++i)
     command += " " + std::string(argv[i]);
-  int code = args.hasArg(OPT_in_process) ? int(ds::compile(options)) : ds::compileSupervised(options, command);
+  int code = args.hasArg(OPT_in_process) ? int(ds::CompilerSession(session).compile(options))
+                                         : ds::compileSupervised(session, options, command);
   line.clear();
   return code;
 }

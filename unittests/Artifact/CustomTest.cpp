@@ -140,6 +140,28 @@ TEST_F(Custom, RunsBetweenKernelsAtAnySizeAndThreadCount) {
   EXPECT_EQ(behaviour.runs, 30);
 }
 
+TEST_F(Custom, ProfilesTimeOperators) {
+  ASSERT_EQ(open({op()}), DS_OK) << error.message;
+  ds_profile_entry entry;
+  EXPECT_EQ(ds_session_profile_entry(session, 0, &entry), DS_BAD_ARGUMENT);
+  ASSERT_EQ(ds_session_profile(session, 1, &error), DS_OK);
+  expectRun(1 << 12);
+  expectRun(1 << 12);
+  ASSERT_EQ(ds_session_profile(session, 0, &error), DS_OK);
+  expectRun(1 << 12);
+  size_t operators = 0, entries = 0;
+  for (; !ds_session_profile_entry(session, entries, &entry); ++entries) {
+    EXPECT_EQ(entry.calls, 2u) << entry.source;
+    EXPECT_GT(entry.seconds, 0) << entry.source;
+    if (std::string(entry.kernel) == "Stretch") {
+      ++operators;
+      EXPECT_STREQ(entry.source, "node 's' (com.example.Stretch)");
+    }
+  }
+  EXPECT_EQ(operators, 1u);
+  EXPECT_GT(entries, 1u); // kernels too
+}
+
 TEST_F(Custom, MissingOperatorsAreNamed) {
   const ds_custom_op other = {"com.example", "Shrink", nullptr, infer, run},
                      elsewhere = {"org.example", "Stretch", nullptr, infer, run};

@@ -29,10 +29,49 @@ static int32_t sum_rows(const ds_kernel_state *State, const ds_kernel_worker *Wo
   return DS_KERNEL_OK;
 }
 
+#ifdef TINY_FAULTS
+/* What no kernel may do, by number. GuardTest.cpp */
+static int32_t misbehave(int64_t Which, const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t End) {
+  float *W = State->bindings[0], *Row = State->bindings[2], *Products = State->bindings[3], *A = State->bindings[4];
+  volatile float *Scratch = Worker->scratch;
+  switch (Which) {
+  case 100: /* just behind the output */
+    Row[End] = 1;
+    break;
+  case 101: /* just before it */
+    Row[-1] = 1;
+    break;
+  case 102: /* far behind it */
+    Row[End + 16] = 1;
+    break;
+  case 103:
+    W[0] = 1;
+    break;
+  case 104: /* a temporary of the past */
+    Row[0] = Products[0];
+    break;
+  case 105: /* an input */
+    A[0] = 1;
+    break;
+  case 106: /* scratch of 64 bytes */
+    Scratch[16] = 1;
+    break;
+  case 107: /* what nobody has written */
+    Row[0] = Scratch[0];
+    break;
+  }
+  return DS_KERNEL_OK;
+}
+#endif
+
 static int32_t fill_row(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
   const float *W = State->bindings[0];
   const int64_t Pick = *(const int64_t *)State->bindings[1];
   float *Row = State->bindings[2];
+#ifdef TINY_FAULTS
+  if (Pick >= 100)
+    return misbehave(Pick, State, Worker, End);
+#endif
   if (Pick < 0 || Pick >= 4)
     return DS_KERNEL_INDEX_OUT_OF_RANGE;
   for (int64_t K = Begin; K < End; ++K)
@@ -55,7 +94,7 @@ static int32_t run(int32_t Stage, ds_program_host *Host) {
   const int64_t N = Host->values[2] / 4;
   void *First[] = {B[InA], B[WeightW], B[TempProducts]};
   void *Second[] = {B[TempProducts], B[InB], B[OutSum]};
-  void *Third[] = {B[WeightW], B[InPick], B[OutRow]};
+  void *Third[] = {B[WeightW], B[InPick], B[OutRow], B[TempProducts], B[InA]};
   ds_kernel_state State = {First, 0};
   int32_t Code = Host->launch(Host, 0, multiply_weights, &State, N, 1);
   if (Code)

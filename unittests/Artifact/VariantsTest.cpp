@@ -92,6 +92,40 @@ TEST(Variants, EqualWeightsAreStoredOnce) {
   EXPECT_EQ(programs[1].buffers[7].index, 0u);
 }
 
+TEST(Variants, WeightsThatDifferInTypeOrShapeAloneAreTwo) {
+  std::vector<Program> programs = twoPrograms();
+  programs[1].weights[0].dtype = programs[0].weights[0].dtype + 1;
+  shareWeights(programs);
+  EXPECT_EQ(programs[0].weights.size(), 2u);
+  programs = twoPrograms();
+  programs[1].weights[0].shape = {1, 4};
+  shareWeights(programs);
+  EXPECT_EQ(programs[0].weights.size(), 2u);
+}
+
+TEST(Variants, AttributesOfOperatorsKeepTheirTensors) {
+  std::vector<Program> programs = twoPrograms();
+  const float others[4] = {4, 3, 2, 1};
+  // The second variant has its weights the other way round.
+  programs[0].weights.push_back({sizeof others, others, nullptr, "a", 0, {}, "other"});
+  programs[1].weights.insert(programs[1].weights.begin(), {sizeof others, others, nullptr, "a", 0, {}, "other"});
+  for (unsigned i = 0; i < 2; ++i) {
+    Call call;
+    call.attributes = {{"t", DS_ATTRIBUTE_TENSOR}, {"n", DS_ATTRIBUTE_INT}};
+    call.attributes[0].weight = i == 0 ? 1 : 0; // "other"
+    programs[i].calls.push_back(call);
+    programs[i].bodies.push_back(programs[i]);
+    programs[i].bodies[0].weights.clear();
+  }
+  shareWeights(programs);
+  ASSERT_EQ(programs[0].weights.size(), 2u);
+  for (const Program &program : programs) {
+    EXPECT_EQ(program.calls[0].attributes[0].weight, 1u);
+    EXPECT_EQ(program.bodies[0].calls[0].attributes[0].weight, 1u);
+    EXPECT_EQ(program.calls[0].attributes[1].weight, 0u);
+  }
+}
+
 TEST(Variants, WeightsWithoutADigestAreNotCompared) {
   std::vector<Program> programs = twoPrograms();
   for (Program &program : programs)

@@ -5,6 +5,7 @@
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
+#include "ds/Group/Passes.h"
 #include "lib/Codegen/CPU/KernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -82,7 +83,8 @@ static LogicalResult generateElements(ModuleOp module, const CpuTarget &target, 
   return success();
 }
 
-std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Form form) {
+std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Form form,
+                                                        llvm::function_ref<void(MLIRContext &)> prepare) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   auto fail = [](const llvm::Twine &message) -> std::unique_ptr<CompiledKernel> {
@@ -94,6 +96,8 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
   registerLLVMDialectTranslation(context);
   context.loadDialect<DsDialect, rt::RtDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
                       math::MathDialect, scf::SCFDialect, vector::VectorDialect>();
+  if (prepare)
+    prepare(context);
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
   const char *cpu = std::getenv("DS_TEST_CPU");
   std::string error;
@@ -101,6 +105,8 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
   if (!module || failed(target))
     return fail("no module or no target " + error);
   PassManager passes(&context);
+  if (module->getOps<rt::KernelOp>().empty())
+    passes.addPass(createGroupPass());
   if (form == Form::Program)
     passes.addPass(createGenerateKernelsPass(*target));
   else if (failed(generateElements(*module, *target, form == Form::Expanded)))

@@ -1,5 +1,5 @@
 //===- KernelRunner.h - Compiles and runs one kernel in this process ------===//
-// Assumes: the text of a module with one rt.kernel.
+// Assumes: the text of a module with one rt.kernel, or with a function that becomes one.
 // Guarantees: the code is what a program would hold: generated, lowered and emitted as an object, then linked here.
 //   Buffers and scratch end at a page that cannot be touched, so that an access beyond them stops the test.
 //===----------------------------------------------------------------------===//
@@ -8,7 +8,9 @@
 
 #include "dialects/ds/shape/SymExpr.h"
 #include "ds_kernel.h"
+#include "mlir/IR/MLIRContext.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include <functional>
@@ -62,7 +64,9 @@ public:
   };
   /// For this machine, or the processor that the environment variable DS_TEST_CPU names (x86-64-v3, ...: other
   /// vectors). Null (with a diagnostic on stderr) if the kernel cannot be compiled.
-  static std::unique_ptr<CompiledKernel> compile(llvm::StringRef text, Form form = Form::Program);
+  /// `prepare` loads further dialects.
+  static std::unique_ptr<CompiledKernel> compile(llvm::StringRef text, Form form = Form::Program,
+                                                 llvm::function_ref<void(mlir::MLIRContext &)> prepare = nullptr);
 
   using Symbols = std::map<std::string, int64_t>;
   /// Runs the whole range in `pieces` calls; returns the first code that is not 0.

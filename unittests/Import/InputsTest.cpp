@@ -74,4 +74,23 @@ TEST(InputDims, QuotesInNamesCannotBreakExpressions) {
   EXPECT_EQ(SymExpr::parse((*dims)[0].str()), (*dims)[0]);
 }
 
+TEST(InputDims, NamesThatDifferInOneCharacterAreDifferentSymbols) {
+  ImportOptions options{{{"b\"a", 3}}};
+  InputDims inputs(options);
+  std::vector<DeclaredDim> dims;
+  for (const char *name : {"N_", "N'", "N\x01", "\xe6\x89\xb9", "\xe9\x95\xbf", "?0", "_0", "N'", "b\"a"})
+    dims.push_back(std::string(name));
+  inputs.reserve(dims);
+  std::string error;
+  std::optional<SymDims> symbols = inputs.resolve("x", dims, error);
+  ASSERT_TRUE(symbols) << error;
+  for (size_t i = 0; i < dims.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      EXPECT_EQ((*symbols)[i] == (*symbols)[j], dims[i] == dims[j]) << i << " " << j;
+  EXPECT_EQ((*symbols)[0].symbolName(), "N_");
+  EXPECT_EQ(inputs.find("N'"), (*symbols)[1]);
+  EXPECT_EQ((*symbols)[8], SymExpr(3)); // by the model's own name
+  EXPECT_EQ(inputs.unusedOption(), "");
+}
+
 } // namespace

@@ -2,6 +2,7 @@
 #include "Planner.h"
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -46,6 +47,84 @@ TEST(Planner, RefusesWhatNoMachineHas) {
   for (int i = 0; i < 3; ++i)
     ASSERT_TRUE(temporaries.push({int64_t(1) << 46, 0, 0, 0}));
   EXPECT_EQ(planArena(temporaries, size, &error), DS_OUT_OF_MEMORY);
+}
+
+namespace {
+struct Layout : testing::Test {
+  std::unique_ptr<ArenaLayout> layout = std::make_unique<ArenaLayout>();
+  ds_error error = {};
+  int64_t arena = 0;
+  bool isNew = false;
+
+  /// Whether something was planned; what lives at one time never overlaps.
+  bool place(std::vector<Temporary> list) {
+    Array<Temporary> temporaries;
+    for (const Temporary &t : list)
+      EXPECT_TRUE(temporaries.push(t));
+    EXPECT_EQ(layout->place(temporaries, arena, isNew, &error), DS_OK) << error.message;
+    for (size_t i = 0; i < temporaries.size(); ++i) {
+      const Temporary &a = temporaries[i];
+      EXPECT_EQ(a.Size, list[i].Size);
+      EXPECT_EQ(a.Offset % ArenaAlignment, 0);
+      EXPECT_LE(a.Offset + a.Size, arena);
+      for (size_t j = 0; j < i; ++j) {
+        const Temporary &b = temporaries[j];
+        if (a.First <= b.Last && b.First <= a.Last)
+          EXPECT_TRUE(a.Offset + a.Size <= b.Offset || b.Offset + b.Size <= a.Offset);
+      }
+    }
+    return isNew;
+  }
+};
+} // namespace
+
+TEST_F(Layout, TheFirstOneIsAsSmallAsItCanBe) {
+  EXPECT_TRUE(place({{1000, 0, 1, 0}, {1000, 1, 2, 0}, {640, 2, 3, 0}}));
+  EXPECT_EQ(arena, 2 * 1024);
+  EXPECT_FALSE(place({{1000, 0, 1, 0}, {1000, 1, 2, 0}, {640, 2, 3, 0}}));
+}
+
+TEST_F(Layout, WhatGrowsByOneIsPlannedAnewEachTimeItIsAnEighthLarger) {
+  int plans = 0;
+  for (int64_t length = 64; length <= 4096; ++length)
+    plans += place({{256 * length, 0, 1, 0}, {48 * length, 1, 2, 0}, {3072, 0, 3, 0}, {4 * length, 2, 3, 0}});
+  EXPECT_LE(plans, 2 + 36); // 1.125^36 > 64
+  EXPECT_LE(arena, (256 + 48 + 4) * 4096 * 5 / 4 + 4096);
+}
+
+TEST_F(Layout, WhatShrinksDoesNotSpreadOverTheOldPlaces) {
+  EXPECT_TRUE(place({{1 << 20, 0, 1, 0}, {1 << 20, 0, 1, 0}}));
+  EXPECT_TRUE(place({{1 << 10, 0, 1, 0}, {1 << 10, 0, 1, 0}}));
+  EXPECT_LE(arena, 4096);
+}
+
+TEST_F(Layout, RandomSizesNeverOverlap) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 50; ++round) {
+    layout = std::make_unique<ArenaLayout>();
+    std::vector<Temporary> list(1 + random() % 30);
+    for (Temporary &t : list) {
+      t.First = random() % 20;
+      t.Last = t.First + random() % 6;
+    }
+    for (int run = 0; run < 30; ++run) {
+      for (Temporary &t : list)
+        t.Size = run % 7 ? t.Size + int64_t(random() % 40) : int64_t(random() % 5000);
+      place(list);
+    }
+  }
+}
+
+TEST_F(Layout, RefusesWhatNoMachineHasAndGoesOn) {
+  Array<Temporary> temporaries;
+  ASSERT_TRUE(temporaries.push({INT64_MAX, 0, 0, 0}));
+  EXPECT_EQ(layout->place(temporaries, arena, isNew, &error), DS_OUT_OF_MEMORY);
+  EXPECT_TRUE(place({{100, 0, 0, 0}}));
+  temporaries[0].Size = INT64_MAX;
+  EXPECT_EQ(layout->place(temporaries, arena, isNew, &error), DS_OUT_OF_MEMORY);
+  // Room that no machine has is not asked for.
+  EXPECT_TRUE(place({{100, 0, 0, 0}}));
+  EXPECT_TRUE(place({{int64_t(1) << 46, 0, 0, 0}}));
 }
 
 TEST(Planner, NeighboursInTimeNeverOverlap) {

@@ -116,6 +116,53 @@ TEST(Regex, TimeIsLinear) {
   EXPECT_TRUE(regex.matches((given + "b").data(), given.size() + 1, failed));
 }
 
+TEST(Regex, LargeClassesAreReadInTime) {
+  // Half a megabyte of ranges, the last first: sorted, each looked up in few steps, and in any case of letters too.
+  std::string backwards;
+  for (uint32_t c = 0x2ffff; c > 0x10000; c -= 2) {
+    char bytes[4];
+    backwards.append(bytes, encodeUtf8(c, bytes));
+  }
+  ASSERT_GT(backwards.size(), 250000u);
+  const std::string text(20000, 'x');
+  for (const char *head : {"[", "[^", "(?i)[", "(?i)[^"}) {
+    Regex regex;
+    const std::string pattern = head + backwards + "]*";
+    ASSERT_TRUE(regex.parse(pattern.data(), pattern.size()));
+    bool failed;
+    EXPECT_EQ(regex.matches(text.data(), text.size(), failed), std::string(head).back() == '^');
+    EXPECT_FALSE(failed);
+  }
+}
+
+TEST(Regex, WorkForClassesIsBounded) {
+  std::string ranges;
+  for (int i = 0; i < 50000; ++i)
+    ranges += "\\x{0}-\\x{2200}";
+  const std::string patterns[] = {
+      "([" + ranges + "]{1000}){1000}",                                // read again and again
+      "(?i)[^" + ranges + "]",                                         // all letters, once
+      "(?i)" + std::string(1, '(') + "[^\\x{0}-\\x{2200}]{1000}){99}", // all letters, many times
+  };
+  for (const std::string &pattern : patterns) {
+    Regex regex;
+    if (!regex.parse(pattern.data(), pattern.size()))
+      EXPECT_NE(regex.problem(), nullptr);
+  }
+}
+
+TEST(Regex, ClassesHoldWhatTheirRangesDo) {
+  Regex regex;
+  const std::string pattern = "[m-pa-cb-fz\\d_p-q]*";
+  ASSERT_TRUE(regex.parse(pattern.data(), pattern.size()));
+  bool failed;
+  for (char c = 33; c < 127; ++c) {
+    const bool expected =
+        (c >= 'm' && c <= 'q') || (c >= 'a' && c <= 'f') || c == 'z' || (c >= '0' && c <= '9') || c == '_';
+    EXPECT_EQ(regex.matches(&c, 1, failed), expected) << c;
+  }
+}
+
 TEST(Regex, BytesThatAreNoCharacter) {
   Regex regex;
   ASSERT_TRUE(regex.parse("...", 3));

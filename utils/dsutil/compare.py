@@ -29,6 +29,27 @@ def error_of_scale(result: np.ndarray, reference: np.ndarray) -> float:
     return difference / scale if scale > 0 else float("inf")
 
 
+def quanta(result: np.ndarray, reference: np.ndarray, tolerance: float) -> tuple[float, bool]:
+    """Of an output of a quantized model: the share of elements that are off by a quantum, and whether all others agree. A
+    quantum is one for integers; for floats, 1/127 of the largest |reference|, the step of an int8 of that range. Where a
+    value lies half between two numbers, which of them it is quantized to is a matter of its last bit."""
+    if result.shape != reference.shape or result.dtype != reference.dtype:
+        return 1.0, False
+    if reference.size == 0:
+        return 0.0, True
+    a, b = result.astype(np.float64), reference.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    if reference.dtype.kind in "iu":
+        exact, quantum = 0.0, 1.0
+    elif reference.dtype.kind in "fV":
+        scale = float(np.max(np.abs(b[np.isfinite(b)]), initial=0.0))
+        exact, quantum = tolerance * scale, scale / 127
+    else:
+        return float(np.mean(a != b)), bool(np.array_equal(a, b))
+    return float(np.mean(difference > exact)), bool(np.all(difference <= max(exact, quantum)))
+
+
 def error_of_elements(result: np.ndarray, reference: np.ndarray, floor: float = 1e-3) -> float:
     """The largest |result - reference| / |reference| of any element; elements below `floor` of the largest count as that
     large, as they may be what is left of a sum. Compared with `error_of_scale`, small elements cannot hide behind one large."""

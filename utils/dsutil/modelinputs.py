@@ -171,6 +171,17 @@ def variants(
         for size in pool:
             if len(good[name]) < 3 and size != base[name] and accepted({**base, name: size}):
                 good[name].append(size)
+    # Batches without a name are most often one batch: where they may not differ, they change together.
+    batches = [name for name in pools if name.endswith("#0") and len(good[name]) == 1]
+    if len(batches) > 1:
+        for size in pools[batches[0]]:
+            if (
+                len(good[batches[0]]) < 3
+                and size != base[batches[0]]
+                and accepted({**base, **dict.fromkeys(batches, size)})
+            ):
+                for name in batches:
+                    good[name].append(size)
     result = [base]
     for index in (1, 2):
         mixed = {name: sizes[index % len(sizes)] for name, sizes in good.items()}

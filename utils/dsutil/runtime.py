@@ -80,7 +80,7 @@ class _TensorInfo(ctypes.Structure):
 class _Options(ctypes.Structure):
     _fields_ = [
         ("threads", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
         ("allocator", ctypes.c_void_p),
         ("logger", ctypes.c_void_p),
         ("logger_context", ctypes.c_void_p),
@@ -126,12 +126,14 @@ def _tensor(array: np.ndarray) -> tuple[_Tensor, tuple]:
 
 
 class Model:
-    def __init__(self, path: str, threads: int = 1):
+    """`guard`: DS_SESSION_GUARD, each buffer between guard pages."""
+
+    def __init__(self, path: str, threads: int = 1, guard: bool = False):
         self._library = library()
         self._model = ctypes.c_void_p()
         self._session = ctypes.c_void_p()
         _check(self._library.ds_model_load, path.encode(), ctypes.byref(self._model))
-        options = _Options(threads=threads)
+        options = _Options(threads=threads, flags=int(guard))
         try:
             _check(self._library.ds_session_create, self._model, ctypes.byref(options), ctypes.byref(self._session))
         except RuntimeFailure:

@@ -17,6 +17,9 @@ from .venv import ROOT
 BUILD = os.path.abspath(os.environ.get("DS_BUILD_DIR", os.path.join(ROOT, "build")))
 DEPS = os.environ.get("DS_DEPS_DIR", os.path.join(ROOT, ".deps"))
 MODELS = os.path.join(DEPS, "models")
+# Kernels that tests and scripts compile are kept with the build. The cache's keys hold the compiler's build, so that no
+# kernel of another one is ever taken.
+os.environ["XDG_CACHE_HOME"] = os.path.join(BUILD, "cache")
 
 
 def tool(name: str) -> str:

@@ -36,18 +36,26 @@ FailureOr<Value> ElementBuilder::element(Value tensor, ArrayRef<LaneIndex> indic
   auto same = [](const LaneIndex &x, const LaneIndex &y) {
     return x == y || (x.getConst() && x.getConst() == y.getConst());
   };
-  for (const auto &[key, value] : llvm::reverse(memo))
-    if (key.first == tensor && llvm::equal(key.second, indices, same))
-      return value;
+  if (auto known = memo.find(tensor); known != memo.end())
+    for (const Built &built : llvm::reverse(known->second))
+      if (llvm::equal(built.indices, indices, same))
+        return built.value;
   auto op = dyn_cast<ElementOpInterface>(producer);
   if (!op) {
     producer->emitOpError("has no element form");
     return failure();
   }
   FailureOr<Value> value = op.buildElement(*this, cast<OpResult>(tensor).getResultNumber(), indices);
-  if (succeeded(value))
-    memo.push_back({{tensor, SmallVector<LaneIndex, 4>(indices)}, *value});
+  if (succeeded(value)) {
+    memo[tensor].push_back({SmallVector<LaneIndex, 4>(indices), *value});
+    memoOrder.push_back(tensor);
+  }
   return value;
+}
+
+void ElementBuilder::forget(size_t remembered) {
+  while (memoOrder.size() > remembered)
+    memo[memoOrder.pop_back_val()].pop_back();
 }
 
 FailureOr<Value> ElementBuilder::broadcastElement(Value tensor, ArrayRef<LaneIndex> indices,

@@ -138,15 +138,15 @@ public:
   /// Values built since the scope opened are forgotten when it closes: they would not dominate what follows.
   class Scope {
   public:
-    explicit Scope(ElementBuilder &eb) : eb(eb), saved(eb.memo), savedMask(eb.mask) {}
+    explicit Scope(ElementBuilder &eb) : eb(eb), remembered(eb.memoOrder.size()), savedMask(eb.mask) {}
     ~Scope() {
-      eb.memo = std::move(saved);
+      eb.forget(remembered);
       eb.mask = savedMask;
     }
 
   private:
     ElementBuilder &eb;
-    std::vector<std::pair<std::pair<mlir::Value, llvm::SmallVector<LaneIndex, 4>>, mlir::Value>> saved;
+    size_t remembered;
     mlir::Value savedMask;
   };
 
@@ -168,7 +168,14 @@ private:
   friend class Scope;
   llvm::DenseMap<mlir::Value, mlir::Value> bound;
   llvm::DenseSet<mlir::Operation *> inlined;
-  std::vector<std::pair<std::pair<mlir::Value, llvm::SmallVector<LaneIndex, 4>>, mlir::Value>> memo;
+  /// Elements of inlined results: built once a position, the last one last; and the order in which all were built.
+  struct Built {
+    llvm::SmallVector<LaneIndex, 4> indices;
+    mlir::Value value;
+  };
+  void forget(size_t remembered);
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<Built, 1>> memo;
+  llvm::SmallVector<mlir::Value> memoOrder;
 };
 
 } // namespace ds

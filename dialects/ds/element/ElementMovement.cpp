@@ -115,6 +115,15 @@ FailureOr<Value> ExpandOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<L
   return eb.broadcastElement(getX(), indices, eb.dims(getResult()));
 }
 
+FailureOr<Value> FramesOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
+  SmallVector<LaneIndex> own(indices);
+  unsigned axis = getAxis();
+  LaneIndex step = LaneIndex::uniform(eb.sizeValue(getStep().getDim(0)));
+  own[axis + 1] = eb.add(indices[axis + 1], eb.mul(indices[axis], step));
+  own.erase(own.begin() + axis);
+  return eb.element(getX(), own);
+}
+
 FailureOr<Value> TileOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
   SymDims dims = eb.dims(getX()), resultDims = eb.dims(getResult());
   SmallVector<LaneIndex> own;

@@ -33,20 +33,19 @@ public:
         return failure();
       given.push_back(*number);
     }
-    FailureOr<Value> value = sample(0, {});
-    if (failed(value) || isNearest() || isa<FloatType>(element))
+    FailureOr<Value> value = isInteger() && sumsCorners() ? corners() : sample(0, {});
+    if (failed(value) || !isInteger())
       return value;
     // Integers truncate, as ONNX Runtime does; antialiasing rounds.
-    Value result = *value;
-    if (op.getAntialias())
-      result = math::RoundEvenOp::create(b, loc, result);
-    return eb.convert(result, workElement, element, /*saturate=*/true);
+    return eb.convert(*value, workElement, element, /*saturate=*/true);
   }
 
 private:
   /// Whether scale and region of the dim are known only when the model runs.
   bool isGiven(unsigned d) { return op.getScales() && (*op.getScales())[d] == 0; }
   bool isNearest() { return op.getMode() == ResizeMode::nearest; }
+  /// Whether what is interpolated becomes an integer.
+  bool isInteger() { return !isNearest() && !isa<FloatType>(element); }
 
   /// The value at `own` (input indices of dims below d), interpolated over the dims from d on.
   FailureOr<Value> sample(unsigned d, SmallVector<LaneIndex> own);
@@ -57,6 +56,17 @@ private:
   }
   FailureOr<Value> interpolate(unsigned d, const SmallVector<LaneIndex> &own, Value x);
   FailureOr<Value> antialias(unsigned d, const SmallVector<LaneIndex> &own, Value x);
+  /// Linear interpolation of integers is a sum over the corners, each with the product of its weights, the last dim's
+  /// first: which of 255 and 254.99998 comes out decides the integer.
+  bool sumsCorners() {
+    constexpr int64_t MaxDims = 3;
+    return op.getMode() == ResizeMode::linear && !op.getAntialias() &&
+           op.getCoordinates() != ResizeCoordinates::tf_crop_and_resize &&
+           llvm::count_if(llvm::seq<unsigned>(0, in.size()), [&](unsigned d) { return !keepsSize(d); }) <= MaxDims;
+  }
+  FailureOr<Value> corners();
+  /// What a pass of antialiasing hands to the next is a pixel.
+  Value roundPixel(Value x);
 
   bool keepsSize(unsigned d) {
     if (op.getCoordinates() == ResizeCoordinates::tf_crop_and_resize && !coversAll(d))
@@ -251,6 +261,62 @@ FailureOr<Value> Resampler::interpolate(unsigned d, const SmallVector<LaneIndex>
   return total ? work.div(sum, toWork(total)) : sum;
 }
 
+FailureOr<Value> Resampler::corners() {
+  struct Side {
+    LaneIndex index;
+    Value weight; // null: 1
+  };
+  SmallVector<SmallVector<Side>> sides;
+  for (unsigned d = 0; d < in.size(); ++d) {
+    if (keepsSize(d)) {
+      sides.push_back({{indices[d], Value()}});
+      continue;
+    }
+    Value x = clamp(coordinate(d), constant(0), size(in[d] - SymExpr(1))), low = floor(x);
+    LaneIndex first = clampIndex(d, toIndex(low)), second = clampIndex(d, eb.add(first, 1));
+    // At the border both are the same pixel.
+    Value isSame = eb.equal(first, second), half = constant(0.5);
+    Value toSecond = abs(f.sub(x, f.add(low, constant(1))));
+    sides.push_back(
+        {{first, toWork(eb.select(isSame, half, toSecond))}, {second, toWork(eb.select(isSame, half, f.sub(x, low)))}});
+  }
+  Value sum;
+  unsigned choices = 0; // a bit a dim that has two sides
+  for (const auto &each : sides)
+    choices += each.size() - 1;
+  for (unsigned choice = 0; choice < 1u << choices; ++choice) {
+    SmallVector<LaneIndex> at(in.size(), eb.constantIndex(0));
+    Value weight;
+    unsigned bit = 0;
+    for (unsigned d = in.size(); d-- > 0;) {
+      const Side &side = sides[d].size() == 1 ? sides[d][0] : sides[d][choice >> bit++ & 1];
+      at[d] = side.index;
+      if (side.weight)
+        weight = weight ? work.mul(weight, side.weight) : side.weight;
+    }
+    FailureOr<Value> value = eb.element(op.getX(), at);
+    if (failed(value))
+      return failure();
+    Value term = eb.convert(*value, element, workElement);
+    if (weight)
+      term = work.mul(weight, term);
+    sum = sum ? work.add(sum, term) : term;
+  }
+  return sum;
+}
+
+Value Resampler::roundPixel(Value x) {
+  LaneMath pixel(eb, element);
+  unsigned width = element.getIntOrFloatBitWidth();
+  // Small ones as ONNX Runtime's fixed point numbers do, halves up; others halves away from 0.
+  x = width <= 8 ? Value(math::FloorOp::create(b, loc, work.add(x, work.constant(0.5))))
+                 : Value(math::RoundOp::create(b, loc, x));
+  if (width > 16) // what saturates there is no exact float
+    return x;
+  double high = std::ldexp(1.0, int(width) - (pixel.isUnsigned() ? 0 : 1)) - 1;
+  return work.min(work.max(x, work.constant(pixel.isUnsigned() ? 0 : -high - 1)), work.constant(high));
+}
+
 FailureOr<Value> Resampler::antialias(unsigned d, const SmallVector<LaneIndex> &own, Value x) {
   // The kernel is stretched by 1 / scale where that shrinks the image.
   Value stretch = f.min(scale(d), constant(1));
@@ -277,13 +343,14 @@ FailureOr<Value> Resampler::antialias(unsigned d, const SmallVector<LaneIndex> &
   FailureOr<SmallVector<Value>> sums = eb.loop(first, end, init, body);
   if (failed(sums))
     return failure();
-  return work.div((*sums)[0], toWork((*sums)[1]));
+  Value value = work.div((*sums)[0], toWork((*sums)[1]));
+  return isInteger() ? roundPixel(value) : value;
 }
 
 FailureOr<Value> Resampler::sample(unsigned d, SmallVector<LaneIndex> own) {
   if (d == in.size()) {
     FailureOr<Value> value = eb.element(op.getX(), own);
-    if (failed(value) || isNearest() || isa<FloatType>(element))
+    if (failed(value) || !isInteger())
       return value;
     return eb.convert(*value, element, workElement);
   }

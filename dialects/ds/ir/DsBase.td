@@ -184,6 +184,16 @@ def DS_CopiesElements : NativeOpTrait<"CopiesElements"> {
   let cppNamespace = "::ds";
 }
 
+/// Marks ops that move elements and may take one of them for many elements of the result.
+def DS_RepeatsElements : NativeOpTrait<"RepeatsElements"> {
+  let cppNamespace = "::ds";
+}
+
+/// Marks ops that broadcast an operand and do nothing else: computing them where they are used costs no arithmetic.
+def DS_Broadcasts : NativeOpTrait<"Broadcasts"> {
+  let cppNamespace = "::ds";
+}
+
 /// One result; dims are the NumPy broadcast of all operands' dims. `buildLanes` computes the result's value from those of
 /// the operands, which are all scalars or all vectors; `cost` is what elementCost says. `floatRule` and `intRule` are C++
 /// expressions for one element on the host (see ElementRuleOpInterface), empty where there is none.
@@ -220,5 +230,8 @@ class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
 
 /// Adds ElementOpInterface to an op that is not elementwise; `methods` are the optional ones that it has too.
 class DS_Element<list<string> methods = []> : DeclareOpInterfaceMethods<DS_ElementOpInterface, methods>;
+
+/// An op that is the root of its kernel; `methods` are the optional ones of KernelRootOpInterface that it has.
+class DS_Root<list<string> methods = []> : DeclareOpInterfaceMethods<KernelRootOpInterface, methods>;
 
 #endif

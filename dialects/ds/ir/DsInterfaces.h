@@ -1,6 +1,6 @@
 //===- DsInterfaces.h - The op interfaces of ds ---------------------------===//
-// Guarantees: ShapeOpInterface, CompositeOpInterface (documented in DsInterfaces.td), ElementOpInterface
-// (ElementInterface.td).
+// Guarantees: ShapeOpInterface, KernelRootOpInterface, CompositeOpInterface (documented in DsInterfaces.td),
+// ElementOpInterface (ElementInterface.td).
 //===----------------------------------------------------------------------===//
 #ifndef DS_DSINTERFACES_H
 #define DS_DSINTERFACES_H
@@ -53,6 +53,11 @@ template <typename ConcreteType> class Elementwise : public mlir::OpTrait::Trait
 /// Ops that move elements: see DS_CopiesElements.
 template <typename ConcreteType>
 class CopiesElements : public mlir::OpTrait::TraitBase<ConcreteType, CopiesElements> {};
+/// Ops that repeat elements: see DS_RepeatsElements.
+template <typename ConcreteType>
+class RepeatsElements : public mlir::OpTrait::TraitBase<ConcreteType, RepeatsElements> {};
+/// Ops that broadcast: see DS_Broadcasts.
+template <typename ConcreteType> class Broadcasts : public mlir::OpTrait::TraitBase<ConcreteType, Broadcasts> {};
 } // namespace ds
 
 #endif

@@ -83,6 +83,32 @@ def ElementRuleOpInterface : OpInterface<"ElementRuleOpInterface"> {
   ];
 }
 
+def KernelRootOpInterface : OpInterface<"KernelRootOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    An op with loops of its own: an element of its result needs many elements of an operand, or all results come about at
+    once. A kernel has at most one of them, its *root*; ops before it may be computed where it reads its operands, and
+    pointwise ops after it continue from its result. Grouping asks these methods; how a target emits the loops is
+    registered with its code generator (`CpuRootOpInterface` for CPUs).
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Whether the op is a root as it is: this may depend on attributes and types.
+      }], "bool", "isKernelRoot", (ins), "", [{ return true; }]>,
+    InterfaceMethod<[{
+        Whether pointwise ops may continue from the result in registers. Otherwise the kernel ends with the op.
+      }], "bool", "hasEpilogue", (ins), "", [{ return $_op->getNumResults() == 1; }]>,
+    InterfaceMethod<[{
+        Whether operands may be computed where they are read; otherwise they must lie in memory.
+      }], "bool", "takesComputedOperands", (ins), "", [{ return true; }]>,
+    InterfaceMethod<[{
+        How often the loops read each element of an operand: how often it would be computed if it were not stored. nullopt:
+        more often than is worth counting.
+      }], "::std::optional<int64_t>", "timesRead", (ins "::mlir::OpOperand &":$operand), "",
+      [{ return ::std::nullopt; }]>,
+  ];
+}
+
 def CompositeOpInterface : OpInterface<"CompositeOpInterface"> {
   let cppNamespace = "::ds";
   let description = [{

@@ -40,7 +40,7 @@ def DS_TransposeOp : DS_TensorOp<"transpose", [DS_CopiesElements, DS_Element<>, 
   let hasCanonicalizer = 1;
 }
 
-def DS_ExpandOp : DS_TensorOp<"expand", [DS_Element<["isPointwise"]>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_ExpandOp : DS_TensorOp<"expand", [DS_Broadcasts, DS_RepeatsElements, DS_Element<["isPointwise"]>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "broadcast to a shape";
   let description = [{
     `dims(result) = broadcast(dims(x), shape)` (two-directional, as ONNX's Expand); `result[i] = x[i]` broadcast. In the
@@ -83,7 +83,7 @@ def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<>, AttrSize
   let hasFolder = 1;
 }
 
-def DS_ConcatOp : DS_TensorOp<"concat", [DS_Element<>, SameOperandsAndResultElementType, DS_Fold]> {
+def DS_ConcatOp : DS_TensorOp<"concat", [DS_Root<["timesRead"]>, DS_Element<>, SameOperandsAndResultElementType, DS_Fold]> {
   let summary = "tensors one after another along an axis";
   let description = [{
     `dims(result)[axis] = sum of dims(inputs[k])[axis]`.
@@ -119,7 +119,7 @@ def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOpe
   let hasVerifier = 1;
 }
 
-def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_Element<>, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_RepeatsElements, DS_Element<>, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "a tensor repeated along its dims";
   let description = [{
     `dims(result)[d] = dims(x)[d] * repeat[d]`; `result[i] = x[i mod dims(x)]`.
@@ -179,7 +179,7 @@ def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_CopiesElements, DS_Element<>]> 
   let hasVerifier = 1;
 }
 
-def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements"> {
+def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Root<["hasEpilogue", "takesComputedOperands"]>]> {
   let summary = "elements stored by indices along an axis";
   let description = [{
     `result = x; for i: result[i with i_axis replaced by indices[i]] (reduction)= updates[i]`.
@@ -195,7 +195,7 @@ def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements"> {
   let hasVerifier = 1;
 }
 
-def DS_ScatterNdOp : DS_TensorOp<"scatter_nd"> {
+def DS_ScatterNdOp : DS_TensorOp<"scatter_nd", [DS_Root<["hasEpilogue", "takesComputedOperands"]>]> {
   let summary = "slices stored by index tuples";
   let description = [{
     `result = x; for i: result[indices[i, :], ...] (reduction)= updates[i, ...]`.
@@ -211,7 +211,7 @@ def DS_ScatterNdOp : DS_TensorOp<"scatter_nd"> {
   let hasVerifier = 1;
 }
 
-def DS_ResizeOp : DS_TensorOp<"resize", [DS_Element<["elementCost"]>]> {
+def DS_ResizeOp : DS_TensorOp<"resize", [DS_Root<>, DS_Element<["elementCost"]>]> {
   let summary = "resampling of a grid";
   let description = [{
     ONNX's Resize over all dims: output coordinate o of dim d maps to an input coordinate by `coordinates` (with

@@ -37,6 +37,8 @@
 #include "dialects/ds/ir/DsRecurrent.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/ds/ir/DsRegion.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/ir/DsSpectral.h.inc"
 
 namespace ds {
 /// True for ops that the runtime carries out between two stages, and whose results are memory of their own.

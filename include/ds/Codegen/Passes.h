@@ -1,9 +1,10 @@
 //===- Passes.h - Kernels to code -----------------------------------------===//
-// Guarantees: passes of phase 8, and the last step to object files.
+// Guarantees: passes of phase 6 (lib/Pipelines), and the last step to object files.
 //===----------------------------------------------------------------------===//
 #ifndef DS_CODEGEN_PASSES_H
 #define DS_CODEGEN_PASSES_H
 
+#include "ds/Codegen/KernelCache.h"
 #include "ds/Codegen/Target.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
@@ -13,8 +14,14 @@
 #include <vector>
 
 namespace ds {
+#define GEN_PASS_DECL
+#include "ds/Codegen/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "ds/Codegen/Passes.h.inc"
 
-std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target);
+/// ds-generate-kernels for `target`. With `kernels`, code that is known already is not generated: the kernel's module
+/// has its attributes alone.
+std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels = nullptr);
 
 /// Adds what brings a module of scf, arith, math, vector, cf and func to the LLVM dialect.
 void buildLowerToLLVMPipeline(mlir::OpPassManager &pm);
@@ -26,12 +33,11 @@ struct VariantNames {
 };
 
 /// Compiles every module nested in `module` to an object file in memory, in their order, several at a time; `progress`
-/// is told how many are done. Emits a diagnostic on failure.
+/// is told how many are done. Objects are taken from `kernels`, or put there. Emits a diagnostic on failure.
 mlir::FailureOr<std::vector<std::string>> emitObjects(mlir::ModuleOp module, const CpuTarget &target,
                                                       std::function<void(size_t done, size_t all)> progress,
-                                                      const VariantNames &names = {});
-
-void registerCodegenPasses();
+                                                      const VariantNames &names = {},
+                                                      ProgramKernels *kernels = nullptr);
 
 } // namespace ds
 

@@ -5,22 +5,16 @@
 #ifndef DS_DRIVER_PHASES_H
 #define DS_DRIVER_PHASES_H
 
-#include "ds/Artifact/Program.h"
+#include "ds/Artifact/Assemble.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Compiler.h"
+#include "ds/Pipelines/Pipelines.h"
 
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/Pass/PassManager.h"
 
 namespace ds {
 
 class OutputFile;
-
-/// The code of a program for one CPU, and what describes it.
-struct CompiledVariant {
-  std::vector<std::string> objects;
-  artifact::Program program;
-};
 
 /// What a phase may know and do beside changing the module.
 struct PhaseContext {
@@ -28,19 +22,21 @@ struct PhaseContext {
   CpuTarget target;
   VariantNames names;
   /// Those that are done; the last phase adds one, and links all where it is the last one.
-  std::vector<CompiledVariant> &variants;
+  std::vector<artifact::Variant> &variants;
   /// Where the last phase writes: an open file that becomes `options.output` when all went well.
   int outputDescriptor;
   /// More files that appear with it.
   std::vector<OutputFile> &besides;
   std::function<void(size_t done, size_t all)> progress;
+  /// Code that may be known already; null where the program's IR is asked for.
+  ProgramKernels *kernels = nullptr;
 };
 
 struct Phase {
   llvm::StringRef name;
-  /// Adds the phase's passes, or
-  void (*build)(mlir::OpPassManager &passes, const PhaseContext &context) = nullptr;
-  /// does what no pass does (writes files); emits diagnostics on failure.
+  /// The phase's passes, or
+  const PassPhase *passes = nullptr;
+  /// what does what no pass does (writes files); emits diagnostics on failure.
   mlir::LogicalResult (*run)(mlir::ModuleOp module, PhaseContext &context) = nullptr;
   /// Failures may be the model's fault; those of other phases are internal errors.
   bool judgesModel = false;

@@ -27,7 +27,7 @@ struct SupervisedResult {
 
 /// A compilation under supervision: an internal error or a crash is reported through `options.diagnostic`, with the
 /// name of a reproducer file that holds `commandLine` and the IR before the phase that failed. The exit code.
-int compileSupervised(const CompileOptions &options, llvm::StringRef commandLine);
+int compileSupervised(const SessionOptions &session, const CompileOptions &options, llvm::StringRef commandLine);
 
 /// Runs `work` in a child process; `work` gets a function to note the phase that begins.
 SupervisedResult supervise(llvm::function_ref<int(llvm::function_ref<void(llvm::StringRef)> note)> work);

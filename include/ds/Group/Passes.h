@@ -1,20 +1,17 @@
 //===- Passes.h - Which ops share a kernel --------------------------------===//
-// Guarantees: phase 7: `ds-group`.
+// Guarantees: constructors, options and registration of the passes in Passes.td.
 //===----------------------------------------------------------------------===//
 #ifndef DS_GROUP_PASSES_H
 #define DS_GROUP_PASSES_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
-#include <memory>
 
 namespace ds {
-
-/// Module pass. Before: functions with ds.static regions of ds ops in attribute form. After: functions of ds.constant,
-/// views (ds.reshape) and rt.launch; the kernels launched are rt.kernel, equal ones only once.
-std::unique_ptr<mlir::Pass> createGroupPass();
-
-void registerGroupPasses();
-
+#define GEN_PASS_DECL
+#include "ds/Group/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "ds/Group/Passes.h.inc"
 } // namespace ds
 
 #endif

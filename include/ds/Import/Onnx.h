@@ -2,7 +2,7 @@
 // Assumes: the context may load the ds and func dialects.
 // Guarantees: a verified module whose `main` holds ops of ds with the newest operators' semantics, or errors emitted as
 // diagnostics (one line each, with node name and operator). Weights are resources that own or map their data.
-// Declines: strings, complex numbers, optionals and maps as inputs or outputs.
+// Declines: complex numbers; maps as inputs or outputs.
 
 #ifndef DS_IMPORT_ONNX_H
 #define DS_IMPORT_ONNX_H
@@ -23,9 +23,9 @@ inline constexpr llvm::StringLiteral kNameAttr = "ds.name";
 /// dimensions that became fresh symbols (symbol to name).
 inline constexpr llvm::StringLiteral kPropertiesAttr = "ds.properties", kDimNamesAttr = "ds.dim_names";
 
-/// Imports a binary model. External data is looked for in the model's folder.
+/// Imports a binary model. External data is looked for in `folder`, which is the model's.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxFile(mlir::MLIRContext &context, llvm::StringRef path,
-                                                 const ImportOptions &options = {});
+                                                 llvm::StringRef folder, const ImportOptions &options = {});
 
 /// Imports a file in ONNX's text format (`<ir_version: 8, opset_import: ["" : 17]> agraph (...) => (...) { ... }`).
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxTextFile(mlir::MLIRContext &context, llvm::StringRef path,

@@ -96,4 +96,29 @@ def FoldPackingPass : Pass<"ds-fold-packing", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ds::DsDialect"];
 }
 
+def PlanTransformsPass : Pass<"ds-plan-transforms", "::mlir::ModuleOp"> {
+  let summary = "Gives Fourier transforms of a constant length their tables";
+  let description = [{
+    Before: shapes inferred.
+
+    ```mlir
+    %0 = ds.dft %x {axis = 1 : i64} : (tensor<2x4x2xf32>) -> tensor<2x4x2xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %0 = ds.constant dense<[1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0]> : tensor<8xf32>
+    %1 = ds.dft %x, %0 {axis = 1 : i64} : (tensor<2x4x2xf32>, tensor<8xf32>) -> tensor<2x4x2xf32>
+    ```
+
+    The table holds the roots of unity and, for a length with a large prime factor, what the convolution needs. Transforms
+    of one length, kind and type share one.
+
+    Declines: lengths that are not known; tables of more than 2^20 numbers, which a kernel computes as it does those of
+    unknown lengths.
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
 #endif

@@ -1,21 +1,17 @@
-//===- Passes.h - Buffers for tensors -------------------------------------===//
-// Guarantees: phase 9, first half: `ds-assign-buffers`.
+//===- Passes.h - Passes that assign memory -------------------------------===//
+// Guarantees: constructors, options and registration of the passes in Passes.td.
 //===----------------------------------------------------------------------===//
 #ifndef DS_MEMORY_PASSES_H
 #define DS_MEMORY_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
-#include <memory>
 
 namespace ds {
-
-/// Module pass. Before: functions of ds.constant, ds.reshape and rt.launch on tensors; kernels are code. After: the
-/// same functions without arguments and results, of rt.buffer and rt.dispatch; views are gone; lifetimes and sizes are
-/// stated.
-std::unique_ptr<mlir::Pass> createAssignBuffersPass();
-
-void registerMemoryPasses();
-
+#define GEN_PASS_DECL
+#include "ds/Memory/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "ds/Memory/Passes.h.inc"
 } // namespace ds
 
 #endif

@@ -1,26 +1,39 @@
 //===- Pipelines.h - The order of all passes ------------------------------===//
-// Guarantees: one function a phase; ds-compile runs them one after another, ds-opt knows each by name
-//   (ds-simplify-pipeline, ds-layout-pipeline, ds-group-pipeline, ds-kernels-pipeline, ds-host-pipeline,
-//   ds-to-llvm-pipeline), and ds-compile-pipeline is all of them.
+// Guarantees: one table of the phases that consist of passes: ds-compile runs them one after another, ds-opt knows each
+//   by the name of its pipeline, and ds-compile-pipeline is all of them.
 //===----------------------------------------------------------------------===//
 #ifndef DS_PIPELINES_PIPELINES_H
 #define DS_PIPELINES_PIPELINES_H
 
+#include "ds/Codegen/KernelCache.h"
 #include "ds/Codegen/Target.h"
 #include "ds/Simplify/Versions.h"
 #include "mlir/Pass/PassManager.h"
 
 namespace ds {
 
-/// `forced`: what the user says of sizes that depend on data.
-void buildSimplifyPipeline(mlir::OpPassManager &pm, llvm::ArrayRef<ForcedNode> forced = {});
-void buildRegionsPipeline(mlir::OpPassManager &pm);
-/// `precise`: nothing that trades accuracy for speed.
-void buildLayoutPipeline(mlir::OpPassManager &pm, const CpuTarget &target, bool precise = false);
-void buildGroupPipeline(mlir::OpPassManager &pm);
-void buildKernelsPipeline(mlir::OpPassManager &pm, const CpuTarget &target);
-void buildHostPipeline(mlir::OpPassManager &pm);
-void buildToLLVMPipeline(mlir::OpPassManager &pm);
+/// What a compilation is told.
+struct PipelineOptions {
+  CpuTarget target;
+  /// Nothing that trades accuracy for speed.
+  bool precise = false;
+  /// What the user says of sizes that depend on data.
+  llvm::ArrayRef<ForcedNode> forced = {};
+  /// Code that is known already, or null.
+  ProgramKernels *kernels = nullptr;
+  /// Kernels may work in place, and memory of tensors may be shared.
+  bool reuse = true;
+};
+
+struct PassPhase {
+  llvm::StringLiteral name, pipeline, summary;
+  void (*build)(mlir::OpPassManager &pm, const PipelineOptions &options);
+  /// Failures may be the model's fault; those of other phases are internal errors.
+  bool judgesModel = false;
+};
+
+/// In order; the first is phase 2, after import.
+llvm::ArrayRef<PassPhase> passPhases();
 
 /// Makes the pipelines available by name.
 void registerPipelines();

@@ -6,7 +6,9 @@
 // Declines: nothing; an op without any code form is an error that names its node.
 //===----------------------------------------------------------------------===//
 #include "ds/Codegen/Passes.h"
+#include "lib/Codegen/CPU/CpuRootInterface.h"
 #include "lib/Codegen/CPU/KernelEmitter.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -17,44 +19,10 @@
 using namespace mlir;
 
 namespace ds {
+#define GEN_PASS_DEF_GENERATEKERNELSPASS
+#include "ds/Codegen/Passes.h.inc"
 
 namespace {
-
-/// An emitter for kernels with a certain root.
-struct RootEmitter {
-  bool (*matches)(Operation *);
-  LogicalResult (*emit)(KernelEmitter &, Operation *);
-};
-
-const RootEmitter kRootEmitters[] = {
-    {[](Operation *op) { return isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op); },
-     emitReduction},
-    {[](Operation *op) {
-       return isa<GemmOp, ConvGemmOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isF32();
-     },
-     emitGemm},
-    {[](Operation *op) { return isa<ConvWinogradOp>(op); }, emitWinograd},
-    {[](Operation *op) { return isa<SoftmaxOp, LogSoftmaxOp>(op); }, emitSoftmax},
-    {[](Operation *op) { return isa<LayerNormOp>(op); }, emitLayerNorm},
-    {[](Operation *op) { return isa<AttentionOp>(op); }, emitAttention},
-    {[](Operation *op) { return isa<DepthwiseOp>(op); }, emitDepthwise},
-    {[](Operation *op) {
-       auto layout = op->getAttrOfType<LayoutAttr>("layout");
-       return isa<MaxPoolOp, AvgPoolOp>(op) && op->getNumResults() == 1 && layout && layout.getValue() == Layout::nhwc;
-     },
-     emitPool},
-    {[](Operation *op) { return isa<ScatterElementsOp, ScatterNdOp>(op); }, emitScatter},
-    {[](Operation *op) { return isa<TopKOp>(op); }, emitTopK},
-    {[](Operation *op) { return isa<NonMaxSuppressionOp>(op); }, emitNonMaxSuppression},
-    {[](Operation *op) {
-       auto axis = op->getAttrOfType<IntegerAttr>("axis");
-       return isa<ArgMaxOp, ArgMinOp>(op) &&
-              axis.getInt() == cast<RankedTensorType>(op->getOperand(0).getType()).getRank() - 1;
-     },
-     emitArgExtremum},
-    {[](Operation *op) { return isa<LstmOp, GruOp, RnnOp>(op); }, emitRecurrent},
-    {[](Operation *op) { return isa<CumSumOp, CumProdOp>(op); }, emitScan},
-};
 
 /// Results may lie where an argument of equal dims lies: every op reads its own position only.
 bool mayWorkInPlace(rt::KernelOp kernel) {
@@ -74,9 +42,8 @@ FailureOr<OwningOpRef<ModuleOp>> generate(rt::KernelOp kernel, const CpuTarget &
   KernelEmitter emitter(kernel, *module, builder, shapes, target, inPlace);
   auto run = [&]() -> LogicalResult {
     for (Operation &op : kernel.getBody().front().without_terminator())
-      for (const RootEmitter &root : kRootEmitters)
-        if (root.matches(&op))
-          return root.emit(emitter, &op);
+      if (auto root = dyn_cast<CpuRootOpInterface>(op); root && root.hasCpuLoops())
+        return root.emitCpuLoops(emitter);
     return emitLoops(emitter);
   };
   if (failed(run()))
@@ -87,18 +54,41 @@ FailureOr<OwningOpRef<ModuleOp>> generate(rt::KernelOp kernel, const CpuTarget &
   return module;
 }
 
-class GenerateKernelsPass : public PassWrapper<GenerateKernelsPass, OperationPass<ModuleOp>> {
-public:
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(GenerateKernelsPass)
-  GenerateKernelsPass() = default;
-  explicit GenerateKernelsPass(CpuTarget target) : target(std::move(target)) {}
-  GenerateKernelsPass(const GenerateKernelsPass &other) : PassWrapper(other), target(other.target) {}
+std::string textOf(Attribute attribute) {
+  std::string text;
+  llvm::raw_string_ostream(text) << attribute;
+  return text;
+}
 
-  StringRef getArgument() const override { return "ds-generate-kernels"; }
-  StringRef getDescription() const override { return "turn kernels into loops over vectors"; }
+/// The module of a kernel whose code is known: its attributes without a function. Null where it must be generated.
+OwningOpRef<ModuleOp> fromCache(rt::KernelOp kernel, ProgramKernels &known) {
+  std::string text, name = kernel.getSymName().str();
+  llvm::raw_string_ostream stream(text);
+  kernel.setSymName(kCachedSymbol);
+  // In the form that holds all that a parser reads, and without locations, which are names of the model.
+  kernel->print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
+  kernel.setSymName(name);
+  std::shared_ptr<const KernelCode> code = known.find(name, text);
+  if (!code)
+    return {};
+  auto attributes = dyn_cast_or_null<DictionaryAttr>(parseAttribute(code->attributes, kernel.getContext()));
+  if (!attributes) {
+    known.reject(name);
+    return {};
+  }
+  OwningOpRef<ModuleOp> module = ModuleOp::create(kernel.getLoc(), name);
+  (*module)->setDiscardableAttrs(attributes);
+  return module;
+}
+
+class GenerateKernelsPass : public impl::GenerateKernelsPassBase<GenerateKernelsPass> {
+public:
+  using GenerateKernelsPassBase::GenerateKernelsPassBase;
+  GenerateKernelsPass(CpuTarget target, ProgramKernels *known) : target(std::move(target)), known(known) {}
+
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
-                    vector::VectorDialect>();
+    GenerateKernelsPassBase::getDependentDialects(registry);
+    registerCpuRootEmitters(registry);
   }
 
   void runOnOperation() override {
@@ -114,10 +104,15 @@ public:
     auto kernels = llvm::to_vector(getOperation().getOps<rt::KernelOp>());
     std::vector<OwningOpRef<ModuleOp>> modules(kernels.size());
     auto one = [&](size_t i) {
+      if (known && (modules[i] = fromCache(kernels[i], *known)))
+        return success();
       FailureOr<OwningOpRef<ModuleOp>> module = generate(kernels[i], target);
-      if (succeeded(module))
-        modules[i] = std::move(*module);
-      return success(succeeded(module));
+      if (failed(module))
+        return failure();
+      modules[i] = std::move(*module);
+      if (known)
+        known->describe(kernels[i].getSymName(), textOf((*modules[i])->getDiscardableAttrDictionary()));
+      return success();
     };
     if (failed(failableParallelForEachN(&getContext(), 0, kernels.size(), one)))
       return signalPassFailure();
@@ -130,16 +125,13 @@ public:
 
 private:
   CpuTarget target;
-  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
-  Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
+  ProgramKernels *known = nullptr;
 };
 
 } // namespace
 
-std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target) {
-  return std::make_unique<GenerateKernelsPass>(target);
+std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels) {
+  return std::make_unique<GenerateKernelsPass>(target, kernels);
 }
-
-void registerCodegenPasses() { PassRegistration<GenerateKernelsPass>(); }
 
 } // namespace ds

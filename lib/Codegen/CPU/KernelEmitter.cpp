@@ -257,6 +257,34 @@ LogicalResult KernelEmitter::ifThen(Value condition, function_ref<LogicalResult(
   return body();
 }
 
+SmallVector<Value> KernelEmitter::whileLoop(ValueRange init, function_ref<Value(ValueRange)> condition,
+                                            function_ref<SmallVector<Value>(ValueRange)> body) {
+  Scope scope(*this);
+  auto loop = scf::WhileOp::create(
+      b, loc, init.getTypes(), init,
+      [&](OpBuilder &, Location, ValueRange state) { scf::ConditionOp::create(b, loc, condition(state), state); },
+      [&](OpBuilder &, Location, ValueRange state) { scf::YieldOp::create(b, loc, body(state)); });
+  return SmallVector<Value>(loop.getResults());
+}
+
+FailureOr<func::FuncOp> KernelEmitter::makeFunction(StringRef suffix, TypeRange arguments, TypeRange results,
+                                                    FunctionFn body) {
+  Scope scope(*this);
+  OpBuilder::InsertionGuard guard(b);
+  setMask(Value());
+  b.setInsertionPointToStart(module.getBody());
+  auto helper =
+      func::FuncOp::create(b, loc, (kernel.getSymName() + "." + suffix).str(), b.getFunctionType(arguments, results));
+  helper.setPrivate();
+  Block *block = helper.addEntryBlock();
+  b.setInsertionPointToStart(block);
+  FailureOr<SmallVector<Value>> values = body(block->getArguments());
+  if (failed(values))
+    return failure();
+  func::ReturnOp::create(b, loc, *values);
+  return helper;
+}
+
 Value KernelEmitter::lanesBelow(Value start, Value limit) {
   // Compared as i32 offsets from `start`: half the vector registers of an i64 comparison.
   Value left = minI(subI(limit, start), i64(width));

@@ -84,6 +84,16 @@ public:
   /// Lanes with start + lane < limit.
   mlir::Value lanesBelow(mlir::Value start, mlir::Value limit);
 
+  /// A function that the kernel calls, for code that it needs at several places. The body must not use tensors or
+  /// sizes.
+  using FunctionFn = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(mlir::ValueRange)>;
+  mlir::FailureOr<mlir::func::FuncOp> makeFunction(llvm::StringRef suffix, mlir::TypeRange arguments,
+                                                   mlir::TypeRange results, FunctionFn body);
+  /// Loops while `condition(state)` holds.
+  llvm::SmallVector<mlir::Value> whileLoop(mlir::ValueRange init,
+                                           llvm::function_ref<mlir::Value(mlir::ValueRange)> condition,
+                                           llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::ValueRange)> body);
+
   mlir::Value sizeValue(const SymExpr &expr) override;
   mlir::Value size(const SymExpr &expr) { return sizeValue(expr); }
   SymDims dimsOf(mlir::Value tensor) { return dims(tensor); }
@@ -127,6 +137,7 @@ mlir::LogicalResult emitTopK(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitRecurrent(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitArgExtremum(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitNonMaxSuppression(KernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitDft(KernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitScan(KernelEmitter &e, mlir::Operation *root);
 
 /// Stores every result of the kernel at `indices` (positions in the results' dims, which all are equal).

@@ -130,7 +130,7 @@ LogicalResult emitLoops(KernelEmitter &e) {
     if (!element)
       continue;
     cost += element.elementCost();
-    if (!op.hasTrait<CopiesElements>() && !isPositionFree(&op) && !isa<ExpandOp>(op))
+    if (!op.hasTrait<CopiesElements>() && !isPositionFree(&op) && !op.hasTrait<Broadcasts>())
       arithmetic += element.elementCost();
   }
   SymExpr total = product(dims);

@@ -267,12 +267,12 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
     program.constraints.push_back(constraint.message);
   program.constraints.push_back("the sizes of the inputs are too large: a size computed from them exceeds 2^63");
 
-  DenseMap<Value, uint32_t> bufferNumbers, writers;
+  DenseMap<Value, uint32_t> bufferNumbers, writers; // writers: the first launch
   for (auto buffer : function.getOps<rt::BufferOp>())
     bufferNumbers.try_emplace(buffer, bufferNumbers.size());
   for (auto [node, dispatch] : llvm::enumerate(function.getOps<rt::DispatchOp>()))
-    for (Value buffer : dispatch.getBuffers())
-      writers.try_emplace(buffer, node); // outputs are written before they are read
+    for (Value buffer : dispatch.getOutputs())
+      writers.try_emplace(buffer, node);
   uint32_t firstOperand = 0;
   DenseMap<Operation *, uint32_t> firstOutputs;
   for (auto call : function.getOps<rt::CallOp>()) {
@@ -324,8 +324,12 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
     artifact::Launch launch;
     launch.kernel = kernelNumbers.lookup(kernel);
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
-    launch.flops = numberOf(kernelExpr(dispatch, rt::kFlops));
-    launch.bytes = numberOf(kernelExpr(dispatch, rt::kBytes));
+    auto told = [&](StringRef attribute) {
+      SymExpr expr = kernelExpr(dispatch, attribute);
+      return expr.isOverflow() ? Number::constant(0) : numberOf(expr);
+    };
+    launch.flops = told(rt::kFlops);
+    launch.bytes = told(rt::kBytes);
     program.launches.push_back(std::move(launch));
   }
   return program;

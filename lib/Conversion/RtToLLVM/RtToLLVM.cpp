@@ -5,7 +5,8 @@
 //   stage. `sizes` checks every constraint and every step of its arithmetic for overflow; `run` launches in order and
 //   stops at the first error. Neither allocates.
 //===----------------------------------------------------------------------===//
-#include "ds/Conversion/RtToLLVM.h"
+#include "dialects/ds/ir/NodeName.h"
+#include "ds/Conversion/Passes.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -14,6 +15,8 @@
 using namespace mlir;
 
 namespace ds {
+#define GEN_PASS_DEF_CONVERTRTTOLLVMPASS
+#include "ds/Conversion/Passes.h.inc"
 
 namespace {
 
@@ -218,7 +221,22 @@ void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned first
   LLVM::ReturnOp::create(b, loc, code);
 }
 
+/// Fails where a size that memory or a kernel's work depends on has no value. (Operations and bytes are told to people:
+/// 0 where they are not known.)
+static LogicalResult checkSizes(func::FuncOp function) {
+  for (auto dispatch : function.getOps<rt::DispatchOp>())
+    for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kScratch})
+      for (const SymExpr &expr : kernelExprs(dispatch, attribute))
+        if (expr.isOverflow())
+          return emitNodeError(dispatch)
+                 << "a size that its kernel needs is too large, or too long an expression of the model's sizes; state "
+                    "some of them (--shape)";
+  return success();
+}
+
 LogicalResult HostBuilder::buildSizes() {
+  if (failed(checkSizes(function)))
+    return failure();
   for (const SymExpr &expr : table.getValues())
     for (const std::string &symbol : expr.symbols())
       if (!llvm::is_contained(table.getNames(), symbol))
@@ -348,14 +366,9 @@ void HostBuilder::buildTable(unsigned bodyCount) {
 
 namespace {
 
-class ConvertRtToLLVMPass : public PassWrapper<ConvertRtToLLVMPass, OperationPass<ModuleOp>> {
+class ConvertRtToLLVMPass : public impl::ConvertRtToLLVMPassBase<ConvertRtToLLVMPass> {
 public:
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertRtToLLVMPass)
-  StringRef getArgument() const override { return "convert-rt-to-llvm"; }
-  StringRef getDescription() const override { return "make the host functions of the program"; }
-  void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect>();
-  }
+  using ConvertRtToLLVMPassBase::ConvertRtToLLVMPassBase;
   void runOnOperation() override {
     FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(getOperation());
     if (failed(functions))
@@ -378,8 +391,5 @@ public:
 };
 
 } // namespace
-
-std::unique_ptr<Pass> createConvertRtToLLVMPass() { return std::make_unique<ConvertRtToLLVMPass>(); }
-void registerConversionPasses() { PassRegistration<ConvertRtToLLVMPass>(); }
 
 } // namespace ds

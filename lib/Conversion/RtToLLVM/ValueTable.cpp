@@ -178,7 +178,8 @@ static std::vector<SymExpr> wantedExprs(func::FuncOp function) {
       wanted.push_back(buffer.getBytes().getDim(0));
   for (auto dispatch : function.getOps<rt::DispatchOp>())
     for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
-      llvm::append_range(wanted, kernelExprs(dispatch, attribute));
+      llvm::append_range(wanted, llvm::make_filter_range(kernelExprs(dispatch, attribute),
+                                                         [](const SymExpr &expr) { return !expr.isOverflow(); }));
   for (auto call : function.getOps<rt::CallOp>()) {
     add(call.getInputTensors());
     add(call.getOutputTensors());

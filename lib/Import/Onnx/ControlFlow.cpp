@@ -6,6 +6,8 @@
 
 #include "GraphImporter.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
@@ -13,30 +15,22 @@ using onnx::AttributeProto;
 using onnx::GraphProto;
 using onnx::NodeProto;
 
-static GraphProto *graphAttribute(NodeProto &proto, StringRef name) {
-  for (AttributeProto &attribute : *proto.mutable_attribute())
-    if (attribute.name() == name && attribute.has_g())
-      return attribute.mutable_g();
-  return nullptr;
-}
-
-bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> inputs, ArrayRef<bool> wanted,
+bool GraphImporter::importGraph(Node &node, const GraphProto &graph, ArrayRef<Item> inputs, ArrayRef<bool> wanted,
                                 Scope &outer, const Opsets &opsets, int depth, SmallVectorImpl<Item> &results,
                                 Body *body) {
-  Scope inner;
-  inner.outer = &outer;
-  inner.body = body;
-  for (onnx::TensorProto &tensor : *graph.mutable_initializer())
+  Scope inner(&outer, body);
+  for (const onnx::TensorProto &tensor : graph.initializer())
     inner.initializers[tensor.name()] = &tensor;
   for (auto [info, item] : zip(graph.input(), inputs))
-    inner.values[info.name()] = item;
+    inner.set(info.name(), item);
   StringSet<> outputs;
   for (auto [info, want] : zip(graph.output(), wanted))
     if (want)
       outputs.insert(info.name());
-  const GraphProto *around = std::exchange(currentGraph, &graph);
-  node.failed |= !importNodes(*graph.mutable_node(), outputs, inner, opsets, std::nullopt, depth + 1);
-  currentGraph = around;
+  Surroundings inside{&graph, around->call};
+  const Surroundings *outside = std::exchange(around, &inside);
+  node.failed |= !importNodes(graph.node(), outputs, inner, opsets, std::nullopt, depth + 1);
+  around = outside;
   for (auto [info, want] : zip(graph.output(), wanted)) {
     Item *item = want && !node.failed ? find(inner, info.name()) : nullptr;
     node.failed |= want && !item;
@@ -45,17 +39,17 @@ bool GraphImporter::importGraph(Node &node, GraphProto &graph, ArrayRef<Item> in
   return !node.failed;
 }
 
-bool GraphImporter::importIf(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
+bool GraphImporter::importIf(Node &node, const NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
   std::optional<Ints> condition = node.constantInts(node.in(0));
   if (!condition || condition->size() != 1) {
-    GraphProto *branches[] = {graphAttribute(proto, "then_branch"), graphAttribute(proto, "else_branch")};
-    for (GraphProto *branch : branches)
+    const GraphProto *branches[] = {graphAttribute(proto, "then_branch"), graphAttribute(proto, "else_branch")};
+    for (const GraphProto *branch : branches)
       if (!branch || branch->output_size() != int(node.wanted.size()))
         return node.fail("a branch is missing or has not as many outputs as the node"), false;
     return importRunTimeIf(node, proto, *branches[0], *branches[1], scope, opsets, depth);
   }
   StringRef name = (*condition)[0] ? "then_branch" : "else_branch";
-  GraphProto *branch = graphAttribute(proto, name);
+  const GraphProto *branch = graphAttribute(proto, name);
   if (!branch || branch->output_size() != int(node.wanted.size()))
     return node.fail(name + " is missing or has not as many outputs as the node"), false;
   SmallVector<Item> results;
@@ -63,23 +57,34 @@ bool GraphImporter::importIf(Node &node, NodeProto &proto, Scope &scope, const O
     return false;
   for (auto [output, item, want] : zip(proto.output(), results, node.wanted))
     if (want)
-      scope.values[output] = item;
+      scope.set(output, item);
   return true;
 }
 
-static int64_t nodeCount(const GraphProto &graph) {
+/// With those of graphs in them, of functions that they call, and of some iterations of loops.
+int64_t GraphImporter::unfoldedNodes(const Nodes &nodes) {
+  constexpr int64_t AssumedTrips = 8;
   int64_t count = 0;
-  for (const NodeProto &node : graph.node()) {
-    ++count;
+  for (const NodeProto &node : nodes) {
+    LocalFunction *local = findFunction(node);
+    count += 1 + (local ? local->nodes : 0);
+    bool isLoop = !local && (node.op_type() == "Loop" || node.op_type() == "Scan");
     for (const AttributeProto &attribute : node.attribute())
       if (attribute.has_g())
-        count += nodeCount(attribute.g());
+        count += unfoldedNodes(attribute.g().node()) * (isLoop ? AssumedTrips : 1);
+    count = std::min(count, maxNodes);
   }
   return count;
 }
 
 bool GraphImporter::worthUnrolling(const GraphProto &body, int64_t trips) {
-  return trips <= MaxIterations && trips * std::max<int64_t>(nodeCount(body), 1) <= MaxUnrolledNodes;
+  int64_t most = MaxUnrolledNodes / unrolledTrips; // loops around this one repeat it
+  return trips <= MaxIterations && trips * std::max<int64_t>(unfoldedNodes(body.node()), 1) <= most;
+}
+
+/// How often what is in a loop of so many iterations would be repeated, the loops around it included.
+int64_t GraphImporter::repeatedBy(int64_t trips) const {
+  return std::min(unrolledTrips * std::min(trips, MaxIterations), MaxUnrolledNodes);
 }
 
 /// One tensor an iteration, stacked along a new `axis`.
@@ -93,8 +98,8 @@ static Value stack(Node &node, ArrayRef<Value> parts, int64_t axis, bool reverse
   return node.concat(rows, axis);
 }
 
-bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
-  GraphProto *body = graphAttribute(proto, "body");
+bool GraphImporter::importLoop(Node &node, const NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
+  const GraphProto *body = graphAttribute(proto, "body");
   int carried = proto.input_size() - 2;
   if (!body || carried < 0 || body->input_size() != carried + 2 || body->output_size() < carried + 1 ||
       proto.output_size() > body->output_size() - 1)
@@ -139,6 +144,7 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
                              Item(node.intScalar(1, builder.getI1Type()))};
     inputs.append(state.begin(), state.end());
     SmallVector<Item> results;
+    llvm::SaveAndRestore repeated(unrolledTrips, repeatedBy(trips ? *trips : trip + 1));
     if (!importGraph(node, *body, inputs, all, scope, opsets, depth, results))
       return false;
     condition = node.constantInts(results[0].tensor);
@@ -154,22 +160,18 @@ bool GraphImporter::importLoop(Node &node, NodeProto &proto, Scope &scope, const
   for (auto [index, name] : enumerate(proto.output())) {
     if (!node.wants(index))
       continue;
-    scope.values[name] = int(index) < carried ? state[index] : Item(stack(node, scans[index - carried], 0, false));
+    scope.set(name, int(index) < carried ? state[index] : Item(stack(node, scans[index - carried], 0, false)));
   }
   return !node.failed;
 }
 
-bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
+bool GraphImporter::importScan(Node &node, const NodeProto &proto, Scope &scope, const Opsets &opsets, int depth) {
   if (node.opset < 9)
     return node.fail("before operator set 9 it had other inputs, which are not supported; convert the model to a newer "
                      "operator set"),
            false;
-  GraphProto *body = graphAttribute(proto, "body");
-  NodeProto attributes;
-  for (const AttributeProto &attribute : proto.attribute())
-    if (!attribute.has_g())
-      *attributes.add_attribute() = attribute;
-  readAttributes(node, attributes);
+  const GraphProto *body = graphAttribute(proto, "body");
+  readAttributes(node, proto);
   int scanned = int(std::clamp<int64_t>(node.getInt("num_scan_inputs", 0), 0, INT_MAX));
   int carried = proto.input_size() - scanned, made = body ? body->output_size() - carried : -1;
   if (!body || scanned < 1 || carried < 0 || made < 0 || body->input_size() != proto.input_size() ||
@@ -225,7 +227,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
         value = node.transpose(value, perm);
       }
       if (node.wants(index))
-        scope.values[name] = Item(value);
+        scope.set(name, Item(value));
     }
     return !node.failed;
   }
@@ -238,6 +240,7 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
       Value part = node.squeeze(node.sliceAxis(value, axes[index], SymExpr(at), SymExpr(1)), {axes[index]});
       inputs.push_back(Item(part));
     }
+    llvm::SaveAndRestore repeated(unrolledTrips, repeatedBy(length->getConst()));
     if (node.failed || !importGraph(node, *body, inputs, all, scope, opsets, depth, results))
       return false;
     state.assign(results.begin(), results.begin() + carried);
@@ -248,9 +251,9 @@ bool GraphImporter::importScan(Node &node, NodeProto &proto, Scope &scope, const
     int scan = int(index) - carried;
     if (!node.wants(index))
       continue;
-    scope.values[name] = scan < 0 ? state[index]
-                                  : Item(stack(node, outputs[scan], setting("scan_output_axes", scan),
-                                               setting("scan_output_directions", scan) != 0));
+    scope.set(name, scan < 0 ? state[index]
+                             : Item(stack(node, outputs[scan], setting("scan_output_axes", scan),
+                                          setting("scan_output_directions", scan) != 0)));
   }
   return !node.failed;
 }

@@ -17,14 +17,8 @@ using onnx::TypeProto;
 /// What an artifact can say of a tensor.
 static constexpr int MaxRank = DS_ARTIFACT_MAX_RANK;
 
-/// "com.example.MyOp"
-static std::string fullName(StringRef domain, const NodeProto &node) {
-  return domain.empty() ? node.op_type() : (domain + "." + node.op_type()).str();
-}
-
 bool GraphImporter::isCustom(StringRef domain, const NodeProto &proto, const onnx::OpSchema *schema, int64_t opset) {
-  return !domain.empty() && customDomains.contains(domain) &&
-         !isSupported(domain, fullName(domain, proto), schema, opset);
+  return !domain.empty() && customDomains.contains(domain) && !isSupported(domain, fullName(proto), schema, opset);
 }
 
 std::string GraphImporter::customHint(StringRef domain) {
@@ -33,17 +27,22 @@ std::string GraphImporter::customHint(StringRef domain) {
   return ("; --custom-ops=" + domain + " leaves operators of " + domain + " to the program that runs the model").str();
 }
 
-const TypeProto *GraphImporter::declaredType(StringRef name) const {
-  auto search = [&](const auto &infos) -> const TypeProto * {
-    for (const onnx::ValueInfoProto &info : infos)
-      if (info.name() == name && info.has_type())
-        return &info.type();
-    return nullptr;
-  };
-  if (!currentGraph)
-    return currentFunction ? search(currentFunction->value_info()) : nullptr;
-  const TypeProto *type = search(currentGraph->value_info());
-  return type ? type : search(currentGraph->output());
+const TypeProto *GraphImporter::Surroundings::declaredType(StringRef name) const {
+  if (!types) {
+    types.emplace();
+    auto add = [&](const auto &infos) {
+      for (const onnx::ValueInfoProto &info : infos)
+        if (info.has_type())
+          types->try_emplace(info.name(), &info.type());
+    };
+    if (graph) {
+      add(graph->value_info());
+      add(graph->output());
+    } else {
+      add(call->function->value_info());
+    }
+  }
+  return types->lookup(name);
 }
 
 /// The attributes as ds.custom has them; null where one is of a kind that it cannot have.
@@ -80,7 +79,7 @@ static mlir::DictionaryAttr attributesOf(Node &node, const NodeProto &proto) {
   return b.getDictionaryAttr(all);
 }
 
-bool GraphImporter::importCustom(Node &node, NodeProto &proto, Scope &scope, StringRef domain) {
+bool GraphImporter::importCustom(Node &node, const NodeProto &proto, Scope &scope, StringRef domain) {
   if (!findInputs(node, proto, scope))
     return false;
   if (proto.op_type().find('\0') != std::string::npos)
@@ -105,7 +104,7 @@ bool GraphImporter::importCustom(Node &node, NodeProto &proto, Scope &scope, Str
     if (name.empty())
       continue;
     auto refuse = [&](const Twine &reason) { return node.fail("output '" + name + "' " + reason), false; };
-    const TypeProto *type = declaredType(name);
+    const TypeProto *type = around->declaredType(name);
     const char *remedy = "; what a custom operator makes must be declared in the model (value_info)";
     if (!type || !type->has_tensor_type() || !type->tensor_type().elem_type())
       return refuse(Twine(type && !type->has_tensor_type() ? "is no tensor" : "has no element type and rank") + remedy);
@@ -121,7 +120,7 @@ bool GraphImporter::importCustom(Node &node, NodeProto &proto, Scope &scope, Str
     for (const onnx::TensorShapeProto::Dimension &dim : type->tensor_type().shape().dim()) {
       // Names in a function are its own.
       std::optional<SymExpr> known =
-          dim.has_dim_param() && currentGraph ? inputDims.find(dim.dim_param()) : std::nullopt;
+          dim.has_dim_param() && !around->call ? inputDims.find(dim.dim_param()) : std::nullopt;
       if (dim.has_dim_value() && dim.dim_value() >= 0)
         known = SymExpr(int64_t(dim.dim_value()));
       dims.push_back(known ? *known : shapes.boundSymbol("r"));

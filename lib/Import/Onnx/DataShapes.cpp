@@ -100,6 +100,18 @@ Value ds::importer::aroundAxis(Node &n, Value x, Value axis) {
   return n.failed ? Value() : n.reshape(x, bound);
 }
 
+SymDims ds::importer::dimsWith(Node &n, Value x, Value axis, const SymExpr &size) {
+  if (lengthOf(n, axis, "axis") != 1)
+    return n.fail("needs one axis"), SymDims();
+  AxesArithmetic math(n, axis, n.rank(x));
+  Value own = n.shapeValue({size});
+  if (n.failed)
+    return {};
+  SymDims dims = math.bound(math.masked(own, math.dimsOf(x)));
+  n.failed |= math.hasFailed();
+  return dims;
+}
+
 SymDims ds::importer::insertedOnes(Node &n, Value x, Value axes) {
   int64_t rank = n.rank(x), count = lengthOf(n, axes, "axes");
   if (n.failed)

@@ -27,6 +27,9 @@ SplitDims splitByAxes(Node &n, Value x, Value axes);
 /// `x` as [before, dim axis, after].
 Value aroundAxis(Node &n, Value x, Value axis);
 
+/// The dims of `x` with `size` as that of `axis`.
+SymDims dimsWith(Node &n, Value x, Value axis, const SymExpr &size);
+
 /// The dims of `x` with ones inserted at `axes` (positions in the result).
 SymDims insertedOnes(Node &n, Value x, Value axes);
 

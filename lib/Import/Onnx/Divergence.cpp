@@ -19,7 +19,7 @@ using onnx::GraphProto;
 using onnx::NodeProto;
 
 GraphImporter::Attempt::Attempt(GraphImporter &importer, Scope &scope)
-    : importer(importer), scope(scope), values(scope.values), block(importer.builder.getInsertionBlock()),
+    : importer(importer), scope(scope), mark(scope.mark()), block(importer.builder.getInsertionBlock()),
       firstBody(importer.bodies.size()) {
   // What comes after it is the attempt's.
   mlir::OpBuilder &builder = importer.builder;
@@ -45,12 +45,7 @@ void GraphImporter::Attempt::takeBack() {
     body.erase();
   }
   importer.bodies.truncate(firstBody);
-  StringMap<Item> before = values;
-  // Initializers that were read meanwhile are constants that stay.
-  for (auto &entry : scope.values)
-    if (scope.initializers.count(entry.first()))
-      before.try_emplace(entry.first(), entry.second);
-  scope.values = std::move(before);
+  scope.takeBack(mark);
 }
 
 std::string GraphImporter::quietly(function_ref<bool()> import) {
@@ -65,29 +60,29 @@ std::string GraphImporter::quietly(function_ref<bool()> import) {
 }
 
 /// Whether the graph's rest, too, can be imported with one branch in the place of the node.
-bool GraphImporter::importWithRest(Node &node, const NodeProto &proto, GraphProto &branch, Scope &scope,
+bool GraphImporter::importWithRest(Node &node, const NodeProto &proto, const GraphProto &branch, Scope &scope,
                                    const Opsets &opsets, int depth, const Rest &after) {
   SmallVector<Item> results;
   if (!importGraph(node, branch, {}, node.wanted, scope, opsets, depth, results))
     return false;
   for (auto [output, item, want] : zip(proto.output(), results, node.wanted))
     if (want)
-      scope.values[output] = item;
+      scope.set(output, item);
   return importRest(node, scope, opsets, depth, after);
 }
 
 bool GraphImporter::importRest(Node &node, Scope &scope, const Opsets &opsets, int depth, const Rest &after) {
-  const GraphProto *around = std::exchange(currentGraph, after.graph);
-  bool good = importFrom(*after.nodes, after.next, *after.wanted, *after.outputs, scope, opsets, after.caller, depth);
-  currentGraph = around;
-  if (!good || !after.graph)
+  const Surroundings *inside = std::exchange(around, after.around);
+  bool good = importFrom(*after.nodes, after.next, *after.plan, *after.outputs, scope, opsets, after.caller, depth);
+  around = inside;
+  if (!good || !after.around->graph)
     return good;
   // What the graph says of its outputs rules branches out, too.
-  for (const onnx::ValueInfoProto &output : after.graph->output()) {
-    auto found = scope.values.find(output.name());
-    if (found == scope.values.end() || !found->second.tensor || !output.type().tensor_type().has_shape())
+  for (const onnx::ValueInfoProto &output : after.around->graph->output()) {
+    const Item *found = scope.lookup(output.name());
+    if (!found || !found->tensor || !output.type().tensor_type().has_shape())
       continue;
-    int rank = output.type().tensor_type().shape().dim_size(), actual = int(node.rank(found->second.tensor));
+    int rank = output.type().tensor_type().shape().dim_size(), actual = int(node.rank(found->tensor));
     if (rank != actual)
       return node.fail("output '" + output.name() + "' would have rank " + Twine(actual) +
                        ", but it is declared with " + Twine(rank)),
@@ -99,7 +94,7 @@ bool GraphImporter::importRest(Node &node, Scope &scope, const Opsets &opsets, i
 SmallVector<StringRef> GraphImporter::outputsToMake(const Rest &after, const Scope &scope) {
   SmallVector<StringRef> names;
   for (const auto &output : *after.outputs)
-    if (!scope.values.count(output.first()))
+    if (!scope.lookup(output.first()))
       names.push_back(output.first());
   llvm::sort(names);
   return names;
@@ -146,8 +141,8 @@ void GraphImporter::requireSize(Node &node, Value value, const SymExpr &expected
 }
 
 /// The branch that the user says is taken, in the node's place.
-bool GraphImporter::importStatedIf(Node &node, const NodeProto &proto, GraphProto &branch, bool taken, Scope &scope,
-                                   const Opsets &opsets, int depth) {
+bool GraphImporter::importStatedIf(Node &node, const NodeProto &proto, const GraphProto &branch, bool taken,
+                                   Scope &scope, const Opsets &opsets, int depth) {
   Value condition = asScalar(node, node.in(0));
   if (node.failed)
     return false;
@@ -158,19 +153,19 @@ bool GraphImporter::importStatedIf(Node &node, const NodeProto &proto, GraphProt
     return false;
   for (auto [output, item, want] : zip(proto.output(), results, node.wanted))
     if (want)
-      scope.values[output] = item;
+      scope.set(output, item);
   return true;
 }
 
-bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphProto &thenGraph, GraphProto &elseGraph,
-                                      Scope &scope, const Opsets &opsets, int depth) {
+bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, const GraphProto &thenGraph,
+                                      const GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth) {
   if (divergences >= MaxDivergences)
     return node.fail("more than " + Twine(MaxDivergences) +
                      " branches, one after another, whose results are not alike"),
            false;
   llvm::scope_exit leave([&] { --divergences; });
   ++divergences;
-  GraphProto *branches[] = {&thenGraph, &elseGraph};
+  const GraphProto *branches[] = {&thenGraph, &elseGraph};
   Rest after = *rest;
   Value condition = asScalar(node, node.in(0));
   if (node.failed)
@@ -198,9 +193,7 @@ bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphP
   // Both: the graph's end is in each of them.
   SmallVector<StringRef> names = outputsToMake(after, scope);
   auto build = [&](int i, Body &body, SmallVectorImpl<Item> &items) {
-    Scope inner;
-    inner.outer = &scope;
-    inner.body = &body;
+    Scope inner(&scope, &body);
     return importWithRest(node, proto, *branches[i], inner, opsets, depth, after) && collect(names, inner, items);
   };
   SmallVector<Item> results;
@@ -210,6 +203,6 @@ bool GraphImporter::importDivergingIf(Node &node, const NodeProto &proto, GraphP
                ? false
                : (node.fail("the branches lead to outputs of the graph that are not alike: " + reason), false);
   for (auto [name, item] : zip_equal(names, results))
-    scope.values[name] = item;
+    scope.set(name, item);
   return true;
 }

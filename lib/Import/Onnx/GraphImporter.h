@@ -6,9 +6,11 @@
 #ifndef DS_LIB_IMPORT_ONNX_GRAPHIMPORTER_H
 #define DS_LIB_IMPORT_ONNX_GRAPHIMPORTER_H
 
+#include "Body.h"
 #include "Inputs.h"
 #include "ModelFile.h"
 #include "Node.h"
+#include "Scope.h"
 #include "Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -23,6 +25,7 @@ namespace onnx {
 class OpSchema;
 }
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <set>
@@ -31,6 +34,10 @@ namespace ds::importer {
 
 /// ONNX's own domain has two names.
 inline llvm::StringRef normalDomain(llvm::StringRef domain) { return domain == "ai.onnx" ? llvm::StringRef() : domain; }
+/// "ConvInteger", or with a domain "com.microsoft.FusedConv".
+std::string fullName(const onnx::NodeProto &node);
+/// Its name, or else one made of its operator and first output.
+std::string nodeName(const onnx::NodeProto &node);
 
 class GraphImporter {
 public:
@@ -44,113 +51,123 @@ public:
 
   /// Where only the run knows a rank, it may be 0 to this.
   static constexpr int64_t MaxUnknownRank = 8;
-  /// A sequence that the run makes: the elements one after another (rank 1), and the dims of each (i64, one row an
-  /// element). Rows of a mixed one, whose elements may differ in rank, have MaxUnknownRank entries, of which those past
-  /// the element's rank are -1.
-  struct Sequence {
-    Value data, shapes;
-    bool isMixed = false;
-    unsigned rank() const; ///< of the elements, if it is not mixed
-  };
-  /// A tensor, or a list of tensors: lists and optionals exist only while importing.
-  struct Item {
-    Item() = default;
-    explicit Item(Value tensor) : tensor(tensor) {}
-    explicit Item(llvm::ArrayRef<Value> list, Type element = {}) : list(llvm::to_vector(list)), element(element) {}
-
-    Value tensor;
-    std::optional<llvm::SmallVector<Value>> list;
-    bool isOptional = false;
-    /// Element type of an empty list's tensors.
-    Type element;
-    std::optional<Sequence> sequence;
-    /// Of an optional sequence that the run decides: whether it is there. (An optional tensor that the run decides is a
-    /// sequence of one element, or none.)
-    Value present;
-    /// The sequence is one tensor whose rank the run decides.
-    bool isBoxed = false;
-    llvm::SmallVector<int64_t> ranks; ///< that a boxed tensor may have
-  };
 
 private:
   using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 
   /// Longer loops are not unrolled, nor are those that would become more nodes.
   static constexpr int64_t MaxIterations = 256, MaxUnrolledNodes = 4096;
+  /// Longer lists are sequences that the run makes.
+  static constexpr int64_t MaxListLength = 4096;
+  /// What functions, loops and branches, tried ones included, may unfold to, beside as many nodes as the file has times
+  /// ten; how deep they may be in each other.
+  static constexpr int64_t MaxNodes = 500'000;
+  static constexpr int MaxDepth = 64;
 
-  /// A function that is being made of a branch or of a loop's body.
-  struct Body {
-    Body(GraphImporter &importer, mlir::Location loc, mlir::Block *caller);
-    /// What stands in the function for a value of its caller: a copy of a constant, sizes, or a new argument.
-    Value capture(Value value);
-    Item capture(const Item &item);
-    Value addArgument(Type element, llvm::ArrayRef<SymExpr> dims);
-    /// The caller's dims; one that it does not know as an expression is a symbol of the function's own.
-    SymDims dims(llvm::ArrayRef<SymExpr> outer);
-    SymExpr ownSymbol(const SymExpr &outer);
-    /// Ends the function.
-    void finish(llvm::ArrayRef<Value> results);
-    void giveUp();
-    /// Symbols that only the function knows.
-    std::set<std::string> innerSymbols();
-
-    GraphImporter &importer;
-    mlir::Block *caller;
-    mlir::func::FuncOp function;
-    llvm::SmallVector<Value> captured; ///< of the caller: the last arguments
-    llvm::SmallVector<SymExpr> own;
-
-  private:
-    llvm::DenseMap<Value, Value> captures;
-    std::map<std::string, SymExpr> renamed;
-  };
-
-  /// Names visible in one graph or function body. Initializers become constants at their first use.
-  struct Scope {
-    Scope *outer = nullptr;
-    Body *body = nullptr; ///< of which this is the outermost scope
-    llvm::StringMap<Item> values;
-    llvm::StringMap<onnx::TensorProto *> initializers;
-  };
+  friend struct Body;
   using Opsets = llvm::StringMap<int64_t>;
+
+  /// The nodes of a graph that are used, in order, and which of their outputs are.
+  using Plan = std::vector<std::pair<int, llvm::SmallVector<bool>>>;
+
+  /// A function of the model.
+  struct LocalFunction {
+    const onnx::FunctionProto *function;
+    Opsets opsets;
+    std::map<llvm::SmallVector<bool>, Plan> plans; ///< by the outputs that a call uses
+    /// What it unfolds to, functions that it calls included; 0: not counted yet.
+    int64_t nodes = 0;
+    int height = 0; ///< of the functions below it
+    bool isOpen = false;
+  };
+  /// One call of a function, of the model or of ONNX's.
+  struct Call {
+    const onnx::FunctionProto *function;
+    llvm::StringMap<const onnx::AttributeProto *> attributes = {}; ///< that its nodes may refer to
+    std::deque<onnx::AttributeProto> own = {};                     ///< those of them that the call made
+  };
+  /// The graph, or else function, whose nodes are imported.
+  struct Surroundings {
+    const onnx::GraphProto *graph = nullptr;
+    const Call *call = nullptr; ///< that the graph is in
+    /// What is said of a value, or null.
+    const onnx::TypeProto *declaredType(llvm::StringRef name) const;
+
+    mutable std::optional<llvm::StringMap<const onnx::TypeProto *>> types = std::nullopt;
+  };
 
   /// What follows the node that is being imported, in its graph.
   struct Rest {
-    Nodes *nodes;
-    int next;
-    const llvm::ArrayRef<llvm::SmallVector<bool>> *wanted;
+    const Nodes *nodes;
+    size_t next; ///< of the plan
+    const Plan *plan;
     const llvm::StringSet<> *outputs;
     std::optional<mlir::Location> caller;
-    const onnx::GraphProto *graph; ///< null in a function's body
-    bool done = false;             ///< set where it was imported together with the node
+    const Surroundings *around;
+    bool done = false; ///< set where it was imported together with the node
   };
 
   // Checks of the whole model.
   bool checkVersions();
   bool readOpsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto> &imports, Opsets &opsets);
-  bool checkGraph(const onnx::GraphProto &graph, const llvm::StringSet<> &outer, bool inner);
-  bool checkOperators(const Nodes &nodes);
+  /// Names that a graph knows: its own, and those of the graphs around it.
+  struct Names {
+    const Names *outer = nullptr;
+    llvm::StringSet<> own = {};
+    bool contains(llvm::StringRef name) const;
+  };
+  bool checkGraph(const onnx::GraphProto &graph, const Names *outer, int depth);
+  bool checkNodes(const Nodes &nodes, Names &names, int depth);
+  bool checkOutputs(llvm::ArrayRef<llvm::StringRef> outputs, const Names &names);
+  bool checkFunction(const onnx::FunctionProto &function);
+  bool checkFunctions();
+  /// What the nodes that `outputs` need unfold to; nothing after an error. `caller` is the function that they are in,
+  /// or null.
+  std::optional<int64_t> countNodes(const Nodes &nodes, const llvm::StringSet<> &outputs, LocalFunction *caller);
+  bool checkOperators();
 
   // Import.
-  bool importInputs(onnx::GraphProto &graph, Scope &scope);
-  bool importNodes(Nodes &nodes, const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
-                   std::optional<mlir::Location> caller, int depth);
-  /// Nodes `first` and on of those.
-  bool importFrom(Nodes &nodes, int first, llvm::ArrayRef<llvm::SmallVector<bool>> wanted,
-                  const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
+  bool importInputs(const onnx::GraphProto &graph, Scope &scope);
+  bool importNodes(const Nodes &nodes, const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
+                   std::optional<mlir::Location> caller, int depth, const Plan *plan = nullptr);
+  static Plan planNodes(const Nodes &nodes, const llvm::StringSet<> &outputs);
+  /// Nodes `first` of the plan and on.
+  bool importFrom(const Nodes &nodes, size_t first, const Plan &plan, const llvm::StringSet<> &outputs, Scope &scope,
+                  const Opsets &opsets, std::optional<mlir::Location> caller, int depth);
+  bool importNode(const onnx::NodeProto &proto, llvm::ArrayRef<bool> wanted, Scope &scope, const Opsets &opsets,
                   std::optional<mlir::Location> caller, int depth);
-  bool importNode(onnx::NodeProto &proto, llvm::ArrayRef<bool> wanted, Scope &scope, const Opsets &opsets,
-                  std::optional<mlir::Location> caller, int depth);
-  bool importBody(Node &node, onnx::FunctionProto &body, Scope &scope, const onnx::NodeProto &proto, int depth,
-                  const Opsets &opsets);
+  /// Counts what is done for the model; an error where it is too much.
+  bool spend(int64_t nodes, int depth);
+
+  // Functions.cpp
+  static std::string functionKey(llvm::StringRef domain, llvm::StringRef name, llvm::StringRef overload);
+  bool readFunctions();
+  LocalFunction *findFunction(const onnx::NodeProto &proto);
+  /// The attribute, or what it refers to in the call that is being imported; null where nobody gives that.
+  const onnx::AttributeProto *resolve(const onnx::AttributeProto &attribute) const;
+  const onnx::GraphProto *graphAttribute(const onnx::NodeProto &proto, llvm::StringRef name) const;
+  /// The node with the attributes that it refers to, without their graphs and tensors, where it refers to any: what
+  /// schemas look at. `storage` holds it.
+  const onnx::NodeProto &resolved(const onnx::NodeProto &proto, onnx::NodeProto &storage) const;
+  /// The node without inputs that its function's call leaves out; false if it has none.
+  bool withoutAbsent(const onnx::NodeProto &proto, const Scope &scope, onnx::NodeProto &changed) const;
+  void bindAttributes(Call &call, const onnx::NodeProto &proto, const onnx::OpSchema *schema);
+  void copyResolved(const onnx::AttributeProto &from, onnx::AttributeProto &to) const;
+  bool importLocalFunction(Node &node, LocalFunction &local, Scope &scope, const onnx::NodeProto &proto, int depth);
+  bool importSchemaFunction(Node &node, const onnx::OpSchema &schema, Scope &scope, const onnx::NodeProto &proto,
+                            int depth);
+  bool importBody(Node &node, const Call &call, Scope &scope, const onnx::NodeProto &proto, int depth,
+                  const Opsets &opsets, LocalFunction *local);
   /// Imports a graph attribute with `inputs`; `results` gets an item for each output, empty where it is not wanted.
-  bool importGraph(Node &node, onnx::GraphProto &graph, llvm::ArrayRef<Item> inputs, llvm::ArrayRef<bool> wanted,
+  bool importGraph(Node &node, const onnx::GraphProto &graph, llvm::ArrayRef<Item> inputs, llvm::ArrayRef<bool> wanted,
                    Scope &outer, const Opsets &opsets, int depth, llvm::SmallVectorImpl<Item> &results,
                    Body *body = nullptr);
-  bool importIf(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
-  bool importLoop(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
-  static bool worthUnrolling(const onnx::GraphProto &body, int64_t trips);
-  bool importScan(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  bool importIf(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  bool importLoop(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  bool worthUnrolling(const onnx::GraphProto &body, int64_t trips);
+  int64_t unfoldedNodes(const Nodes &nodes);
+  int64_t repeatedBy(int64_t trips) const;
+  bool importScan(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// Sequence and optional operators, on lists known while importing. False if the operator is none of them.
   bool importListOperator(Node &node, const onnx::NodeProto &proto, Scope &scope);
 
@@ -160,9 +177,7 @@ private:
   bool isCustom(llvm::StringRef domain, const onnx::NodeProto &proto, const onnx::OpSchema *schema, int64_t opset);
   /// " (...)" that says how to leave the nodes of a domain to the program; "" for domains that are known.
   std::string customHint(llvm::StringRef domain);
-  bool importCustom(Node &node, onnx::NodeProto &proto, Scope &scope, llvm::StringRef domain);
-  /// What the graph or function says of a value, or null.
-  const onnx::TypeProto *declaredType(llvm::StringRef name) const;
+  bool importCustom(Node &node, const onnx::NodeProto &proto, Scope &scope, llvm::StringRef domain);
 
   // Bodies.cpp: what the run decides.
   struct LoopParts {
@@ -188,11 +203,11 @@ private:
                    llvm::function_ref<bool(int, Body &, llvm::SmallVectorImpl<Item> &)> build,
                    llvm::SmallVectorImpl<Item> &results, std::string &reason, bool box = false,
                    const Choice *choice = nullptr);
-  bool importRunTimeIf(Node &node, onnx::NodeProto &proto, onnx::GraphProto &thenGraph, onnx::GraphProto &elseGraph,
-                       Scope &scope, const Opsets &opsets, int depth);
+  bool importRunTimeIf(Node &node, const onnx::NodeProto &proto, const onnx::GraphProto &thenGraph,
+                       const onnx::GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth);
   /// What two branches' results differ in, or "".
   static std::string difference(llvm::ArrayRef<Item> a, llvm::ArrayRef<Item> b);
-  std::optional<unsigned> elementRank(Node &node, onnx::GraphProto &graph, int input, int output,
+  std::optional<unsigned> elementRank(Node &node, const onnx::GraphProto &graph, int input, int output,
                                       llvm::ArrayRef<Item> state, Scope &scope, const Opsets &opsets, int depth);
   /// What a loop's state must become, since an iteration makes something else of it.
   struct OtherState {
@@ -200,19 +215,20 @@ private:
     bool mix = false;                 ///< a mixed sequence
   };
   Item asState(Node &node, Item item, const Item &state, OtherState &other);
-  bool importRunTimeLoop(Node &node, onnx::NodeProto &proto, onnx::GraphProto &graph, Scope &scope,
+  bool importRunTimeLoop(Node &node, const onnx::NodeProto &proto, const onnx::GraphProto &graph, Scope &scope,
                          const Opsets &opsets, int depth);
-  bool importRunTimeScan(Node &node, const ScanParts &scan, onnx::GraphProto &graph, Scope &scope, const Opsets &opsets,
-                         int depth, llvm::SmallVectorImpl<Value> &results);
+  bool importRunTimeScan(Node &node, const ScanParts &scan, const onnx::GraphProto &graph, Scope &scope,
+                         const Opsets &opsets, int depth, llvm::SmallVectorImpl<Value> &results);
   // Divergence.cpp
   /// What one tries to import, and may take back.
   struct Attempt {
     Attempt(GraphImporter &importer, Scope &scope);
+    ~Attempt() { scope.release(); }
     void takeBack();
 
     GraphImporter &importer;
     Scope &scope;
-    llvm::StringMap<Item> values;
+    size_t mark;
     mlir::Block *block;
     size_t firstBody;
     mlir::Operation *marker;
@@ -221,16 +237,16 @@ private:
   std::string quietly(llvm::function_ref<bool()> import);
   /// The rest of the graph that the node is in, and whether what comes out has the declared ranks.
   bool importRest(Node &node, Scope &scope, const Opsets &opsets, int depth, const Rest &after);
-  bool importDivergingIf(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &thenGraph,
-                         onnx::GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth);
-  bool importWithRest(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, Scope &scope,
+  bool importDivergingIf(Node &node, const onnx::NodeProto &proto, const onnx::GraphProto &thenGraph,
+                         const onnx::GraphProto &elseGraph, Scope &scope, const Opsets &opsets, int depth);
+  bool importWithRest(Node &node, const onnx::NodeProto &proto, const onnx::GraphProto &branch, Scope &scope,
                       const Opsets &opsets, int depth, const Rest &after);
   /// The outputs of the graph that its rest is still to make, in order, and these as `scope` has them.
   static llvm::SmallVector<llvm::StringRef> outputsToMake(const Rest &after, const Scope &scope);
   bool collect(llvm::ArrayRef<llvm::StringRef> names, Scope &scope, llvm::SmallVectorImpl<Item> &items);
   void requireBranch(Node &node, Value condition, bool taken, llvm::StringRef reason);
-  bool importStatedIf(Node &node, const onnx::NodeProto &proto, onnx::GraphProto &branch, bool taken, Scope &scope,
-                      const Opsets &opsets, int depth);
+  bool importStatedIf(Node &node, const onnx::NodeProto &proto, const onnx::GraphProto &branch, bool taken,
+                      Scope &scope, const Opsets &opsets, int depth);
   /// A run in which `value` (one number) is not `expected` ends with an error that says what was expected.
   void requireSize(Node &node, Value value, const SymExpr &expected, const llvm::Twine &message);
   // Ranks.cpp
@@ -250,7 +266,7 @@ private:
   // Sequences.cpp
   /// The operator on sequences that the run makes.
   bool importSequenceOperator(Node &node, const onnx::NodeProto &proto, llvm::ArrayRef<Item *> items, Scope &scope);
-  bool importSequenceMap(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
+  bool importSequenceMap(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets, int depth);
   /// A list as a sequence; the elements of an empty one have `rank`.
   Item asSequence(Node &node, const Item &item, std::optional<unsigned> rank = std::nullopt);
   /// What is in an optional.
@@ -289,12 +305,12 @@ private:
   /// Null and an error where `name` is a list or not known.
   Value findTensor(Node &node, Scope &scope, llvm::StringRef name);
   bool findInputs(Node &node, const onnx::NodeProto &proto, Scope &scope);
-  void readAttributes(Node &node, onnx::NodeProto &proto);
+  void readAttributes(Node &node, const onnx::NodeProto &proto);
   mlir::Location nodeLoc(const onnx::NodeProto &proto, std::optional<mlir::Location> caller);
   bool error(const llvm::Twine &message);
 
   mlir::MLIRContext &context;
-  onnx::ModelProto &model;
+  const onnx::ModelProto &model;
   InputDims inputDims;
   TensorReader tensors;
   mlir::OwningOpRef<mlir::ModuleOp> module;
@@ -302,19 +318,19 @@ private:
   mlir::OpBuilder builder;
   ShapeState shapes;
   Opsets modelOpsets;
-  llvm::StringMap<onnx::FunctionProto *> functions;
-  int64_t importedNodes = 0;
+  llvm::StringMap<LocalFunction> functions; ///< by domain, name and overload
+  int64_t fileNodes = 0, importedNodes = 0, maxNodes = MaxNodes;
   unsigned bodyCount = 0;
   llvm::SmallVector<mlir::func::FuncOp> bodies;
   Rest *rest = nullptr;
-  const onnx::GraphProto *currentGraph = nullptr;
-  const onnx::FunctionProto *currentFunction = nullptr; ///< where that is null
+  const Surroundings *around = nullptr;
+  int64_t unrolledTrips = 1; ///< of the loops around that are being unrolled
   llvm::StringSet<> customDomains;
   llvm::StringMap<bool> statedBranches;
   bool metUnsupported = false; ///< an operator, since it was set to false
   /// Each such point imports the rest of its graph several times.
   static constexpr int MaxDivergences = 4;
-  int divergences = 0;
+  int divergences = 0, openFunctions = 0;
   std::map<std::string, int64_t> lengths; ///< of lists, where importByLength is at work
 };
 

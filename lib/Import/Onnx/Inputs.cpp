@@ -18,9 +18,11 @@ bool ds::importer::isAnonymousDim(StringRef name) {
          name.contains("DynamicDimension");
 }
 
-/// Quotes delimit symbols in expressions.
+/// Quotes delimit symbols in expressions, and a question mark begins those that only an analysis knows.
 static std::string symbolName(StringRef name) {
   std::string result = name.str();
+  if (name.starts_with("?"))
+    result[0] = '_';
   for (char &c : result)
     if (c == '\'' || !isPrint(c))
       c = '_';
@@ -28,9 +30,24 @@ static std::string symbolName(StringRef name) {
 }
 
 void InputDims::reserve(ArrayRef<DeclaredDim> dims) {
+  // Names that need no change keep what they are, whatever others become.
   for (const DeclaredDim &dim : dims)
-    if (const auto *name = std::get_if<std::string>(&dim); name && !isAnonymousDim(*name))
-      taken.insert(symbolName(*name));
+    if (const auto *name = std::get_if<std::string>(&dim); name && !isAnonymousDim(*name) && symbolName(*name) == *name)
+      taken.insert(*name);
+}
+
+std::string InputDims::symbolOf(StringRef given) {
+  std::string name = symbolName(given);
+  if (name == given)
+    return name;
+  auto [entry, isNew] = symbols.try_emplace(given);
+  if (isNew) {
+    entry->second = name;
+    for (unsigned i = 2; !taken.insert(entry->second).second; ++i)
+      entry->second = name + std::to_string(i);
+    display.emplace_back(entry->second, given.str());
+  }
+  return entry->second;
 }
 
 std::optional<int64_t> InputDims::option(StringRef key) {
@@ -63,7 +80,7 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
       continue;
     }
     const std::string &given = std::get<std::string>(dim);
-    std::string name = symbolName(given);
+    std::string name;
     if (isAnonymousDim(given)) {
       do
         name = "d" + std::to_string(next++);
@@ -71,6 +88,8 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
       taken.insert(name);
       if (!given.empty())
         display.emplace_back(name, given);
+    } else {
+      name = symbolOf(given);
     }
     known.push_back(name);
     if (!asked)

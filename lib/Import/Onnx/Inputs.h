@@ -44,7 +44,12 @@ private:
 
   const ImportOptions &options;
   std::vector<bool> used;
+  /// The symbol that a name of the model stands for: itself, or, where it has characters that symbols cannot have, one
+  /// that no other name has.
+  std::string symbolOf(llvm::StringRef given);
+
   llvm::StringSet<> taken;
+  llvm::StringMap<std::string> symbols; // by the model's name
   std::vector<std::string> known;
   llvm::StringMap<SymExpr> resolved; // by the model's name
   std::vector<std::pair<std::string, std::string>> display;

@@ -1,14 +1,14 @@
 //===- LargeData.cpp - The bytes of large tensors, left in the file -------===//
 // Assumes: a serialized ModelProto, possibly malformed.
-// Guarantees: `extract` gives the same message with the raw data of large tensors replaced by tokens; `read` gives the
-// bytes of a token. So weights are read once, into memory of their own, and those that nothing uses never. Declines:
-// judging the message: what it cannot follow it hands on unchanged, for protobuf to judge.
+// Guarantees: see LargeData.h.
+// Declines: judging the message: what it cannot follow it hands on unchanged, for protobuf to judge.
 
 #include "LargeData.h"
 
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/LEB128.h"
 
-#include <cstring>
+#include <sys/mman.h>
 #include <unistd.h>
 
 using namespace llvm;
@@ -25,7 +25,7 @@ int childOf(int kind, uint64_t field) {
   case Graph:
     return field == 1 ? Node : field == 5 ? Tensor : None;
   case Function:
-    return field == 7 ? Node : None;
+    return field == 7 ? Node : field == 11 ? Attribute : None;
   case Node:
     return field == 5 ? Attribute : None;
   case Attribute:
@@ -37,6 +37,17 @@ int childOf(int kind, uint64_t field) {
   }
 }
 } // namespace
+
+ds::importer::Bytes::Bytes(size_t size) : length(size) {
+  constexpr size_t Line = 64, HugePage = size_t(2) << 20;
+  size_t align = size >= 2 * HugePage ? HugePage : Line;
+  size_t rounded = (std::max<size_t>(size, 1) + align - 1) / align * align;
+  memory.reset(static_cast<char *>(std::aligned_alloc(align, rounded)));
+  if (!memory)
+    report_bad_alloc_error("no memory for a tensor");
+  if (align == HugePage)
+    madvise(memory.get(), rounded, MADV_HUGEPAGE); // far fewer page faults; a refusal does no harm
+}
 
 LargeData::~LargeData() {
   if (file >= 0)
@@ -97,10 +108,7 @@ bool LargeData::rewrite(StringRef message, uint64_t offset, int kind, int depth,
     }
     std::string inner;
     if (child == RawData) {
-      uint64_t index = ranges.size();
-      ranges.push_back({payloadOffset, length});
-      inner.assign(TokenBytes, '\0');
-      std::memcpy(inner.data(), &index, sizeof(index));
+      inner = token({payloadOffset, length, nullptr});
     } else if (!rewrite(payload, payloadOffset, child, depth + 1, inner)) {
       return false;
     }
@@ -109,6 +117,19 @@ bool LargeData::rewrite(StringRef message, uint64_t offset, int kind, int depth,
     to += inner;
   }
   return true;
+}
+
+std::string LargeData::token(Range range) {
+  uint64_t index = ranges.size();
+  ranges.push_back(std::move(range));
+  std::string result(TokenBytes, '\0');
+  std::memcpy(result.data(), &index, sizeof(index));
+  return result;
+}
+
+std::string LargeData::keep(Bytes bytes) {
+  uint64_t size = bytes.size();
+  return token({0, size, std::make_shared<Bytes>(std::move(bytes))});
 }
 
 std::optional<std::string> LargeData::extract(StringRef message) {
@@ -127,6 +148,16 @@ const LargeData::Range *LargeData::find(StringRef token) const {
   return index < ranges.size() ? &ranges[index] : nullptr;
 }
 
+std::optional<uint64_t> LargeData::number(StringRef rawData) const {
+  const Range *range = find(rawData);
+  return range ? std::optional<uint64_t>(range - ranges.data()) : std::nullopt;
+}
+
+std::shared_ptr<Bytes> LargeData::kept(StringRef token) const {
+  const Range *range = find(token);
+  return range ? range->kept : nullptr;
+}
+
 std::optional<uint64_t> LargeData::size(StringRef rawData) const {
   const Range *range = find(rawData);
   return range ? std::optional<uint64_t>(range->size) : std::nullopt;
@@ -136,6 +167,10 @@ bool LargeData::read(StringRef token, char *to) const {
   const Range *range = find(token);
   if (!range)
     return false;
+  if (range->kept) {
+    std::memcpy(to, range->kept->data(), range->size);
+    return true;
+  }
   if (file < 0) {
     std::memcpy(to, memory.data() + range->offset, range->size);
     return true;

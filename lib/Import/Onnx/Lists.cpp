@@ -25,9 +25,7 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
   if (isIdentity && (items.empty() || !items[0] || (items[0]->tensor && !items[0]->isOptional)))
     return false;
 
-  onnx::NodeProto attributes;
-  *attributes.mutable_attribute() = proto.attribute();
-  readAttributes(node, attributes);
+  readAttributes(node, proto);
   if (node.failed)
     return true;
 
@@ -38,7 +36,8 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
     atRunTime |= at && at->tensor && !node.constantInts(at->tensor);
   } else if (op == "SplitToSequence" && items[0] && items[0]->tensor) {
     int64_t axis = node.axis(node.getInt("axis", 0), node.rank(items[0]->tensor));
-    atRunTime |= !node.failed && !node.dim(items[0]->tensor, unsigned(axis)).isConst();
+    SymExpr size = node.failed ? SymExpr(0) : node.dim(items[0]->tensor, unsigned(axis));
+    atRunTime |= !size.isConst() || size.getConst() > MaxListLength;
     atRunTime |= items.size() > 1 && items[1] && items[1]->tensor && !node.constantInts(items[1]->tensor);
   }
   if (node.failed)
@@ -48,7 +47,7 @@ bool GraphImporter::importListOperator(Node &node, const onnx::NodeProto &proto,
 
   auto output = [&](Item item) {
     if (proto.output_size() && !node.failed)
-      scope.values[proto.output(0)] = std::move(item);
+      scope.set(proto.output(0), std::move(item));
     return true;
   };
   auto tensor = [&](Value value) { return output(Item(value)); };

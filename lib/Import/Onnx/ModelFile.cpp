@@ -4,6 +4,7 @@
 // Declines: what protobuf declines (2 GB, 100 levels of nesting); meaning is checked by the importer, not here.
 
 #include "ModelFile.h"
+#include "TypedData.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -44,6 +45,7 @@ bool ds::importer::parseModelBytes(StringRef bytes, ModelFile &file, std::string
     error = "not an ONNX model: the file holds no graph";
     return false;
   }
+  keepLargeData(*file.model, file.data, /*isExtracted=*/true);
   return true;
 }
 
@@ -75,7 +77,42 @@ bool ds::importer::readModelFile(StringRef path, ModelFile &file, std::string &e
   return parseModelBytes(StringRef(map.const_data(), map.size()), file, error);
 }
 
+/// Whether braces, outside of strings and comments, are more than `most` deep in each other: ONNX's parser recurses.
+static bool isNestedDeeper(StringRef text, int most) {
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    switch (text[i]) {
+    case '"':
+      for (++i; i < text.size() && text[i] != '"'; ++i)
+        i += text[i] == '\\';
+      break;
+    case '#':
+      i = std::min(text.find('\n', i), text.size());
+      break;
+    case '{':
+    case '<':
+    case '(':
+      if (++depth > most)
+        return true;
+      break;
+    case '}':
+    case ')':
+      --depth;
+      break;
+    case '>':
+      depth -= text[i - (i > 0)] != '='; // "=>" is none
+      break;
+    }
+  }
+  return false;
+}
+
 bool ds::importer::parseModelText(StringRef text, ModelFile &file, std::string &error) {
+  constexpr int MaxNesting = 300; // of three a graph in a graph
+  if (isNestedDeeper(text, MaxNesting)) {
+    error = "graphs are nested more than " + std::to_string(MaxNesting / 3) + " deep, which is not supported";
+    return false;
+  }
   std::string terminated = text.str();
   try {
     onnx::OnnxParser parser(terminated.c_str());
@@ -88,6 +125,7 @@ bool ds::importer::parseModelText(StringRef text, ModelFile &file, std::string &
       error = "text follows the end of the model";
       return false;
     }
+    keepLargeData(*file.model, file.data, /*isExtracted=*/false);
   } catch (const std::exception &exception) {
     error = oneLine(exception.what());
     return false;

@@ -30,12 +30,12 @@ static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context,
   }
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxFile(mlir::MLIRContext &context, StringRef path,
+mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxFile(mlir::MLIRContext &context, StringRef path, StringRef folder,
                                                      const ImportOptions &options) {
   std::string error;
   ModelFile file;
   bool parsed = readModelFile(path, file, error);
-  return importModel(context, parsed, file, error, sys::path::parent_path(path), options);
+  return importModel(context, parsed, file, error, folder, options);
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> ds::importOnnxTextFile(mlir::MLIRContext &context, StringRef path,

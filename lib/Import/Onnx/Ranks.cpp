@@ -39,8 +39,7 @@ bool GraphImporter::importBoxedShape(Node &node, const NodeProto &proto, Scope &
   Item *item = find(scope, proto.input(0));
   if (!item || !item->isBoxed)
     return false;
-  onnx::NodeProto attributes = proto;
-  readAttributes(node, attributes);
+  readAttributes(node, proto);
   Value result;
   if (isShape) {
     Value list = item->sequence->shapes;
@@ -54,7 +53,7 @@ bool GraphImporter::importBoxedShape(Node &node, const NodeProto &proto, Scope &
     result = asScalar(node, node.make<ShapeOfOp>({item->sequence->data}, {}, builder.getI64Type()));
   }
   if (node.wants(0))
-    scope.values[proto.output(0)] = Item(result);
+    scope.set(proto.output(0), Item(result));
   return true;
 }
 
@@ -134,7 +133,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     if (!inside)
       return false;
     const Item copy = *inside;
-    inner.values[name] = withLength(n, copy, count, axis);
+    inner.set(name, withLength(n, copy, count, axis));
     auto [entry, isNew] = lengths.try_emplace(length, count);
     llvm::scope_exit forget([&, isNew = isNew] {
       if (isNew)
@@ -195,9 +194,7 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     Value size = asScalar(node, undecidedLength(node, *here, axis));
     Value isIt = node.compare(ComparePredicate::eq, size, node.intScalar(good[next], builder.getI64Type()));
     auto build = [&](int branch, Body &body, SmallVectorImpl<Item> &items) {
-      Scope inner;
-      inner.outer = &at;
-      inner.body = &body;
+      Scope inner(&at, &body);
       return branch == 0 ? importWith(node, good[next], inner) && collect(names, inner, items)
                          : choose(next + 1, inner, items);
     };
@@ -217,6 +214,6 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
   if (!choose(0, scope, results))
     return false;
   for (auto [output, made] : zip_equal(names, results))
-    scope.values[output] = made;
+    scope.set(output, made);
   return true;
 }

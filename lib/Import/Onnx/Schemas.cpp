@@ -142,14 +142,14 @@ static onnx::TypeProto toTypeProto(mlir::RankedTensorType type) {
   return proto;
 }
 
-std::shared_ptr<onnx::FunctionProto> ds::importer::functionBody(const onnx::OpSchema &schema,
-                                                                const onnx::NodeProto &node,
-                                                                ArrayRef<mlir::RankedTensorType> inputs,
-                                                                int64_t version, std::string &error) {
+std::shared_ptr<const onnx::FunctionProto> ds::importer::functionBody(const onnx::OpSchema &schema,
+                                                                      const onnx::NodeProto &node,
+                                                                      ArrayRef<mlir::RankedTensorType> inputs,
+                                                                      int64_t version, std::string &error) {
   try {
     if (schema.HasFunction())
       if (const onnx::FunctionProto *body = schema.GetFunction(int(version)))
-        return std::make_shared<onnx::FunctionProto>(*body);
+        return std::shared_ptr<const onnx::FunctionProto>(std::shared_ptr<void>(), body); // the schema owns it
     if (schema.HasContextDependentFunction()) {
       std::vector<onnx::TypeProto> types;
       for (mlir::RankedTensorType type : inputs)
@@ -166,41 +166,8 @@ std::shared_ptr<onnx::FunctionProto> ds::importer::functionBody(const onnx::OpSc
   return nullptr;
 }
 
-/// Replaces references in `nodes`, and in the graphs that they hold, by the attributes in `given`.
-static void bindIn(google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes,
-                   const StringMap<const onnx::AttributeProto *> &given) {
-  for (onnx::NodeProto &node : nodes) {
-    auto &attributes = *node.mutable_attribute();
-    for (int i = attributes.size() - 1; i >= 0; --i) {
-      onnx::AttributeProto &attribute = attributes[i];
-      if (attribute.has_g())
-        bindIn(*attribute.mutable_g()->mutable_node(), given);
-      if (attribute.ref_attr_name().empty())
-        continue;
-      const onnx::AttributeProto *value = given.lookup(attribute.ref_attr_name());
-      if (!value) {
-        attributes.DeleteSubrange(i, 1);
-        continue;
-      }
-      std::string name = attribute.name();
-      attribute = *value;
-      attribute.set_name(name);
-    }
-  }
-}
-
-void ds::importer::bindAttributes(onnx::FunctionProto &body, const onnx::NodeProto &caller,
-                                  const onnx::OpSchema *schema) {
-  StringMap<const onnx::AttributeProto *> given;
-  if (schema)
-    for (const auto &[name, attribute] : schema->attributes())
-      if (attribute.default_value.type() != onnx::AttributeProto::UNDEFINED)
-        given[name] = &attribute.default_value;
-  for (const onnx::AttributeProto &attribute : body.attribute_proto())
-    given[attribute.name()] = &attribute;
-  for (const onnx::AttributeProto &attribute : caller.attribute())
-    given[attribute.name()] = &attribute;
-  // The attributes that nodes are given must outlive the change of the nodes: they lie outside the body, except its
-  // defaults, which bindIn does not touch.
-  bindIn(*body.mutable_node(), given);
+void ds::importer::addDefaults(const onnx::OpSchema &schema, StringMap<const onnx::AttributeProto *> &attributes) {
+  for (const auto &[name, attribute] : schema.attributes())
+    if (attribute.default_value.type() != onnx::AttributeProto::UNDEFINED)
+      attributes[name] = &attribute.default_value;
 }

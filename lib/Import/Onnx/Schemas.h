@@ -9,6 +9,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include <utility>
 
 namespace onnx {
+class AttributeProto;
 class FunctionProto;
 class NodeProto;
 class OpSchema;
@@ -41,13 +43,12 @@ std::string checkInputTypes(const onnx::OpSchema &schema, llvm::ArrayRef<mlir::T
 bool hasFunctionBody(const onnx::OpSchema &schema, int64_t version);
 
 /// The operator's body for inputs of the given types (null where absent), or null and the reason.
-std::shared_ptr<onnx::FunctionProto> functionBody(const onnx::OpSchema &schema, const onnx::NodeProto &node,
-                                                  llvm::ArrayRef<mlir::RankedTensorType> inputs, int64_t version,
-                                                  std::string &error);
+std::shared_ptr<const onnx::FunctionProto> functionBody(const onnx::OpSchema &schema, const onnx::NodeProto &node,
+                                                        llvm::ArrayRef<mlir::RankedTensorType> inputs, int64_t version,
+                                                        std::string &error);
 
-/// `body`'s nodes with attribute references replaced by the attributes of `caller`, the body's own defaults, or those
-/// of `schema` (may be null); references to attributes that nobody gives vanish.
-void bindAttributes(onnx::FunctionProto &body, const onnx::NodeProto &caller, const onnx::OpSchema *schema);
+/// The defaults of the operator's attributes, by name; they live as long as the schema.
+void addDefaults(const onnx::OpSchema &schema, llvm::StringMap<const onnx::AttributeProto *> &attributes);
 
 } // namespace ds::importer
 

@@ -13,16 +13,10 @@ using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
 
-unsigned GraphImporter::Sequence::rank() const {
-  return unsigned(cast<mlir::RankedTensorType>(shapes.getType()).getShape()[1]);
-}
-
 namespace {
 /// Ops on one sequence's tensors.
 class SequenceBuilder {
 public:
-  using Sequence = GraphImporter::Sequence;
-
   explicit SequenceBuilder(Node &n) : n(n) {}
 
   Value flat(Value x) {
@@ -188,7 +182,7 @@ private:
 };
 } // namespace
 
-GraphImporter::Item GraphImporter::asSequence(Node &node, const Item &item, std::optional<unsigned> rank) {
+Item GraphImporter::asSequence(Node &node, const Item &item, std::optional<unsigned> rank) {
   if (item.sequence || !item.list)
     return item;
   SequenceBuilder builder(node);
@@ -238,7 +232,7 @@ GraphImporter::OptionalKind GraphImporter::kindOf(const onnx::TypeProto &type) {
   return kind;
 }
 
-GraphImporter::Item GraphImporter::asRunTimeOptional(Node &node, const Item &item, const OptionalKind &kind) {
+Item GraphImporter::asRunTimeOptional(Node &node, const Item &item, const OptionalKind &kind) {
   bool isSequence = item.list || item.present || (item.sequence && !item.isOptional);
   bool isThere = isSequence || item.tensor || item.sequence;
   if (isThere && isSequence != kind.isSequence)
@@ -261,7 +255,7 @@ GraphImporter::Item GraphImporter::asRunTimeOptional(Node &node, const Item &ite
   return result;
 }
 
-GraphImporter::Item GraphImporter::optionalElement(Node &node, const Item &item) {
+Item GraphImporter::optionalElement(Node &node, const Item &item) {
   if (!item.present)
     return Item(SequenceBuilder(node).at(*item.sequence, node.ints({0})));
   requireSize(node, node.cast(item.present, builder.getI64Type()), SymExpr(1), "the optional to have an element");
@@ -271,7 +265,7 @@ GraphImporter::Item GraphImporter::optionalElement(Node &node, const Item &item)
   return result;
 }
 
-GraphImporter::Item GraphImporter::mixed(Node &node, const Item &item) {
+Item GraphImporter::mixed(Node &node, const Item &item) {
   Item result = asSequence(node, item);
   if (result.sequence && !node.failed)
     result.sequence = SequenceBuilder(node).mixed(*result.sequence);
@@ -287,7 +281,7 @@ Value GraphImporter::undecidedLength(Node &node, const Item &item, unsigned axis
                               {node.i64("start", axis), node.i64("end", axis + 1)}, builder.getI64Type());
 }
 
-GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int64_t length, unsigned axis) {
+Item GraphImporter::withLength(Node &node, const Item &item, int64_t length, unsigned axis) {
   if (item.tensor) {
     SymDims dims = node.dims(item.tensor);
     dims[axis] = SymExpr(length);
@@ -306,7 +300,7 @@ GraphImporter::Item GraphImporter::withLength(Node &node, const Item &item, int6
   return Item(node.reshape(item.sequence->data, dims));
 }
 
-GraphImporter::Item GraphImporter::boxed(Node &node, const Item &item) {
+Item GraphImporter::boxed(Node &node, const Item &item) {
   if (!item.tensor || item.isOptional)
     return item;
   Item result;
@@ -332,7 +326,7 @@ void GraphImporter::flatten(ArrayRef<Item> items, SmallVectorImpl<Value> &into) 
   }
 }
 
-GraphImporter::Item GraphImporter::rebuild(Item item, ArrayRef<Value>::iterator &next) {
+Item GraphImporter::rebuild(Item item, ArrayRef<Value>::iterator &next) {
   if (item.tensor)
     item.tensor = *next++;
   if (item.list)
@@ -375,7 +369,7 @@ Value GraphImporter::concatSequence(Node &node, const Sequence &sequence, int64_
   return results[0];
 }
 
-GraphImporter::Sequence GraphImporter::splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze) {
+Sequence GraphImporter::splitToSequence(Node &node, Value x, Value parts, int64_t axis, bool squeeze) {
   SequenceBuilder build(node);
   Value lengths = parts;
   SymExpr size = node.dim(x, unsigned(axis));
@@ -423,12 +417,9 @@ GraphImporter::Sequence GraphImporter::splitToSequence(Node &node, Value x, Valu
   return {results[0], results[1]};
 }
 
-bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope &scope, const Opsets &opsets,
+bool GraphImporter::importSequenceMap(Node &node, const onnx::NodeProto &proto, Scope &scope, const Opsets &opsets,
                                       int depth) {
-  onnx::GraphProto *graph = nullptr;
-  for (onnx::AttributeProto &attribute : *proto.mutable_attribute())
-    if (attribute.name() == "body" && attribute.has_g())
-      graph = attribute.mutable_g();
+  const onnx::GraphProto *graph = graphAttribute(proto, "body");
   if (!graph || graph->input_size() != proto.input_size() || graph->output_size() < proto.output_size())
     return node.fail("the body's inputs and outputs do not fit the node"), false;
   SmallVector<Item> items;
@@ -466,7 +457,7 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
       }
     }
     for (auto [name, list] : zip(proto.output(), made))
-      scope.values[name] = Item(list);
+      scope.set(name, Item(list));
     return true;
   }
 
@@ -525,7 +516,7 @@ bool GraphImporter::importSequenceMap(Node &node, onnx::NodeProto &proto, Scope 
   for (auto [index, name] : enumerate(proto.output())) {
     Item item;
     item.sequence = Sequence{results[2 * index], results[2 * index + 1]};
-    scope.values[name] = item;
+    scope.set(name, item);
   }
   return true;
 }
@@ -535,7 +526,7 @@ bool GraphImporter::importSequenceOperator(Node &node, const onnx::NodeProto &pr
   StringRef op = node.op;
   auto output = [&](Item item) {
     if (proto.output_size() && !node.failed)
-      scope.values[proto.output(0)] = std::move(item);
+      scope.set(proto.output(0), std::move(item));
     return true;
   };
   auto tensor = [&](Value value) { return output(Item(value)); };

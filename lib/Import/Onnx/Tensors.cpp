@@ -1,10 +1,12 @@
 //===- Tensors.cpp - TensorProto to ElementsAttr --------------------------===//
-// Assumes: untrusted messages, whose large data may be moved out of them.
-// Guarantees: dims × element size equals the data; large tensors are resources that own (or map) their bytes, uncopied.
+// Assumes: untrusted messages, whose large data are tokens.
+// Guarantees: dims × element size equals the data; large tensors are resources that own (or map) their bytes, uncopied;
+//   tensors of equal type and contents are one attribute, wherever their messages lie.
 //   Types of 2 and 4 bits, which ONNX packs, have a byte an element from here on.
 // Declines: complex numbers, and floats that are an exponent only.
 
 #include "Tensors.h"
+#include "TypedData.h"
 
 #include "ds/Import/ExternalData.h"
 
@@ -19,9 +21,6 @@
 
 #include "dialects/ds/ir/DsDialect.h"
 
-#include <cstring>
-#include <sys/mman.h>
-
 using namespace llvm;
 using namespace mlir;
 using onnx::TensorProto;
@@ -29,9 +28,7 @@ using onnx::TensorProto;
 /// Tensors of at most this many elements are literals: they are read by folds and printed in full.
 static constexpr int64_t LiteralElements = 64;
 
-ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fallback, std::string &error) {
-  if (ElementsAttr known = done.lookup(&tensor))
-    return known;
+ElementsAttr ds::importer::TensorReader::read(const TensorProto &tensor, StringRef fallback, std::string &error) {
   std::string name = tensor.name().empty() ? fallback.str() : tensor.name();
   auto refuse = [&](const Twine &reason) {
     error = ("tensor '" + name + "' " + reason).str();
@@ -60,56 +57,13 @@ ElementsAttr ds::importer::TensorReader::read(TensorProto &tensor, StringRef fal
     if (tensor.string_data_size() != int64_t(bytes))
       return refuse("holds " + Twine(tensor.string_data_size()) + " strings, but its dimensions need " + Twine(bytes));
     SmallVector<StringRef> strings(tensor.string_data().begin(), tensor.string_data().end());
-    return done[&tensor] = DenseStringElementsAttr::get(type, strings);
+    return DenseStringElementsAttr::get(type, strings);
   }
   ElementsAttr value = tensor.data_location() == TensorProto::EXTERNAL ? readExternal(tensor, type, bytes, name, reason)
                                                                        : readDense(tensor, type, bytes, name, reason);
   if (!value)
     return refuse(reason);
-  done[&tensor] = value;
   return value;
-}
-
-ds::importer::Bytes::Bytes(size_t size) : length(size) {
-  constexpr size_t Line = 64, HugePage = size_t(2) << 20;
-  size_t align = size >= 2 * HugePage ? HugePage : Line;
-  size_t rounded = (std::max<size_t>(size, 1) + align - 1) / align * align;
-  memory.reset(static_cast<char *>(std::aligned_alloc(align, rounded)));
-  if (!memory)
-    report_bad_alloc_error("no memory for a tensor");
-  if (align == HugePage)
-    madvise(memory.get(), rounded, MADV_HUGEPAGE); // far fewer page faults; a refusal does no harm
-}
-
-/// Copies a typed field of the message, whose values may be wider than the elements, into bytes.
-template <typename T, typename Field> static ds::importer::Bytes packField(const Field &field) {
-  ds::importer::Bytes bytes(size_t(field.size()) * sizeof(T));
-  char *to = bytes.data();
-  for (auto from : field) {
-    T element = static_cast<T>(from);
-    std::memcpy(to, &element, sizeof(T));
-    to += sizeof(T);
-  }
-  return bytes;
-}
-
-static ds::importer::Bytes packTyped(const TensorProto &tensor, unsigned width) {
-  switch (tensor.data_type()) {
-  case TensorProto::FLOAT:
-    return packField<float>(tensor.float_data());
-  case TensorProto::DOUBLE:
-    return packField<double>(tensor.double_data());
-  case TensorProto::INT64:
-    return packField<int64_t>(tensor.int64_data());
-  case TensorProto::UINT64:
-    return packField<uint64_t>(tensor.uint64_data());
-  case TensorProto::UINT32:
-    return packField<uint32_t>(tensor.uint64_data());
-  case TensorProto::INT32:
-    return packField<int32_t>(tensor.int32_data());
-  default: // the small types share int32_data; halves are stored as their bits
-    return width == 16 ? packField<int16_t>(tensor.int32_data()) : packField<int8_t>(tensor.int32_data());
-  }
 }
 
 /// Any other byte than 0 and 1 would be undefined as an i1.
@@ -133,21 +87,30 @@ static ds::importer::Bytes unpack(ArrayRef<char> packed, int64_t count, unsigned
   return bytes;
 }
 
-ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTensorType type, uint64_t bytes,
+ElementsAttr ds::importer::TensorReader::readDense(const TensorProto &tensor, RankedTensorType type, uint64_t bytes,
                                                    StringRef name, std::string &error) {
   const std::string &raw = tensor.raw_data();
   bool isRaw = tensor.has_raw_data();
   std::optional<uint64_t> large = isRaw ? data.size(raw) : std::nullopt;
   int64_t perByte = elementsPerByte(type.getElementType()), count = type.getNumElements();
+  bool isLiteral = count <= LiteralElements; // which the context keeps once
   if (perByte > 1)
     bytes = (uint64_t(count) + perByte - 1) / perByte;
   if (uint64_t size = large ? *large : raw.size(); isRaw && size != bytes) {
     error = "holds " + std::to_string(size) + " bytes, but its type and dimensions need " + std::to_string(bytes);
     return {};
   }
-  Bytes owned = large   ? Bytes(bytes)
-                : isRaw ? Bytes(ArrayRef<char>(raw.data(), raw.size()))
-                        : packTyped(tensor, type.getElementTypeBitWidth());
+  auto known = done.end();
+  auto isKnown = [&](const Twine &contents) {
+    known = done.try_emplace({type.getAsOpaquePointer(), contents.str()}).first;
+    return bool(known->second);
+  };
+  if (large && isKnown("token " + Twine(*data.number(raw))))
+    return known->second;
+  if (std::shared_ptr<Bytes> kept = large ? data.kept(raw) : nullptr;
+      kept && !isLiteral && perByte == 1 && !type.getElementType().isInteger(1))
+    return known->second = makeResource(type, name, std::move(kept));
+  Bytes owned = large ? Bytes(bytes) : isRaw ? Bytes(ArrayRef<char>(raw.data(), raw.size())) : packTyped(tensor);
   if (large && !data.read(raw, owned.data())) {
     error = "cannot be read from the model file";
     return {};
@@ -157,19 +120,16 @@ ElementsAttr ds::importer::TensorReader::readDense(TensorProto &tensor, RankedTe
             std::to_string(bytes);
     return {};
   }
-  tensor.clear_float_data();
-  tensor.clear_double_data();
-  tensor.clear_int64_data();
-  tensor.clear_int32_data();
-  tensor.clear_uint64_data();
-  tensor.clear_raw_data();
+  if (!large && !isLiteral && isKnown("bytes " + Twine(StringRef(owned.data(), owned.size()))))
+    return known->second;
   if (type.getElementType().isInteger(1))
     normalizeBooleans(owned.ref());
   if (perByte > 1)
     owned = unpack(owned.ref(), count, type.getElementTypeBitWidth());
-  if (type.getNumElements() <= LiteralElements)
-    return fromBytes(type, owned.ref());
-  return makeResource(type, name, std::move(owned));
+  ElementsAttr value = isLiteral ? fromBytes(type, owned.ref()) : makeResource(type, name, std::move(owned));
+  if (known != done.end())
+    known->second = value;
+  return value;
 }
 
 ElementsAttr ds::importer::TensorReader::fromBytes(RankedTensorType type, ArrayRef<char> bytes) {
@@ -184,11 +144,10 @@ ElementsAttr ds::importer::TensorReader::fromBytes(RankedTensorType type, ArrayR
   return DenseElementsAttr::getFromRawBuffer(type, bytes);
 }
 
-ElementsAttr ds::importer::TensorReader::makeResource(RankedTensorType type, StringRef name, Bytes bytes) {
-  size_t size = bytes.size();
-  AsmResourceBlob blob(
-      ArrayRef<char>(bytes.release(), size), 64, [](void *memory, size_t, size_t) { std::free(memory); },
-      /*dataIsMutable=*/false);
+ElementsAttr ds::importer::TensorReader::makeResource(RankedTensorType type, StringRef name,
+                                                      std::shared_ptr<Bytes> bytes) {
+  ArrayRef<char> data = bytes->ref();
+  AsmResourceBlob blob(data, 64, [owner = std::move(bytes)](void *, size_t, size_t) {}, /*dataIsMutable=*/false);
   return DenseResourceElementsAttr::get(type, name, std::move(blob));
 }
 
@@ -218,6 +177,10 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
   }
   if (bytes == 0)
     return fromBytes(type, {});
+  std::string place = ("file " + Twine(range->path) + " " + Twine(range->offset)).str();
+  ElementsAttr &value = done[{type.getAsOpaquePointer(), place}];
+  if (value)
+    return value;
 
   std::shared_ptr<MappedFile> &file = mapped[range->path];
   if (!file) {
@@ -235,22 +198,23 @@ ElementsAttr ds::importer::TensorReader::readExternal(const TensorProto &tensor,
   ArrayRef<char> data = file->bytes().slice(range->offset, bytes);
   if (perByte > 1) {
     Bytes single = unpack(data, count, type.getElementTypeBitWidth());
-    return count <= LiteralElements ? fromBytes(type, single.ref()) : makeResource(type, name, std::move(single));
+    return value =
+               count <= LiteralElements ? fromBytes(type, single.ref()) : makeResource(type, name, std::move(single));
   }
   if (type.getNumElements() <= LiteralElements)
-    return fromBytes(type, data);
+    return value = fromBytes(type, data);
   unsigned align = std::max(1u, type.getElementTypeBitWidth() / 8);
   if (range->offset % align || type.getElementType().isInteger(1)) {
     Bytes copy(data);
     dropMappedPages(data);
     if (type.getElementType().isInteger(1))
       normalizeBooleans(copy.ref());
-    return makeResource(type, name, std::move(copy));
+    return value = makeResource(type, name, std::move(copy));
   }
   // Nobody reads it any more: packed, say.
-  auto done = [file](void *bytes, size_t size, size_t) {
+  auto drop = [file](void *bytes, size_t size, size_t) {
     dropMappedPages(ArrayRef<char>(static_cast<char *>(bytes), size));
   };
-  AsmResourceBlob blob(data, align, std::move(done), /*dataIsMutable=*/false);
-  return DenseResourceElementsAttr::get(type, name, std::move(blob));
+  AsmResourceBlob blob(data, align, std::move(drop), /*dataIsMutable=*/false);
+  return value = DenseResourceElementsAttr::get(type, name, std::move(blob));
 }

@@ -218,3 +218,14 @@ func.func @recurrent(%x4: tensor<?x2x32xf32>, %r4: tensor<1x32x8xf32>, %x3: tens
   %2:2 = ds.rnn %x1, %r1 {activations = ["tanh", "elu"], alphas = array<f64: 0.0, 1.0>, betas = array<f64: 0.0, 0.0>, direction = #ds.direction<bidirectional>, hidden = 8 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0>} : (tensor<?x2x16xf32>, tensor<2x8x8xf32>) -> (tensor<?x2x2x8xf32>, tensor<2x2x8xf32>)
   return
 }
+
+// CHECK-LABEL: @spectral
+func.func @spectral(%s: tensor<2x?xf32> {ds.shape = #ds.shape<["2", "L"]>}, %x: tensor<2x67x1xf32>, %t: tensor<1042xf32>, %h: tensor<2x34x2xf32>) {
+  // CHECK: ds.frames 
+  %0 = ds.frames %s {axis = 1 : i64, size = #ds.shape<["8"]>, step = #ds.shape<["3"]>} : (tensor<2x?xf32>) -> tensor<2x?x8xf32>
+  // CHECK: ds.dft 
+  %1 = ds.dft %x, %t {axis = 1 : i64, onesided} : (tensor<2x67x1xf32>, tensor<1042xf32>) -> tensor<2x34x2xf32>
+  // CHECK: ds.dft 
+  %2 = ds.dft %h {axis = 1 : i64, inverse, onesided, length = #ds.shape<["67"]>} : (tensor<2x34x2xf32>) -> tensor<2x67x1xf32>
+  return
+}

@@ -125,9 +125,12 @@ static void tfIdfVectorizer(Node &n) {
   int64_t width = *max_element(places) + 1;
   if (*min_element(places) < 0 || width > (1 << 24))
     return (void)n.fail("indices of grams are out of range");
-  std::vector<double> weightOf(width, 1);
-  for (auto [index, place] : enumerate(places))
-    weightOf[place] = weights.empty() ? 1 : weights[index];
+  // Each number of skips is a sum of its own.
+  constexpr int64_t MaxSkips = 64;
+  if (SymExpr size = n.dim(x, 1); size.isConst()) // more find nothing
+    skips = std::min(skips, size.getConst());
+  if (skips > MaxSkips)
+    return (void)n.fail("max_skip_count is " + Twine(skips) + "; at most " + Twine(MaxSkips) + " is supported");
   Type f32 = n.b.getF32Type();
   Value counts = n.fill({n.dim(x, 0), SymExpr(width)}, 0, f32);
   int64_t used = 0;
@@ -154,11 +157,14 @@ static void tfIdfVectorizer(Node &n) {
     auto how = ScatterReductionAttr::get(n.b.getContext(), ScatterReduction::add);
     counts = n.make<ScatterElementsOp>({counts, at, found}, {n.i64("axis", 1), n.attr("reduction", how)});
   }
-  Value weight = n.constant(makeFloatElements(mlir::RankedTensorType::get({width}, f32), weightOf));
   if (mode == "IDF")
     counts = n.minimum(counts, n.scalar(1, f32));
-  if (mode != "TF")
-    counts = n.mul(counts, weight);
+  if (mode != "TF" && !weights.empty()) {
+    std::vector<double> weightOf(width, 1);
+    for (auto [index, place] : enumerate(places))
+      weightOf[place] = weights[index];
+    counts = n.mul(counts, n.constant(makeFloatElements(mlir::RankedTensorType::get({width}, f32), weightOf)));
+  }
   n.set(0, isRow ? n.squeeze(counts, {0}) : counts);
 }
 

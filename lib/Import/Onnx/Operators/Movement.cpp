@@ -140,6 +140,9 @@ static void split(Node &n) {
     if (count < int64_t(n.wanted.size()) || count < 1)
       return (void)n.fail("num_outputs is " + Twine(count) + ", but the node has " + Twine(n.wanted.size()) +
                           " outputs");
+    constexpr int64_t MaxParts = 1 << 16;
+    if (count > MaxParts)
+      return (void)n.fail("num_outputs is " + Twine(count) + "; at most " + Twine(MaxParts) + " is supported");
     if (n.opset < 18 && size.isConst() && size.getConst() % count)
       return (void)n.fail("dimension " + Twine(axis) + " of size " + size.str() + " cannot be split into " +
                           Twine(count) + " equal parts");

@@ -3,8 +3,7 @@
 // Guarantees: sizes are expressions; the scales that the model states are kept, since they decide coordinates. What is
 // known only when the model runs (scales, regions, sizes that keep the aspect ratio) becomes an operand of the op, and
 // the sizes that follow from it are bound.
-// Declines: fractional scales of symbolic sizes that are no small fraction; interpolation whose scales are computed
-// over the first two of four or more dims.
+// Declines: interpolation whose scales are computed over the first two of four or more dims.
 
 #include "../DataShapes.h"
 
@@ -20,6 +19,15 @@ static std::optional<SymExpr> scaled(const SymExpr &size, double scale) {
   if (!fraction || !fraction->isConst())
     return std::nullopt;
   return SymExpr::floorDiv(size * fraction->num, fraction->den);
+}
+
+/// The same where the size is a symbol and the scale no fraction of a power of two: only f32 rounds as f32 does, so the
+/// run computes it.
+static std::optional<SymExpr> scaledByRun(Node &n, const SymExpr &size, double scale) {
+  Type f32 = n.b.getF32Type();
+  Value product = n.mul(n.cast(n.shapeValue({size}), f32), n.fill({SymExpr(1)}, scale, f32));
+  SmallVector<SymExpr> result = sizesOf(n, n.cast(n.make<FloorOp>({product}), n.b.getI64Type()), "the result's sizes");
+  return n.failed ? std::nullopt : std::optional(result[0]);
 }
 
 namespace {
@@ -41,8 +49,9 @@ static Value build(Node &n, Value x, Request request, StringRef coordinates, Str
     for (auto [dim, scale] : zip(dims, request.scales)) {
       std::optional<SymExpr> size = scaled(dim, scale);
       if (!size)
-        return n.needsDynamic("the size of dimension '" + dim.str() + "' times " + std::to_string(scale) +
-                              " is no expression");
+        size = scaledByRun(n, dim, scale);
+      if (!size)
+        return {};
       request.sizes.push_back(*size);
     }
   }

@@ -371,8 +371,8 @@ static void deformConv(Node &n) {
   if (group < 1 || offsetGroup < 1 || outputs % group)
     return (void)n.fail("the groups do not divide the channels");
   SymExpr batch = n.dim(input, 0), channels = n.dim(input, 1), height = n.dim(offset, 2), width = n.dim(offset, 3);
-  int64_t taps = kernelH * kernelW;
-  SymExpr perOffset = SymExpr::exactDiv(channels, SymExpr(offsetGroup)), k(taps), og(offsetGroup);
+  SymExpr perOffset = SymExpr::exactDiv(channels, SymExpr(offsetGroup)), og(offsetGroup);
+  SymExpr k = SymExpr(kernelH) * SymExpr(kernelW);
   Image image(n, input);
 
   // [N, og, 1, K, OH, OW]
@@ -384,12 +384,10 @@ static void deformConv(Node &n) {
     Value window = n.reshape(n.cast(n.iota(along[4 + d]), type), along);
     window = n.sub(n.mul(window, double(strides[d])), double(pads[d]));
     tap[3] = k;
-    SmallVector<double> positions;
-    for (int64_t i = 0; i < taps; ++i)
-      positions.push_back(double((d == 0 ? i / kernelW : i % kernelW) * dilations[d]));
-    auto tapType = mlir::RankedTensorType::get({taps}, n.b.getF64Type());
-    Value tapAt =
-        n.reshape(n.cast(n.constant(mlir::DenseElementsAttr::get(tapType, ArrayRef<double>(positions))), type), tap);
+    SymDims own(2, SymExpr(1)), kernel{SymExpr(kernelH), SymExpr(kernelW)};
+    own[d] = kernel[d];
+    Value positions = n.mul(n.reshape(n.cast(n.iota(kernel[d]), type), own), double(dilations[d]));
+    Value tapAt = n.reshape(n.expand(positions, kernel), tap);
     return n.add(n.add(window, tapAt), shift);
   };
   Value y = coordinate(0), x = coordinate(1);

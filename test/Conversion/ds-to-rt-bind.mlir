@@ -1,14 +1,14 @@
-// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers | FileCheck %s
-// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers --convert-rt-to-llvm \
+// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory | FileCheck %s
+// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory --convert-rt-to-llvm \
 // RUN:   | FileCheck %s --check-prefix=LLVM
 
 // What is read lives until it is read, between the kernels.
 // CHECK:      %[[IN:.*]] = rt.buffer input 0
 // CHECK:      %[[OUT:.*]] = rt.buffer output 0 bytes <["8*n"]>
 // CHECK:      %[[TMP:.*]] = rt.buffer temporary 0 bytes <["8"]> {first = 0 : i64, last = 0 : i64}
-// CHECK:      rt.dispatch @{{.*}}(%[[IN]], %[[TMP]])
+// CHECK:      rt.dispatch @{{.*}}(%[[IN]]) to(%[[TMP]])
 // CHECK-NEXT: rt.bind %[[TMP]] as <["n"]> {width = 64 : i64}
-// CHECK-NEXT: rt.dispatch @{{.*}}(%[[OUT]])
+// CHECK-NEXT: rt.dispatch @{{.*}}() to(%[[OUT]])
 
 // Sizes and launches of two stages.
 // LLVM:       llvm.func internal @ds_program_sizes(%[[STAGE:.*]]: i32, %{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr) -> i32

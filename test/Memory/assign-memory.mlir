@@ -1,4 +1,4 @@
-// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers | FileCheck %s
+// RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory | FileCheck %s
 
 // Inputs, outputs and temporaries have buffers; the last kernel writes the output itself. The exponential works in place of
 // the transposed values, which nobody needs afterwards.
@@ -9,10 +9,10 @@
 // CHECK:      %[[OUT1:.*]] = rt.buffer output 1 bytes <["4*N"]>
 // CHECK:      %[[TMP:.*]] = rt.buffer temporary 0 bytes <["32*N"]> {first = 0 : i64, last = 3 : i64}
 // CHECK-NOT:  rt.buffer
-// CHECK:      rt.dispatch @{{.*}}softmax(%[[IN]], %[[TMP]])
-// CHECK:      rt.dispatch @{{.*}}exp(%[[TMP]], %[[TMP]])
-// CHECK:      rt.dispatch @{{.*}}reduce_sum(%[[TMP]], %[[OUT0]])
-// CHECK:      rt.dispatch @{{.*}}reduce_sum(%[[TMP]], %[[OUT1]])
+// CHECK:      rt.dispatch @{{.*}}softmax(%[[IN]]) to(%[[TMP]])
+// CHECK:      rt.dispatch @{{.*}}exp(%[[TMP]]) to(%[[TMP]])
+// CHECK:      rt.dispatch @{{.*}}reduce_sum(%[[TMP]]) to(%[[OUT0]])
+// CHECK:      rt.dispatch @{{.*}}reduce_sum(%[[TMP]]) to(%[[OUT1]])
 func.func @main(%x: tensor<?x8xf32> {ds.name = "x", ds.shape = #ds.shape<["N", "8"]>})
     -> (tensor<8xf32> {ds.name = "columns"}, tensor<?xf32> {ds.name = "rows"}) {
   %0 = ds.softmax %x {axis = 0 : i64} : (tensor<?x8xf32>) -> tensor<?x8xf32>

@@ -1,4 +1,4 @@
-// RUN: ds-opt %s --ds-form-regions --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers | FileCheck %s
+// RUN: ds-opt %s --ds-form-regions --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory | FileCheck %s
 
 // What an operator makes is a buffer of kind `result`; an output of the program is written by a kernel of its own. What
 // the operator reads lives until then. An empty entry stands for an input that the node leaves out.
@@ -8,12 +8,12 @@
 // CHECK-DAG:   %[[A:.*]] = rt.buffer temporary 0 bytes <["4*N"]>
 // CHECK-DAG:   %[[R:.*]] = rt.buffer result 0 bytes <["4*r0"]>
 // CHECK-DAG:   %[[S:.*]] = rt.buffer result 1 bytes <["8*N"]>
-// CHECK:       rt.dispatch @{{.*}}(%[[X]], %[[A]])
+// CHECK:       rt.dispatch @{{.*}}(%[[X]]) to(%[[A]])
 // CHECK:       rt.call custom [](%[[A]], %[[X]]) to(%[[R]], %[[S]])
 // CHECK-SAME:    custom = {attributes = {axis = 1 : i64}, domain = "com.example", op_type = "Filter"}
 // CHECK-SAME:    input_tensors = [{shape = #ds.shape<["N"]>, type = tensor<?xf32>}, {}, {shape = #ds.shape<["N"]>, type = tensor<?xf32>}]
 // CHECK-SAME:    symbols = #ds.shape<["r0"]>
-// CHECK:       rt.dispatch @{{.*}}(%[[R]], %[[Y]])
+// CHECK:       rt.dispatch @{{.*}}(%[[R]]) to(%[[Y]])
 func.func @main(%x: tensor<?xf32> {ds.name = "x", ds.shape = #ds.shape<["N"]>}) -> (tensor<?xf32> {ds.name = "y"}) {
   %a = ds.exp %x : (tensor<?xf32>) -> tensor<?xf32>
   %0:2 = ds.custom "Filter" of "com.example"(%a, %x) {axis = 1 : i64}

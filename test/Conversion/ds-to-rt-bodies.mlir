@@ -1,5 +1,5 @@
-// RUN: ds-opt %s --ds-form-regions --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers | FileCheck %s
-// RUN: ds-opt %s --ds-form-regions --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-assign-buffers \
+// RUN: ds-opt %s --ds-form-regions --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory | FileCheck %s
+// RUN: ds-opt %s --ds-form-regions --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --convert-ds-to-rt --ds-assign-memory \
 // RUN:   --convert-rt-to-llvm | FileCheck %s --check-prefix=LLVM
 
 // What a body made is a buffer of kind `result`; an output of the program is written by a kernel of its own. What a call
@@ -11,12 +11,12 @@
 // CHECK-DAG:   %[[A:.*]] = rt.buffer temporary 0 bytes <["4*N"]> {first = 0 : i64, last = 1 : i64}
 // CHECK-DAG:   %[[B:.*]] = rt.buffer temporary 1 bytes <["4*N"]> {first = 1 : i64, last = 1 : i64}
 // CHECK-DAG:   %[[R:.*]] = rt.buffer result 0 bytes <["4*r0"]>
-// CHECK:       rt.dispatch @{{.*}}(%[[X]], %[[A]])
-// CHECK:       rt.dispatch @{{.*}}(%[[A]], %[[B]])
+// CHECK:       rt.dispatch @{{.*}}(%[[X]]) to(%[[A]])
+// CHECK:       rt.dispatch @{{.*}}(%[[A]]) to(%[[B]])
 // CHECK:       rt.call branch [@left, @right] while %[[C]](%[[A]], %[[B]]) to(%[[R]])
 // CHECK-SAME:    split = 1 : i64
 // CHECK-SAME:    symbols = #ds.shape<["r0"]>
-// CHECK:       rt.dispatch @{{.*}}(%[[R]], %[[Y]])
+// CHECK:       rt.dispatch @{{.*}}(%[[R]]) to(%[[Y]])
 
 // Symbols that bodies need come from the caller; each is a program with a table of its own.
 // LLVM:      func.func private @left() attributes {{.*}}rt.given = ["N"]

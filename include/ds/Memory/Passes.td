@@ -1,0 +1,47 @@
+//===- Passes.td - Passes that assign memory ------------------------------===//
+// Guarantees: each states what it needs, what holds afterwards and when it declines.
+//===----------------------------------------------------------------------===//
+#ifndef DS_MEMORY_PASSES_TD
+#define DS_MEMORY_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def AssignMemoryPass : Pass<"ds-assign-memory", "::mlir::func::FuncOp"> {
+  let summary = "Says how long temporaries live, and lets kernels work in place";
+  let description = [{
+    Before: `convert-ds-to-rt` ran: a buffer for every tensor, without lifetimes.
+
+    ```mlir
+    %0 = rt.buffer input 0 bytes <["32*N"]>
+    %1 = rt.buffer output 0 bytes <["4*N"]>
+    %2 = rt.buffer temporary 0 bytes <["32*N"]>
+    %3 = rt.buffer temporary 1 bytes <["32*N"]>
+    rt.dispatch @softmax(%0) to(%2)
+    rt.dispatch @exp(%2) to(%3) {in_place = array<i64: 0>}
+    rt.dispatch @sum(%3) to(%1)
+    ```
+
+    After:
+
+    ```mlir
+    %0 = rt.buffer input 0 bytes <["32*N"]>
+    %1 = rt.buffer output 0 bytes <["4*N"]>
+    %2 = rt.buffer temporary 0 bytes <["32*N"]> {first = 0 : i64, last = 2 : i64}
+    rt.dispatch @softmax(%0) to(%2)
+    rt.dispatch @exp(%2) to(%2)
+    rt.dispatch @sum(%2) to(%1)
+    ```
+
+    Afterwards: memory that a dispatch writes holds nothing that is read later, by whatever name: a buffer that a call
+    may hand on as its result (`rt.call`) lives as long as both. `MemoryPlan.h` decides; a checker that follows the
+    contents of all memory from step to step confirms it in every compilation.
+
+    Declines: offsets, which depend on run-time sizes: the runtime plans them. Work in place in memory that is not a
+    temporary's.
+  }];
+  let options = [Option<"reuse", "reuse", "bool", "true",
+                        "Kernels may work in place, and memory ends with its last use; without it no two tensors share any">];
+  let dependentDialects = ["::ds::rt::RtDialect"];
+}
+
+#endif

@@ -1,0 +1,79 @@
+//===- RootEmitters.cpp - Which emitter computes which op on a CPU --------===//
+// Guarantees: see CpuRootInterface.td.
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/ir/DsOps.h"
+#include "lib/Codegen/CPU/CpuRootInterface.h"
+#include "lib/Codegen/CPU/KernelEmitter.h"
+
+using namespace mlir;
+
+#include "lib/Codegen/CPU/CpuRootInterface.cpp.inc"
+
+namespace ds {
+
+namespace {
+
+bool always(Operation *) { return true; }
+
+/// Register tiles hold f32.
+bool isF32(Operation *op) { return getElementTypeOrSelf(op->getResult(0).getType()).isF32(); }
+
+/// Vectors lie along channels; a pool that also says where its maxima are goes element by element.
+bool isChannelsLast(Operation *op) {
+  auto layout = op->getAttrOfType<LayoutAttr>("layout");
+  return op->getNumResults() == 1 && layout && layout.getValue() == Layout::nhwc;
+}
+
+template <typename Op> bool isAlongRows(Operation *op) {
+  auto arg = cast<Op>(op);
+  return static_cast<int64_t>(arg.getAxis()) == cast<RankedTensorType>(arg.getX().getType()).getRank() - 1;
+}
+
+template <typename Op, LogicalResult (*emit)(KernelEmitter &, Operation *), bool (*matches)(Operation *)>
+struct Model : CpuRootOpInterface::ExternalModel<Model<Op, emit, matches>, Op> {
+  bool hasCpuLoops(Operation *op) const { return matches(op); }
+  LogicalResult emitCpuLoops(Operation *op, KernelEmitter &emitter) const { return emit(emitter, op); }
+};
+
+template <typename Op, LogicalResult (*emit)(KernelEmitter &, Operation *), bool (*matches)(Operation *) = always>
+void attach(MLIRContext *context) {
+  Op::template attachInterface<Model<Op, emit, matches>>(*context);
+}
+
+} // namespace
+
+void registerCpuRootEmitters(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, DsDialect *) {
+    if (RegisteredOperationName::lookup(GemmOp::getOperationName(), context)->hasInterface<CpuRootOpInterface>())
+      return; // by another registry
+    attach<ReduceSumOp, emitReduction>(context);
+    attach<ReduceMeanOp, emitReduction>(context);
+    attach<ReduceMaxOp, emitReduction>(context);
+    attach<ReduceMinOp, emitReduction>(context);
+    attach<ReduceProdOp, emitReduction>(context);
+    attach<ArgMaxOp, emitArgExtremum, isAlongRows<ArgMaxOp>>(context);
+    attach<ArgMinOp, emitArgExtremum, isAlongRows<ArgMinOp>>(context);
+    attach<CumSumOp, emitScan>(context);
+    attach<CumProdOp, emitScan>(context);
+    attach<TopKOp, emitTopK>(context);
+    attach<NonMaxSuppressionOp, emitNonMaxSuppression>(context);
+    attach<GemmOp, emitGemm, isF32>(context);
+    attach<ConvGemmOp, emitGemm, isF32>(context);
+    attach<ConvWinogradOp, emitWinograd>(context);
+    attach<DepthwiseOp, emitDepthwise>(context);
+    attach<MaxPoolOp, emitPool, isChannelsLast>(context);
+    attach<AvgPoolOp, emitPool, isChannelsLast>(context);
+    attach<SoftmaxOp, emitSoftmax>(context);
+    attach<LogSoftmaxOp, emitSoftmax>(context);
+    attach<LayerNormOp, emitLayerNorm>(context);
+    attach<AttentionOp, emitAttention>(context);
+    attach<LstmOp, emitRecurrent>(context);
+    attach<GruOp, emitRecurrent>(context);
+    attach<RnnOp, emitRecurrent>(context);
+    attach<ScatterElementsOp, emitScatter>(context);
+    attach<ScatterNdOp, emitScatter>(context);
+    attach<DftOp, emitDft>(context);
+  });
+}
+
+} // namespace ds

@@ -1,0 +1,113 @@
+//===- OutlineKernels.cpp - Kernels as functions of their own -------------===//
+// Guarantees: see OutlineKernels.h.
+//===----------------------------------------------------------------------===//
+#include "lib/Group/OutlineKernels.h"
+#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/Substitute.h"
+#include "lib/Group/Fusion.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+
+namespace ds {
+
+/// Constants that code holds by itself; others are arguments.
+static bool isImmediate(Operation *op) {
+  auto constant = dyn_cast_or_null<ConstantOp>(op);
+  return constant && isa<SplatElementsAttr>(constant.getValue());
+}
+
+StringRef KernelOutliner::unique(rt::KernelOp kernel) {
+  std::string name = kernel.getSymName().str(), text;
+  kernel.setSymName("kernel");
+  llvm::raw_string_ostream stream(text);
+  kernel->print(stream, OpPrintingFlags().useLocalScope());
+  auto [entry, isNew] = known.try_emplace(text, name);
+  if (isNew)
+    kernel.setSymName(name);
+  else
+    kernel.erase();
+  return entry->second;
+}
+
+rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> members, ShapeState &shapes) {
+  llvm::SmallPtrSet<Operation *, 16> inside(members.begin(), members.end());
+  llvm::SetVector<Value> arguments;
+  llvm::SetVector<Operation *> immediates;
+  SmallVector<Location> locations;
+  for (Operation *op : members) {
+    locations.push_back(op->getLoc());
+    for (Value operand : op->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (producer && inside.contains(producer))
+        continue;
+      if (isImmediate(producer))
+        immediates.insert(producer);
+      else
+        arguments.insert(operand);
+    }
+  }
+  OpBuilder builder(tail);
+  MLIRContext *context = builder.getContext();
+  Location loc = FusedLoc::get(context, locations);
+  SmallVector<Type> inputs;
+  SmallVector<Attribute> attributes;
+  for (Value argument : arguments) {
+    inputs.push_back(argument.getType());
+    auto shape = ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(argument)));
+    attributes.push_back(builder.getDictionaryAttr(builder.getNamedAttr(kShapeArgAttr, shape)));
+  }
+  // The op with loops of its own gives the name; the last one where all are
+  // element by element.
+  Operation *named = tail;
+  for (Operation *op : members)
+    if (Fusion::isRoot(op))
+      named = op;
+  std::string name = "ds_k" + std::to_string(known.size()) + "_" + named->getName().stripDialect().str();
+  OpBuilder atModule(builder.getContext());
+  atModule.setInsertionPoint(tail->getParentOp());
+  auto kernel = rt::KernelOp::create(atModule, loc, name, builder.getFunctionType(inputs, tail->getResultTypes()),
+                                     builder.getArrayAttr(attributes), ArrayAttr());
+  Block *body = atModule.createBlock(&kernel.getBody());
+  IRMapping mapping;
+  for (Value argument : arguments)
+    mapping.map(argument, body->addArgument(argument.getType(), argument.getLoc()));
+  atModule.setInsertionPointToStart(body);
+  for (Operation *op : immediates)
+    atModule.clone(*op, mapping);
+  for (Operation *op : members)
+    atModule.clone(*op, mapping);
+  SmallVector<Value> yielded;
+  for (Value result : tail->getResults())
+    yielded.push_back(mapping.lookup(result));
+  rt::YieldOp::create(atModule, loc, yielded);
+  // Symbols by the order of their appearance: kernels that differ in names of
+  // sizes alone are equal.
+  std::map<std::string, SymExpr> formal;
+  SmallVector<SymExpr> actual;
+  for (const std::string &name : symbolsInAttributes(kernel)) {
+    formal.try_emplace(name, SymExpr::symbol("k" + std::to_string(actual.size())));
+    actual.push_back(SymExpr::symbol(name));
+  }
+  substituteSymbols(kernel, formal);
+  StringRef symbol = unique(kernel);
+  auto launch = rt::LaunchOp::create(builder, loc, tail->getResultTypes(), symbol, arguments.getArrayRef());
+  launch->setAttr(rt::kSymbols, ShapeAttr::get(context, ArrayRef<SymExpr>(actual)));
+  SmallVector<Attribute> resultShapes;
+  for (Value result : tail->getResults())
+    resultShapes.push_back(ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(result))));
+  launch->setAttr(rt::kShapes, builder.getArrayAttr(resultShapes));
+  return launch;
+}
+
+void KernelOutliner::eraseDead(ModuleOp module) {
+  llvm::StringSet<> launched;
+  module.walk([&](rt::LaunchOp launch) { launched.insert(launch.getKernel()); });
+  for (auto kernel : llvm::make_early_inc_range(module.getOps<rt::KernelOp>()))
+    if (!launched.contains(kernel.getSymName()))
+      kernel.erase();
+}
+
+} // namespace ds

@@ -1,0 +1,53 @@
+// RUN: ds-opt %s --split-input-file --ds-assign-memory | FileCheck %s
+// RUN: ds-opt %s --split-input-file --ds-assign-memory=reuse=false | FileCheck %s --check-prefix=ALONE
+
+// A loop without iterations hands on the state that it began with: as long as its result is read, the state lives, and
+// nothing works in its place.
+// CHECK-LABEL: func.func @loop_result_is_read_later
+// CHECK-DAG:   %[[S:.*]] = rt.buffer temporary 0 bytes <["4*N"]> {first = 0 : i64, last = 2 : i64}
+// CHECK-DAG:   %[[Z:.*]] = rt.buffer temporary 1 bytes <["4*N"]> {first = 1 : i64, last = 3 : i64}
+// CHECK:       rt.dispatch @exp(%[[S]]) to(%[[Z]])
+// ALONE-LABEL: func.func @loop_result_is_read_later
+// ALONE:       rt.buffer temporary 0 bytes <["4*N"]> {first = 0 : i64, last = 3 : i64}
+// ALONE:       rt.buffer temporary 1 bytes <["4*N"]> {first = 1 : i64, last = 3 : i64}
+func.func @loop_result_is_read_later() {
+  %x = rt.buffer input 0 bytes <["4*N"]>
+  %n = rt.buffer input 1 bytes <["8"]>
+  %y = rt.buffer output 0 bytes <["4*N"]>
+  %u = rt.buffer output 1 bytes <["4*N"]>
+  %s = rt.buffer temporary 0 bytes <["4*N"]>
+  %z = rt.buffer temporary 1 bytes <["4*N"]>
+  %r = rt.buffer result 0 bytes <["4*N"]>
+  rt.dispatch @exp(%x) to(%s) {in_place = array<i64: 0>}
+  rt.call loop [@body] trips %n(%s) to(%r) {input_tensors = [{}], output_tensors = [{}], split = 1 : i64, symbols = #ds.shape<[]>, trips_width = 64 : i64}
+  rt.dispatch @exp(%s) to(%z) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%r) to(%y) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%z) to(%u) {in_place = array<i64: 0>}
+  return
+}
+
+// -----
+
+// Its result was read: the state's place is free. What a loop captures it does not hand on.
+// CHECK-LABEL: func.func @loop_result_was_read
+// CHECK:       %[[S:.*]] = rt.buffer temporary 0 bytes <["4*N"]> {first = 0 : i64, last = 3 : i64}
+// CHECK-NOT:   rt.buffer temporary
+// CHECK:       rt.dispatch @exp(%[[S]]) to(%[[S]])
+// CHECK-NOT:   in_place
+// ALONE-LABEL: func.func @loop_result_was_read
+// ALONE:       rt.buffer temporary 1
+func.func @loop_result_was_read() {
+  %x = rt.buffer input 0 bytes <["4*N"]>
+  %n = rt.buffer input 1 bytes <["8"]>
+  %y = rt.buffer output 0 bytes <["4*N"]>
+  %u = rt.buffer output 1 bytes <["4*N"]>
+  %s = rt.buffer temporary 0 bytes <["4*N"]>
+  %z = rt.buffer temporary 1 bytes <["4*N"]>
+  %r = rt.buffer result 0 bytes <["4*N"]>
+  rt.dispatch @exp(%x) to(%s) {in_place = array<i64: 0>}
+  rt.call loop [@body] trips %n(%x, %s) to(%r) {input_tensors = [{}, {}], output_tensors = [{}], split = 1 : i64, symbols = #ds.shape<[]>, trips_width = 64 : i64}
+  rt.dispatch @exp(%s) to(%z) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%r) to(%y) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%z) to(%u) {in_place = array<i64: 0>}
+  return
+}
