@@ -115,9 +115,11 @@ def compile_graph(path: str, library: str, flags: list[str]) -> tuple[str, str] 
     return "refused by ds", message
 
 
-def run_program(library: str, inputs: list[dict[str, np.ndarray]], names: list[str]) -> list[Arrays]:
+def run_program(
+    library: str, inputs: list[dict[str, np.ndarray]], names: list[str], guard: bool = False
+) -> list[Arrays]:
     results = []
-    with runtime.Model(library) as model:
+    with runtime.Model(library, guard=guard) as model:
         for arrays in inputs:
             found = dict(zip(model.outputs, model.run([arrays[name] for name in model.inputs])))
             for name in names:
@@ -203,7 +205,7 @@ def judge(request: dict, folder: str, stage) -> tuple[str, str, dict]:
         refused = compile_graph(path, second_library, [*request["flags"], "--no-reuse"])
         if refused:
             return "fault", f"with --no-reuse: {refused[1]}", graph.counts
-        plain = run_program(second_library, graph.inputs, names)
+        plain = run_program(second_library, graph.inputs, names, guard=True)
         for run, (a, b) in enumerate(zip(found, plain)):
             for name, x, y in zip(names, a, b):
                 if x.dtype != y.dtype or x.shape != y.shape or x.tobytes() != y.tobytes():
