@@ -3,7 +3,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(DS_HEADERS ds_artifact.h ds_dlpack.h ds_kernel.h ds_runtime.h ds_runtime.hpp)
+set(DS_HEADERS ds_artifact.h ds_dlpack.h ds_kernel.h ds_runtime.h ds_runtime.hpp ds_types.def)
 list(TRANSFORM DS_HEADERS PREPEND ${PROJECT_SOURCE_DIR}/runtime/include/)
 install(FILES ${DS_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT runtime)
 

@@ -60,6 +60,8 @@ struct CompileOptions {
   std::vector<std::pair<std::string, int64_t>> shapes;
   /// Versions for stated sizes, which stand beside the general one.
   std::vector<NamedSizes> versions;
+  /// "INPUT:OUTPUT": the output is made in the input's memory (a state that run after run updates).
+  std::vector<std::string> donations;
   /// What the user says of sizes that depend on data.
   std::vector<ForcedNode> forced;
   /// Told, once regions are formed, what depends on data and why (--explain-regions).

@@ -174,6 +174,13 @@ std::string Embedder::writeDescriptor(Output &out) {
   exported.st_shndx = Elf64_Half(descriptorSection);
   exported.st_size = sizeof description;
   globals.push_back(exported);
+  if (needsStrings(program)) { // for the linker of whoever takes the object to find
+    Elf64_Sym wanted = {};
+    wanted.st_name = Elf64_Word(symbolNames.size());
+    symbolNames.append(stringsSymbol).push_back('\0');
+    wanted.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
+    globals.push_back(wanted);
+  }
   return "";
 }
 

@@ -170,7 +170,8 @@ std::string linker() {
 }
 
 std::vector<std::string> linkerArguments(const std::string &archive, EmitKind kind, uint64_t codeId,
-                                         const std::string &versionScript, const std::string &triple) {
+                                         const std::string &versionScript, const std::string &triple,
+                                         bool needsStrings) {
   const std::string folder = linkFolder(triple) + "/";
   if (kind == EmitKind::Object)
     return {linker(),
@@ -194,7 +195,9 @@ std::vector<std::string> linkerArguments(const std::string &archive, EmitKind ki
   auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   if (kind == EmitKind::Executable)
     add({"-pie", "-dynamic-linker", dynamicLinker(architectureOf(triple)), folder + "Scrt1.o", folder + "crti.o"});
-  else
+  if (kind == EmitKind::Executable && needsStrings)
+    add({"-u", stringsSymbol});
+  if (kind != EmitKind::Executable)
     add({"-shared", "--version-script=" + versionScript,
          "--defsym=" DS_ARTIFACT_ID_SYMBOL "=" + std::to_string(codeId)});
   add({"--whole-archive", archive, "--no-whole-archive"});
@@ -208,6 +211,12 @@ std::vector<std::string> linkerArguments(const std::string &archive, EmitKind ki
 }
 
 } // namespace
+
+bool needsStrings(const Program &program) {
+  return std::any_of(program.calls.begin(), program.calls.end(),
+                     [](const Call &call) { return call.domain == "ds.string"; }) ||
+         std::any_of(program.bodies.begin(), program.bodies.end(), needsStrings);
+}
 
 std::string missingLinkFiles(std::string_view triple) {
   const std::string folder = linkFolder(triple);
@@ -257,7 +266,8 @@ std::string linkArtifact(const std::vector<Object> &objects, Variants variants, 
   const uint64_t codeId = ds_hash_finish(&hash);
   error = writeAll(script.get(), "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
   if (error.empty())
-    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), variants.front().triple),
+    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), variants.front().triple,
+                                      needsStrings(variants.front())),
                       {archive.get(), script.get()}, linked.get(), log.get());
   std::string code;
   if (error.empty())

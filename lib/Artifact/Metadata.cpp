@@ -142,6 +142,31 @@ private:
 };
 } // namespace
 
+/// What a program needs beside the host; most have nothing of it, and no such tables.
+static void addDevices(Writer &w, const Program &program) {
+  if (!program.devices.empty()) {
+    std::vector<ds_artifact_device> devices;
+    for (const Device &d : program.devices)
+      devices.push_back({d.type, 0, w.text(d.target)});
+    w.table(DS_TABLE_DEVICES, devices);
+    std::vector<ds_artifact_device_code> codes;
+    std::string bytes;
+    for (const DeviceCode &c : program.deviceCode) {
+      codes.push_back({c.device, c.form, bytes.size(), c.bytes.size()});
+      bytes += c.bytes;
+      bytes.resize((bytes.size() + 8) & ~size_t(7)); // a NUL at least
+    }
+    w.table(DS_TABLE_DEVICE_CODE, codes);
+    w.add(DS_TABLE_DEVICE_BYTES, 1, bytes.size(), bytes.data());
+  }
+  if (!program.collectives.empty()) {
+    std::vector<ds_artifact_collective> collectives;
+    for (const Collective &c : program.collectives)
+      collectives.push_back({c.kind, c.launch, c.dtype, 0, w.text(c.group)});
+    w.table(DS_TABLE_COLLECTIVES, collectives);
+  }
+}
+
 static std::vector<char> serialize(const Program &program, const WeightTable &weights, uint64_t codeId,
                                    std::string &error, const ds_artifact_code *code, bool isBody) {
   Writer w;
@@ -188,7 +213,7 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
   auto tensors = [&](uint32_t kind, const std::vector<Tensor> &list) {
     std::vector<ds_artifact_tensor> entries;
     for (const Tensor &t : list)
-      entries.push_back({w.text(t.name), t.dtype, uint32_t(t.dimensions.size()), addDimensions(t)});
+      entries.push_back({w.text(t.name), t.dtype, uint32_t(t.dimensions.size()), addDimensions(t), t.space, 0});
     w.table(kind, entries);
   };
   tensors(DS_TABLE_INPUTS, program.inputs);
@@ -249,7 +274,7 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
 
   std::vector<ds_artifact_buffer> buffers;
   for (const Buffer &b : program.buffers) {
-    ds_artifact_buffer entry = {b.kind, b.index, 0, 0, Writer::number(b.size), b.firstLaunch, b.lastLaunch};
+    ds_artifact_buffer entry = {b.kind, b.index, 0, 0, Writer::number(b.size), b.firstLaunch, b.lastLaunch, b.space, 0};
     if (b.kind == DS_BUFFER_WEIGHT) {
       if (b.index >= weights.offsets.size()) {
         error = "a buffer of a weight that does not exist";
@@ -282,6 +307,12 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
 
   if (code)
     w.add(DS_TABLE_CODE, sizeof *code, 1, code);
+
+  std::vector<ds_artifact_donation> donations;
+  for (const Donation &d : program.donations)
+    donations.push_back({d.input, d.output, d.inPlace, 0});
+  w.table(DS_TABLE_DONATIONS, donations);
+  addDevices(w, program);
 
   std::vector<ds_artifact_version> versions;
   std::vector<ds_artifact_guard> guards;

@@ -19,9 +19,13 @@ namespace ds::artifact {
 static constexpr uint64_t dataAlignment = 4096; // a page: the runtime maps the data
 
 static const char *safetensorsType(uint32_t dtype) {
-  static const char *const names[] = {"U8",  "BOOL", "I8",  "I16", "I32",  "I64", "U8",
-                                      "U16", "U32",  "U64", "F16", "BF16", "F32", "F64"};
-  return dtype < sizeof names / sizeof *names ? names[dtype] : "U8";
+  static const char *const names[] = {
+      "",
+#define DS_ELEMENT_TYPE(constant, number, name, bytes, code, bits, npy, safetensors, ...) safetensors,
+#include "runtime/include/ds_types.def"
+#undef DS_ELEMENT_TYPE
+  };
+  return dtype < sizeof names / sizeof *names && *names[dtype] ? names[dtype] : "U8";
 }
 
 static std::string quoted(const std::string &text) {

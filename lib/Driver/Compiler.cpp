@@ -18,6 +18,7 @@
 #include "ds/Import/Model.h"
 #include "ds/InitAll.h"
 #include "ds/Regions/Explain.h"
+#include "ds/Simplify/Donate.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -424,6 +425,10 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
     return badShapes ? CompileStatus::BadUsage : CompileStatus::BadModel;
   }
   std::string unfit;
+  if (failed(addDonations(*module, options.donations, unfit))) {
+    report(Severity::Error, "--donate: " + unfit);
+    return CompileStatus::BadUsage;
+  }
   if (failed(addVersions(*module, options.versions, unfit))) {
     report(Severity::Error, "--specialize: " + unfit);
     return CompileStatus::BadUsage;

@@ -7,6 +7,7 @@
 
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Import/Onnx.h"
 
@@ -23,6 +24,39 @@ using namespace llvm;
 using namespace ds;
 
 /// Text may leave out what imported models have: names of inputs and outputs, and dims of inputs.
+/// Symbols come from an argument's dim, from an op that binds them, or (`ds.given`) from the session.
+static mlir::LogicalResult checkSymbols(mlir::func::FuncOp main) {
+  std::set<std::string> used, known;
+  if (mlir::Attribute stated = main->getAttr(kGivenAttr)) {
+    auto names = dyn_cast<mlir::ArrayAttr>(stated);
+    for (mlir::Attribute name : names ? names.getValue() : ArrayRef<mlir::Attribute>(stated))
+      if (auto text = dyn_cast<mlir::StringAttr>(name); !names || !text || !known.insert(text.str()).second)
+        return main.emitError() << "expected '" << kGivenAttr << "' to be an array of distinct names, got " << stated;
+  }
+  for (unsigned i = 0; i < main.getNumArguments(); ++i)
+    for (const SymExpr &dim : main.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr).getDims())
+      if (std::optional<std::string> name = dim.symbolName())
+        known.insert(*name);
+      else
+        dim.collectSymbols(used);
+  main.walk([&](mlir::Operation *op) {
+    auto collect = [](ShapeAttr shape, std::set<std::string> &into) {
+      for (const SymExpr &dim : shape.getDims())
+        dim.collectSymbols(into);
+    };
+    if (op != main)
+      op->getAttrDictionary().walk([&](ShapeAttr shape) { collect(shape, used); });
+    if (auto bound = endsStage(op) ? op->getAttrOfType<ShapeAttr>("symbols") : ShapeAttr())
+      collect(bound, known);
+  });
+  for (const std::string &name : used)
+    if (!known.count(name))
+      return main.emitError() << "the symbol '" << name
+                              << "' is no argument's dim and bound by nothing; if the program "
+                              << "that runs the model gives it, name it in '" << kGivenAttr << "'";
+  return mlir::success();
+}
+
 static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportOptions &options) {
   const auto &shapes = options.shapes;
   auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
@@ -78,6 +112,8 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportO
       options.blameShapes();
       return mlir::emitError(main.getLoc()) << "--shape names '" << entry.first << "', but no dimension has that name";
     }
+  if (failed(checkSymbols(main)))
+    return mlir::failure();
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     if (!main.getResultAttr(i, kNameAttr))
       main.setResultAttr(i, kNameAttr, builder.getStringAttr("result" + Twine(i)));

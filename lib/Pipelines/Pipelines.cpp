@@ -55,6 +55,7 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   function.addPass(createFoldConstantsPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
+  function.addPass(createCheckDonationsPass());
 }
 
 static void buildRegions(OpPassManager &pm, const PipelineOptions &) {
@@ -84,6 +85,8 @@ static void buildKernels(OpPassManager &pm, const PipelineOptions &options) {
 }
 
 static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
+  if (options.reuse)
+    pm.addNestedPass<func::FuncOp>(createPlaceDonationsPass());
   pm.addPass(createConvertDsToRtPass());
   pm.addNestedPass<func::FuncOp>(createAssignMemoryPass({options.reuse}));
   pm.addPass(createConvertRtToLLVMPass());

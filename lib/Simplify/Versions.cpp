@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 #include "ds/Simplify/Versions.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/ds/shape/Substitute.h"
@@ -56,11 +57,15 @@ static func::FuncOp cloneWithBodies(func::FuncOp function, SymbolTable &table, c
 
 /// The symbols of the arguments' dims, in order.
 static SmallVector<std::string> entrySymbols(func::FuncOp function) {
-  SmallVector<std::string> names;
+  SmallVector<std::string> names, given;
+  if (auto stated = function->getAttrOfType<ArrayAttr>(kGivenAttr))
+    for (auto name : stated.getAsRange<StringAttr>())
+      given.push_back(name.str());
   for (unsigned i = 0; i < function.getNumArguments(); ++i)
     if (auto shape = function.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr))
       for (const SymExpr &dim : shape.getDims())
-        if (auto name = dim.symbolName(); name && !llvm::is_contained(names, *name))
+        if (auto name = dim.symbolName();
+            name && !llvm::is_contained(names, *name) && !llvm::is_contained(given, *name))
           names.push_back(*name);
   return names;
 }

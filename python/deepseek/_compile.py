@@ -36,6 +36,7 @@ def compile_onnx(
     cache: bool | str | os.PathLike = True,
     threads: int = 0,
     custom_ops: Mapping[str, Callable[..., Any]] | None = None,
+    donate: Mapping[str, str] | None = None,
 ) -> Model: ...
 
 
@@ -55,6 +56,7 @@ def compile_onnx(
     force_static: Mapping[str, int | Sequence[int]] | None = None,
     cache: bool | str | os.PathLike = True,
     custom_ops: Mapping[str, Callable[..., Any]] | Sequence[str] | None = None,
+    donate: Mapping[str, str] | None = None,
 ) -> str: ...
 
 
@@ -74,6 +76,7 @@ def compile_onnx(
     cache=True,
     threads=0,
     custom_ops=None,
+    donate=None,
 ):
     """Compiles an ONNX model: the path of a file (.onnx, or .onnxtxt in ONNX's text syntax), an onnx.ModelProto, or its
     bytes. With `output` the artifact is written there, and its path returned; without, a Model is returned that is ready
@@ -95,6 +98,8 @@ def compile_onnx(
                 cache folder ($XDG_CACHE_HOME/ds or ~/.cache/ds) and this process's memory, a folder, or False
     custom_ops  the model's operators that are functions of this program, as `load` takes them; with `output`, their domains
                 (["com.example"]) suffice
+    donate      outputs that are made in the memory of an input of the same type and shape, by input: {"state": "next_state"};
+                a Session keeps such a state (Session.set_state) and updates it in place
 
     Raises CompileError with the compiler's message; its warnings are Python warnings. Other threads run meanwhile."""
     if emit not in ("library", "executable", "object"):
@@ -122,6 +127,7 @@ def compile_onnx(
         "versions": [_sizes("specialize", version) for version in _versions(specialize)],
         "forced": _forced(force_static or {}),
         "custom_domains": domains,
+        "donate": _donations(donate or {}),
     }
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         names = {}  # what messages call files that are none of the user's
@@ -154,6 +160,12 @@ def _sizes(argument: str, sizes: Any) -> list[tuple[str, int]]:
     return [(name, int(size)) for name, size in sizes.items()]
 
 
+def _donations(donate: Any) -> list[tuple[str, str]]:
+    if not isinstance(donate, Mapping) or not all(isinstance(name, str) for pair in donate.items() for name in pair):
+        raise CompileError(f"donate={donate!r} is no outputs by input; expected {{'state': 'next_state'}}", 2)
+    return list(donate.items())
+
+
 def _is_size(number: Any) -> bool:
     return hasattr(number, "__index__") and not isinstance(number, bool) and 0 <= number < 1 << 63
 
@@ -181,7 +193,7 @@ def _forced(force_static: Any) -> list[tuple[str, list[int]]]:
 
 # What the compiler calls flags are arguments here.
 _FLAG = re.compile(
-    r"--(?P<name>shape|specialize|force-static|custom-ops|emit|weights|target-cpu|target|precise)\b(=(?P<value>[a-z-]+))?"
+    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|emit|weights|target-cpu|target|precise)\b(=(?P<value>[a-z-]+))?"
 )
 _ARGUMENTS = {"shape": "shapes"}
 _sessions: dict[str, Any] = {}  # by cache folder

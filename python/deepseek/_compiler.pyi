@@ -26,6 +26,7 @@ class Session:
         versions: Sequence[Sequence[tuple[str, int]]],
         forced: Sequence[tuple[str, Sequence[int]]],
         custom_domains: Sequence[str],
+        donate: Sequence[tuple[str, str]],
     ) -> Result: ...
 
 def default_cache_folder() -> str: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +22,11 @@ BAD_ARGUMENT, BAD_INPUT = 1, 4  # DS_BAD_ARGUMENT, DS_BAD_INPUT
 
 
 # Types that NumPy lacks come and go as their bits.
-_BITS = {"bfloat16": np.dtype(np.uint16)}
-for _name in ("int2", "uint2", "int4", "uint4", "float4_e2m1fn"):
-    _BITS[_name] = np.dtype(np.uint8)
-for _name in ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"):
-    _BITS[_name] = np.dtype(np.uint8)
+_BITS = {
+    name: np.dtype(f"u{size}")
+    for name, size, is_of_numpy in _runtime.ELEMENT_TYPES
+    if not is_of_numpy and name != "string"
+}
 
 
 def _type_of(name: str) -> np.dtype | None:
@@ -44,6 +44,7 @@ class _Caller:
     def __init__(self, model: _runtime.Model):
         self.inputs: list[TensorInfo] = model.inputs
         self.outputs: list[TensorInfo] = model.outputs
+        self.donations: dict[int, int] = dict(model.donations)
         self._index = {info.name: number for number, info in enumerate(self.inputs)}
         self._types = {i.dtype: _type_of(i.dtype) for i in self.inputs + self.outputs if i.dtype in _BITS}
 
@@ -67,6 +68,9 @@ class _Caller:
             raise Error(f"no value for input {', '.join(map(repr, lacking))}", BAD_INPUT)
         return [None if given.get(n) is None else self._convert(info, given[n]) for n, info in enumerate(self.inputs)]
 
+    def convert(self, number: int, value: Any) -> Any:
+        return self._convert(self.inputs[number], value)
+
     def _convert(self, info: TensorInfo, value: Any) -> Any:
         if info.dtype == "string":
             return _strings_from(value, f"input '{info.name}'")
@@ -87,12 +91,18 @@ class _Caller:
             return np.asarray(value, dtype).view(bits)
         return np.asarray(value, info.dtype)  # numbers and lists
 
+    def state_array(self, number: int, array: np.ndarray) -> np.ndarray:
+        return _from_bits(array, self.inputs[number].dtype)
+
     def results(self, arrays: list) -> Any:
         for number, info in enumerate(self.outputs):
+            if arrays[number] is None:  # state, which stays in the session
+                continue
             if info.dtype == "string":
                 arrays[number] = _strings_as_array(*arrays[number])
             elif self._types.get(info.dtype) is not None:
                 arrays[number] = arrays[number].view(self._types[info.dtype])
+        arrays = [array for array in arrays if array is not None]
         return arrays[0] if len(arrays) == 1 else tuple(arrays)
 
 
@@ -210,6 +220,12 @@ class Model:
         return list(self._caller.outputs)
 
     @property
+    def donations(self) -> dict[str, str]:
+        """The inputs that are donated, and to which outputs: the state of a session."""
+        caller = self._caller
+        return {caller.inputs[i].name: caller.outputs[o].name for i, o in caller.donations.items()}
+
+    @property
     def properties(self) -> dict[str, str]:
         """The source model's own metadata."""
         return self._model.properties
@@ -236,7 +252,7 @@ class Model:
         if session is None:
             session = _runtime.Session(self._model, self._threads, self._operators)
         try:
-            return self._caller.results(session.run(inputs))
+            return self._caller.results(session.run(inputs, False))
         finally:
             with self._lock:
                 self._idle.append(session)
@@ -298,8 +314,33 @@ class Session:
         self._fed.add(number)
 
     def __call__(self, *arguments: Any, **named: Any) -> NDArray | tuple[NDArray, ...]:
-        """As Model's, but for fed inputs, which may be None."""
-        return self._caller.results(self._session.run(self._caller.gather(arguments, named, self._fed)))
+        """As Model's, but for fed inputs, which may be None, and donated ones: left out (or None) they are the session's
+        state, which a run updates in place; an array is copied and becomes the state. Outputs that are the state are not
+        among the results."""
+        may_lack = self._fed | set(self._caller.donations)
+        return self._caller.results(self._session.run(self._caller.gather(arguments, named, may_lack), True))
+
+    def set_symbol(self, name: str, value: int) -> None:
+        """Gives a symbol that no input has (a rank's coordinate, say) its value, for all runs that follow."""
+        self._session.set_symbol(name, value)
+
+    def set_state(self, input: str, value: Any) -> None:
+        """The state of a donated input becomes a copy of `value`."""
+        number = self._caller.number(input)
+        self._session.set_state(number, self._caller.convert(number, value))
+
+    def create_state(self, input: str, shape: Sequence[int] | None = None) -> None:
+        """A state of zeros. `shape` may be left out where the model knows all of it."""
+        self._session.create_state(self._caller.number(input), None if shape is None else list(shape))
+
+    def state(self, input: str) -> NDArray:
+        """A copy of the state of a donated input."""
+        number = self._caller.number(input)
+        return self._caller.state_array(number, self._session.state(number))
+
+    def reset_state(self, input: str) -> None:
+        """Forgets the state and gives its memory back."""
+        self._session.reset_state(self._caller.number(input))
 
     def __reduce__(self) -> tuple:
         raise TypeError("a Session cannot be copied or pickled: its state is this process's; pickle the Model")

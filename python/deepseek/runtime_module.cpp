@@ -31,11 +31,12 @@ constexpr size_t smallOutput = 256 << 10;
 
 struct TensorInfo {
   std::string name, dtype;
+  std::pair<int32_t, int32_t> device;
   std::vector<std::pair<int64_t, std::string>> dimensions; // size or -1, text
 };
 
 TensorInfo describe(const ds_tensor_info &info) {
-  TensorInfo result{info.name, ds_dtype_name(info.dtype), {}};
+  TensorInfo result{info.name, ds_dtype_name(info.dtype), {info.device.device_type, info.device.device_id}, {}};
   for (int32_t i = 0; i < info.rank; ++i)
     result.dimensions.emplace_back(info.dimensions[i].size, info.dimensions[i].text);
   return result;
@@ -64,6 +65,14 @@ public:
     std::vector<TensorInfo> result;
     for (size_t i = 0; i < model.outputCount(); ++i)
       result.push_back(describe(model.output(i)));
+    return result;
+  }
+  /// Numbers of inputs, and of the outputs that they are donated to.
+  std::vector<std::pair<size_t, size_t>> donations() const {
+    std::vector<std::pair<size_t, size_t>> result;
+    for (size_t i = 0; i < model.inputCount(); ++i)
+      if (size_t output = model.donation(i); output != DS_NO_OUTPUT)
+        result.emplace_back(i, output);
     return result;
   }
   nb::dict properties() const {
@@ -116,16 +125,25 @@ ds_tensor view(const Input &array, int32_t dtype, std::vector<int64_t> &shape, s
   return result;
 }
 
+/// ds_types.def, by number.
+struct ElementType {
+  const char *name;
+  uint8_t bytes, code, bits; // DLPack's; no bits: its bytes
+};
+constexpr ElementType elementTypes[] = {
+    {"unknown", 0, 0, 0},
+#define DS_ELEMENT_TYPE(constant, number, name, bytes, code, bits, ...) {name, bytes, code, bits},
+#include "ds_types.def"
+#undef DS_ELEMENT_TYPE
+};
+
+/// NumPy has no bfloat16, whose bits go as uint16.
+bool isOfNumpy(const ElementType &type) { return type.bits && type.code != kDLBfloat; }
+
 nb::dlpack::dtype dlpackType(int32_t dtype) {
-  const auto bits = uint8_t(8 * ds_dtype_size(dtype));
-  if (dtype == DS_BOOL)
-    return nb::dtype<bool>();
-  if (dtype >= DS_INT2)
-    return nb::dtype<uint8_t>();
-  const nb::dlpack::dtype_code code = dtype >= DS_FLOAT16 && dtype != DS_BFLOAT16 ? nb::dlpack::dtype_code::Float
-                                      : dtype >= DS_UINT8                         ? nb::dlpack::dtype_code::UInt
-                                                                                  : nb::dlpack::dtype_code::Int;
-  return {uint8_t(code), bits, 1};
+  const ElementType &type = elementTypes[dtype];
+  return isOfNumpy(type) ? nb::dlpack::dtype{type.code, type.bits, 1}
+                         : nb::dlpack::dtype{kDLUInt, uint8_t(8 * type.bytes), 1};
 }
 
 /// A copy, so that it may outlive the run.
@@ -297,7 +315,7 @@ public:
           options.custom_op_count = all.size();
           return ds::Session(model.model, options);
         }()),
-        model(model.model), feeds(this->model.outputCount()) {}
+        model(model.model), feeds(this->model.outputCount()), donations(model.donations()) {}
 
   // For the garbage collector: a function may know the model that it belongs to.
   static int traverse(PyObject *self, visitproc visit, void *arg) {
@@ -314,8 +332,9 @@ public:
     return 0;
   }
 
-  /// One entry an input; None where the input is fed.
-  std::vector<nb::object> run(const std::vector<nb::object> &values) {
+  /// One entry an input; None where the session has it: fed, or its state. What a donated input is given becomes the
+  /// state. With `keepsState` outputs that are the state are None; otherwise the state leaves with them.
+  std::vector<nb::object> run(const std::vector<nb::object> &values, bool keepsState) {
     std::vector<std::vector<int64_t>> shapes(values.size()), strides(values.size());
     std::vector<ds_tensor> inputs(values.size()), outputs(model.outputCount());
     std::vector<std::unique_ptr<Strings>> strings;
@@ -331,6 +350,13 @@ public:
       arrays.push_back(nb::cast<Input>(values[i]));
       inputs[i] = view(arrays.back(), i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
     }
+    for (auto [input, output] : donations)
+      if (input < inputs.size() && (inputs[input].dtype || inputs[input].data)) {
+        nb::gil_scoped_release unlocked;
+        ds_error error;
+        ds::check(ds_session_state_set(session.c(), input, &inputs[input], &error), error);
+        inputs[input] = {};
+      }
     {
       nb::gil_scoped_release unlocked;
       ds_error error;
@@ -338,14 +364,44 @@ public:
                 error);
     }
     std::vector<nb::object> results;
+    std::vector<bool> isState(outputs.size());
+    for (auto [input, output] : donations)
+      isState[output] = true;
     for (size_t i = 0; i < outputs.size(); ++i)
-      results.push_back(outputs[i].dtype == DS_STRING ? stringsOf(outputs[i]) : nb::cast(take(i, outputs[i])));
+      results.push_back(keepsState && isState[i]        ? nb::none()
+                        : outputs[i].dtype == DS_STRING ? stringsOf(outputs[i])
+                                                        : nb::cast(take(i, outputs[i])));
     return results;
   }
   void feed(size_t output, size_t input) {
     ds_error error;
     ds::check(ds_session_feed(session.c(), output, input, &error), error);
     feeds[output] = true;
+  }
+  void setSymbol(const std::string &name, int64_t value) { session.setSymbol(name, value); }
+  void setState(size_t input, const Input &array) {
+    std::vector<int64_t> shape, strides;
+    const ds_tensor tensor = view(array, input < model.inputCount() ? model.input(input).dtype : 0, shape, strides);
+    ds_error error;
+    nb::gil_scoped_release unlocked;
+    ds::check(ds_session_state_set(session.c(), input, &tensor, &error), error);
+  }
+  void createState(size_t input, const std::optional<std::vector<int64_t>> &shape) {
+    if (shape && input < model.inputCount() && shape->size() != size_t(model.input(input).rank))
+      throw ds::Error(DS_BAD_INPUT, "the state has " + std::to_string(model.input(input).rank) + " dimensions, given " +
+                                        std::to_string(shape->size()));
+    ds_error error;
+    ds::check(ds_session_state_create(session.c(), input, shape ? shape->data() : nullptr, &error), error);
+  }
+  Output state(size_t input) const {
+    ds_tensor tensor;
+    ds_error error;
+    ds::check(ds_session_state_get(session.c(), input, &tensor, &error), error);
+    return copyOf(tensor);
+  }
+  void resetState(size_t input) {
+    ds_error error;
+    ds::check(ds_session_state_reset(session.c(), input, &error), error);
   }
   uint32_t threads() const { return session.threads(); }
   uint64_t memory() const { return session.memory(); }
@@ -379,6 +435,7 @@ private:
   ds::Session session;
   ds::Model model;
   std::vector<bool> feeds; // outputs that feed an input
+  std::vector<std::pair<size_t, size_t>> donations;
 };
 
 } // namespace
@@ -386,6 +443,11 @@ private:
 NB_MODULE(_runtime, m) {
   m.doc() = "Runs compiled models. Needs nothing of the compiler.";
   m.attr("__version__") = DS_RUNTIME_VERSION;
+  nb::list types; // name, bytes, whether NumPy has it
+  for (const ElementType &type : elementTypes)
+    if (type.bytes)
+      types.append(nb::make_tuple(type.name, type.bytes, isOfNumpy(type)));
+  m.attr("ELEMENT_TYPES") = types;
 
   // Made here, so that both modules and __init__.py share it.
   static nb::handle failure = nb::object(nb::module_::import_("deepseek._errors").attr("Error")).release();
@@ -402,6 +464,8 @@ NB_MODULE(_runtime, m) {
       .def_ro("name", &TensorInfo::name)
       .def_ro("dtype", &TensorInfo::dtype,
               "NumPy's name of the type; also \"bfloat16\" and ml_dtypes' names of smaller ones")
+      .def_ro("device", &TensorInfo::device,
+              "Where the model wants it, or makes it, as __dlpack_device__ says it: (1, 0) is the host's memory")
       .def_prop_ro(
           "shape",
           [](const TensorInfo &self) {
@@ -425,6 +489,7 @@ NB_MODULE(_runtime, m) {
       .def(nb::init<nb::bytes>(), nb::arg("data"))
       .def_prop_ro("inputs", &Model::inputs)
       .def_prop_ro("outputs", &Model::outputs)
+      .def_prop_ro("donations", &Model::donations)
       .def_prop_ro("properties", &Model::properties)
       .def_prop_ro("target", &Model::target)
       .def_prop_ro("weight_bytes", &Model::weightBytes)
@@ -435,7 +500,12 @@ NB_MODULE(_runtime, m) {
   nb::class_<Session>(m, "Session", nb::type_slots(slots))
       .def(nb::init<const Model &, uint32_t, const std::vector<std::tuple<std::string, std::string, nb::object>> &>(),
            nb::arg("model"), nb::arg("threads"), nb::arg("operators"))
-      .def("run", &Session::run, nb::arg("inputs"))
+      .def("run", &Session::run, nb::arg("inputs"), nb::arg("keeps_state"))
+      .def("set_symbol", &Session::setSymbol, nb::arg("name"), nb::arg("value"))
+      .def("set_state", &Session::setState, nb::arg("input"), nb::arg("value"))
+      .def("create_state", &Session::createState, nb::arg("input"), nb::arg("shape").none())
+      .def("state", &Session::state, nb::arg("input"))
+      .def("reset_state", &Session::resetState, nb::arg("input"))
       .def("feed", &Session::feed, nb::arg("output"), nb::arg("input"))
       .def_prop_ro("threads", &Session::threads)
       .def_prop_ro("memory", &Session::memory);

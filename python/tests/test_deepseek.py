@@ -547,3 +547,41 @@ def test_everything_public_is_documented():
         thing = getattr(ds, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
             assert thing.__doc__
+
+
+def test_a_session_keeps_the_state_of_donated_inputs():
+    counter = model("float[N] s, float[N] x => float[N] t, float[N] y", "t = Add(s, x)  y = Mul(s, x)")
+    compiled = ds.compile_onnx(counter, donate={"s": "t"})
+    assert compiled.donations == {"s": "t"} and compiled.inputs[0].device == (1, 0)
+    session, x = compiled.session(), np.full(3, 2, np.float32)
+    with pytest.raises(ds.Error, match="input 's' has neither a tensor nor a state"):
+        session(x=x)
+    session.create_state("s", (3,))
+    for step in range(3):
+        assert session(x=x).tolist() == [4 * step] * 3  # y alone: t is the state
+    assert session.state("s").tolist() == [6] * 3
+    start = np.ones(3, np.float32)
+    assert session(start, x).tolist() == [2] * 3 and session.state("s").tolist() == [3] * 3
+    assert start.tolist() == [1] * 3  # a copy became the state
+    session.set_state("s", [0, 1, 2])
+    session(None, x)
+    assert session.state("s").tolist() == [2, 3, 4]
+    session.reset_state("s")
+    with pytest.raises(ds.Error, match="no state for input 's'"):
+        session.state("s")
+    with pytest.raises(ds.Error, match="the model has no input 'z'"):
+        session.set_state("z", start)
+    with pytest.raises(ds.Error, match="input 'x' is not donated"):
+        session.set_state("x", start)
+    t, y = compiled(start, x)  # a call by itself returns all
+    assert t.tolist() == [3] * 3 and y.tolist() == [2] * 3 and start.tolist() == [1] * 3
+
+
+def test_donations_are_checked():
+    grows = model("float[N] s, float[1] x => float[M] t", "t = Concat<axis = 0>(s, x)")
+    with pytest.raises(ds.CompileError, match=r"cannot be donated to output 't'"):
+        ds.compile_onnx(grows, donate={"s": "t"})
+    with pytest.raises(ds.CompileError, match="'s:u' names no output"):
+        ds.compile_onnx(grows, donate={"s": "u"})
+    with pytest.raises(ds.CompileError, match="donate='s:t' is no outputs by input"):
+        ds.compile_onnx(grows, donate="s:t")

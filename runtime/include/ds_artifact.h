@@ -22,7 +22,7 @@
 #define DS_ARTIFACT_MAGIC                                                                                              \
   "\x89"                                                                                                               \
   "dsmeta\n"
-#define DS_ARTIFACT_VERSION 4
+#define DS_ARTIFACT_VERSION 5
 #define DS_ARTIFACT_WEIGHT_ALIGNMENT 64
 /* An absolute symbol whose address is ds_artifact_program.code_id: ties loaded code to the metadata it came with. */
 #define DS_ARTIFACT_ID_SYMBOL "ds_program_id"
@@ -39,7 +39,7 @@ typedef struct ds_artifact_header {
 
 /* Where the entries of one kind are. Each kind at most once. */
 typedef struct ds_artifact_table {
-  uint32_t kind;       /* DS_TABLE_*; others are skipped */
+  uint32_t kind;       /* DS_TABLE_*; others are skipped, but those with DS_TABLE_REQUIRED refused */
   uint32_t entry_size; /* at least that of the struct below; a multiple of 8 but for strings */
   uint64_t offset;     /* from the header's first byte; a multiple of 8 */
   uint64_t count;
@@ -70,37 +70,30 @@ enum {
   DS_TABLE_CODE = 21,            /* at most one ds_artifact_code */
   DS_TABLE_ATTRIBUTES = 22,      /* ds_artifact_attribute: those of all custom operators' nodes */
   DS_TABLE_ATTRIBUTE_BYTES = 23, /* bytes: what attributes hold */
+  DS_TABLE_DONATIONS = 24,       /* ds_artifact_donation */
+  DS_TABLE_DEVICES = 25,         /* ds_artifact_device: the memory spaces beside the host's, from 1 on */
+  DS_TABLE_DEVICE_CODE = 26,     /* ds_artifact_device_code */
+  DS_TABLE_DEVICE_BYTES = 27,    /* bytes: code of devices, each at a multiple of 8 */
+  DS_TABLE_COLLECTIVES = 28,     /* ds_artifact_collective */
   DS_TABLE_VERSIONS = 30,        /* ds_artifact_version; only the outermost program has them */
   DS_TABLE_GUARDS = 31           /* ds_artifact_guard: those of all versions */
 };
+/* A bit of the kind of tables without which the rest means something else: a reader that does not know one refuses the
+ * artifact. */
+#define DS_TABLE_REQUIRED 0x80000000u
 
-/* Element types, as in ds_tensor.dtype. Bits are those of the type in memory, little-endian; a bool is one byte, 0
- * or 1. */
+/* Element types, as in ds_tensor.dtype: DS_BOOL, DS_FLOAT32, ... ds_types.def lists and explains them. */
 enum {
-  DS_BOOL = 1,
-  DS_INT8 = 2,
-  DS_INT16 = 3,
-  DS_INT32 = 4,
-  DS_INT64 = 5,
-  DS_UINT8 = 6,
-  DS_UINT16 = 7,
-  DS_UINT32 = 8,
-  DS_UINT64 = 9,
-  DS_FLOAT16 = 10,
-  DS_BFLOAT16 = 11,
-  DS_FLOAT32 = 12,
-  DS_FLOAT64 = 13,
-  /* One a byte, in its low bits; the others are written as 0 and not read. */
-  DS_INT2 = 14,
-  DS_UINT2 = 15,
-  DS_INT4 = 16,
-  DS_UINT4 = 17,
-  DS_FLOAT4E2M1FN = 18,
-  DS_FLOAT8E4M3FN = 19,
-  DS_FLOAT8E4M3FNUZ = 20,
-  DS_FLOAT8E5M2 = 21,
-  DS_FLOAT8E5M2FNUZ = 22,
-  DS_STRING = 23 /* a ds_string (ds_runtime.h), 16 bytes: of inputs and outputs, and of custom operators */
+#define DS_ELEMENT_TYPE(constant, number, ...) DS_##constant = number,
+#include "ds_types.def"
+#undef DS_ELEMENT_TYPE
+};
+
+/* What kind of device memory belongs to, with DLPack's numbers (DLDeviceType). */
+enum {
+  DS_DEVICE_CPU = 1,
+  DS_DEVICE_CUDA = 2,
+  DS_DEVICE_CUDA_HOST = 3 /* the host's, locked in memory for a CUDA device */
 };
 
 /* length bytes at offset of the string table, free of NUL and followed by one. */
@@ -134,12 +127,13 @@ typedef struct ds_artifact_program {
   uint64_t weights_hash;   /* XXH64 of it; checked on demand */
 } ds_artifact_program;
 
-/* An entry dimension that runs may choose. It is read from one dimension of one input; that entry of the dimension
- * table is DS_NUMBER_SYMBOL with this symbol. */
+/* A number that runs may choose. It is read from one dimension of one input, whose entry of the dimension table is
+ * DS_NUMBER_SYMBOL with this symbol; or it is given: by the call that runs this body, and to the outermost program,
+ * with its versions, by the session (ds_session_set_symbol). */
 typedef struct ds_artifact_symbol {
   ds_artifact_text name;    /* unique */
   ds_artifact_text display; /* as the source model spells it */
-  uint32_t input;           /* DS_ARTIFACT_GIVEN: the call that runs this body gives the value */
+  uint32_t input;           /* DS_ARTIFACT_GIVEN: given */
   uint32_t dimension;
 } ds_artifact_symbol;
 #define DS_ARTIFACT_GIVEN UINT32_MAX
@@ -174,7 +168,52 @@ typedef struct ds_artifact_tensor {
   uint32_t dtype;
   uint32_t rank;            /* at most DS_ARTIFACT_MAX_RANK */
   uint64_t first_dimension; /* in the dimension table */
+  uint32_t space;           /* where it is wanted, or made: DS_SPACE_HOST, or 1 + the number of a device */
+  uint32_t reserved;
 } ds_artifact_tensor;
+#define DS_SPACE_HOST 0
+
+/* The output is made in the memory of the input, of the same type and, in every run, the same dimensions: state that a
+ * run updates. Each input and output is part of one donation at most; only the outermost program has them, and its
+ * versions the same ones. */
+typedef struct ds_artifact_donation {
+  uint32_t input;
+  uint32_t output;
+  uint32_t in_place; /* 1: nothing reads the input's old value once the output is written, so that both may be one
+                      * memory all along; 0: the runtime copies the output to the input's memory when all is done */
+  uint32_t reserved;
+} ds_artifact_donation;
+
+/* A device that the program runs parts of itself on, with memory of its own. A reader without code for it refuses the
+ * program, and takes another variant where one needs less. */
+typedef struct ds_artifact_device {
+  uint32_t type; /* DS_DEVICE_CUDA, ... */
+  uint32_t reserved;
+  ds_artifact_text target; /* "sm_90a" */
+} ds_artifact_device;
+
+enum {
+  DS_DEVICE_CODE_PTX = 1,  /* text, followed by a NUL */
+  DS_DEVICE_CODE_CUBIN = 2 /* a module of the device's own */
+};
+
+/* Kernels for a device; of several entries for one device the first that it takes. */
+typedef struct ds_artifact_device_code {
+  uint32_t device; /* in the table of devices */
+  uint32_t form;   /* DS_DEVICE_CODE_* */
+  uint64_t offset; /* in DS_TABLE_DEVICE_BYTES, a multiple of 8 */
+  uint64_t length;
+} ds_artifact_device_code;
+
+/* Communication between the ranks of a program that several processes run: seats for its description. A reader without
+ * a transport refuses the program. */
+typedef struct ds_artifact_collective {
+  uint32_t kind; /* all-reduce, ... */
+  uint32_t launch;
+  uint32_t dtype;
+  uint32_t reserved;
+  ds_artifact_text group; /* the axes of the mesh */
+} ds_artifact_collective;
 
 enum {
   DS_BUFFER_INPUT = 1,     /* index: the input */
@@ -192,6 +231,8 @@ typedef struct ds_artifact_buffer {
   ds_artifact_number size;
   uint32_t first_launch;
   uint32_t last_launch;
+  uint32_t space; /* DS_SPACE_HOST, or 1 + the number of a device; of inputs and outputs that of the tensor */
+  uint32_t reserved;
 } ds_artifact_buffer;
 
 typedef struct ds_artifact_kernel {

@@ -11,7 +11,7 @@
  *     if (ds_model_load("model.so", &model, &error)) ...
  *     if (ds_session_create(model, NULL, &session, &error)) ...
  *     int64_t shape[2] = {1, 128};
- *     ds_tensor in = {data, DS_FLOAT32, 2, shape, NULL}, out = {0};
+ *     ds_tensor in = {data, DS_FLOAT32, 2, shape, NULL, DS_HOST}, out = {0};
  *     if (ds_session_run(session, &in, 1, &out, 1, &error)) ...   // out.data is valid until the next run
  *     ds_session_destroy(session); ds_model_release(model);
  *===----------------------------------------------------------------------===*/
@@ -57,15 +57,29 @@ typedef struct ds_string {
   size_t size;
 } ds_string;
 
+/* Where memory lies, as DLPack's DLDevice says it: a kind of device (DS_DEVICE_CPU, ..., with the numbers of kDLCPU,
+ * ...) and which one of that kind. All zero is the host, too. */
+typedef struct ds_device {
+  int32_t device_type;
+  int32_t device_id;
+} ds_device;
+#define DS_HOST {DS_DEVICE_CPU, 0}
+
 /* `data` points to the element at index 0 of all dimensions. `shape` has `rank` entries. `strides` are in elements, may
  * be negative, and NULL means row-major without gaps. Strided tensors, and those whose address is no multiple of the
- * element size, are copied; others are used in place. */
+ * element size, are copied; others are used in place. An initializer may end before `device`, which then is the host:
+ * wherever a function takes a tensor, it refuses memory of a device that this runtime has no code for. */
 typedef struct ds_tensor {
   void *data;
   int32_t dtype; /* DS_FLOAT32, ... (ds_artifact.h) */
   int32_t rank;
   const int64_t *shape;
   const int64_t *strides;
+#ifdef __cplusplus
+  ds_device device = {}; /* no compiler warns of a shorter initializer */
+#else
+  ds_device device;
+#endif
 } ds_tensor;
 
 /* A dimension of an input or output: `size` where the compiler knew it, otherwise -1. `text` is the size as an
@@ -81,9 +95,11 @@ typedef struct ds_tensor_info {
   int32_t dtype;
   int32_t rank;
   const ds_dimension_info *dimensions;
+  ds_device device; /* where the program wants it, or makes it */
 } ds_tensor_info;
 
-/* A dimension that each run chooses, read from dimension `dimension` of input number `input`. */
+/* A dimension that each run chooses, read from dimension `dimension` of input number `input`; or, where `input` is -1,
+ * a number that the session is given (ds_session_set_symbol). */
 typedef struct ds_symbol_info {
   const char *name;    /* unique in the model */
   const char *display; /* as the source model spells it */
@@ -100,8 +116,9 @@ DS_API const char *ds_dtype_name(int32_t dtype);
 DS_API size_t ds_dtype_size(int32_t dtype);
 
 /* The tensor that a DLPack tensor (dlpack.h, or ds_dlpack.h) describes, without a copy: `to` points to the memory,
- * shape and strides of `from`. What is not row-major without gaps is copied later, by the run that takes it as an
- * input. DS_BAD_ARGUMENT: memory that is not the CPU's, or an element type that ds_dtype_name does not know. */
+ * shape, strides and device of `from`. What is not row-major without gaps is copied later, by the run that takes it as
+ * an input. DS_BAD_ARGUMENT: memory of a device that this runtime has no code for, or an element type that
+ * ds_dtype_name does not know. */
 struct DLTensor;
 DS_API ds_status ds_tensor_from_dlpack(const struct DLTensor *from, ds_tensor *to, ds_error *error);
 
@@ -145,6 +162,10 @@ DS_API ds_status ds_model_input(const ds_model *model, size_t index, ds_tensor_i
 DS_API ds_status ds_model_output(const ds_model *model, size_t index, ds_tensor_info *info);
 DS_API ds_status ds_model_symbol(const ds_model *model, size_t index, ds_symbol_info *info);
 
+/* The number of the output that input number `input` is donated to (State, below); DS_NO_OUTPUT where it is not. */
+#define DS_NO_OUTPUT ((size_t)-1)
+DS_API size_t ds_model_donation(const ds_model *model, size_t input);
+
 typedef struct ds_model_summary {
   const char *triple;
   const char *cpu; /* of the code that runs here */
@@ -175,6 +196,12 @@ typedef struct ds_allocator {
 /* Operators that models use and this program implements: those of domains that ds-compile got by --custom-ops. */
 typedef struct ds_custom_op ds_custom_op;
 
+/* The value of a symbol that no input has: a rank's coordinate, say. */
+typedef struct ds_symbol_value {
+  const char *name;
+  int64_t value; /* from 0 to 2^40 */
+} ds_symbol_value;
+
 /* Finds faults of memory, in the model's code or in the runtime; slow. Each buffer and each thread's scratch is memory
  * of its own between pages that no access may touch (the allocator is not used), filled with ones before it is first
  * written (NaN, -1) and out of reach when its life is over; inputs and weights are copied, and cannot be written. An
@@ -190,6 +217,8 @@ typedef struct ds_session_options {
   void *logger_context;
   const ds_custom_op *custom_ops; /* copied; all that the model uses must be among them */
   size_t custom_op_count;
+  const ds_symbol_value *given; /* as by ds_session_set_symbol; copied */
+  size_t given_count;
 } ds_session_options;
 
 /* `options` may be NULL. The result does not depend on the number of threads. DS_UNSUPPORTED: the model has a custom
@@ -199,6 +228,10 @@ DS_API ds_status ds_session_create(ds_model *model, const ds_session_options *op
 /* NULL is fine. Session-owned outputs disappear with it. */
 DS_API void ds_session_destroy(ds_session *session);
 DS_API uint32_t ds_session_threads(const ds_session *session);
+
+/* Gives a symbol that no input has (ds_symbol_info.input is -1) its value, which holds until it gets another one. A run
+ * needs all of them. */
+DS_API ds_status ds_session_set_symbol(ds_session *session, const char *name, int64_t value, ds_error *error);
 
 /* Runs the model. All inputs must be given, in the order of ds_model_input.
  * Outputs: `outputs` may be NULL (output_count 0); otherwise output_count is that of the model, and each entry is
@@ -230,8 +263,8 @@ DS_API ds_status ds_session_detach(ds_session *session, size_t index, struct DLM
  * needs one, and another one starts a new sequence. For state that a program carries from run to run: the caches of a
  * decoder, the state of a recurrent network. Both must have one type and rank; sizes may change (a cache that grows).
  * An output may feed several inputs. DS_NO_OUTPUT as `output` ends it. After a run that failed once it had begun (an
- * index out of range, say) there is no last output: a tensor must be given again. */
-#define DS_NO_OUTPUT ((size_t)-1)
+ * index out of range, say) there is no last output: a tensor must be given again. An input that is donated takes no
+ * feed: its output is its next value anyway. */
 DS_API ds_status ds_session_feed(ds_session *session, size_t output, size_t input, ds_error *error);
 
 /* Fills in dtype, rank and shape of all outputs (`outputs`: one a model output, data NULL) for inputs of the given
@@ -240,12 +273,37 @@ DS_API ds_status ds_session_feed(ds_session *session, size_t output, size_t inpu
 DS_API ds_status ds_session_infer(ds_session *session, const ds_tensor *inputs, size_t input_count, ds_tensor *outputs,
                                   size_t output_count, ds_error *error);
 
-/* The same from sizes of the model's symbols (ds_model_symbol), filling in inputs as well; either may be NULL. */
+/* The same from sizes of the model's symbols (ds_model_symbol), filling in inputs as well; either may be NULL. Of a
+ * symbol that the session was given, -1 stands for that value. */
 DS_API ds_status ds_session_resolve(ds_session *session, const int64_t *symbols, size_t symbol_count, ds_tensor *inputs,
                                     ds_tensor *outputs, ds_error *error);
 
 /* Bytes of memory that the session holds for temporaries, scratch and its own outputs and copies. */
 DS_API uint64_t ds_session_memory(const ds_session *session);
+
+/*===- State --------------------------------------------------------------===*/
+
+/* An input may be donated to an output (ds-compile --donate=IN:OUT): a run makes the output in the input's memory, so
+ * that a state that run after run updates (parameters and what an optimizer keeps of them, a cache of fixed size)
+ * exists once. Both have one type, and in each run one shape. Outputs are those of a run without donation, bit for bit.
+ *
+ * A session can hold that state: where the entry of a donated input in ds_session_run is all zero, the run takes the
+ * session's state, and leaves the next one there. An entry that names memory donates that memory instead, for this run:
+ * it must be row-major without gaps, aligned, writable, apart from all other inputs, and of no other session's state or
+ * run; the output is then in it. Outputs that inputs are donated to are never in other memory: their entry of `outputs`
+ * is empty, or names that of the input. After a run that failed once it had begun, donated memory has no defined
+ * contents; a state in the session is lost then, and a run that needs it says so. */
+
+/* A state of zeros for input number `input`. `shape` may be NULL where the model knows all its dimensions. One of
+ * another shape takes the place of what was there. */
+DS_API ds_status ds_session_state_create(ds_session *session, size_t input, const int64_t *shape, ds_error *error);
+/* A state that is a copy of `value`. */
+DS_API ds_status ds_session_state_set(ds_session *session, size_t input, const ds_tensor *value, ds_error *error);
+/* The state, without a copy: the program may read and write it between runs. It stays where it is until another one of
+ * another shape takes its place. */
+DS_API ds_status ds_session_state_get(const ds_session *session, size_t input, ds_tensor *value, ds_error *error);
+/* The session has no such state any more, and gives its memory back. */
+DS_API ds_status ds_session_state_reset(ds_session *session, size_t input, ds_error *error);
 
 /*===- Custom operators ---------------------------------------------------===*/
 

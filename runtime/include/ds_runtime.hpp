@@ -64,7 +64,8 @@ template <typename T> constexpr int32_t dtypeOf() {
   }
 }
 
-/// A view of memory with a shape. One without a type stands for a fed input (Session::feed).
+/// A view of memory with a shape. One without a type stands for an input that the session has: a fed one (Session::feed),
+/// or the state of a donated one (Session::setState).
 class Tensor {
 public:
   Tensor() = default;
@@ -77,7 +78,8 @@ public:
                                        std::to_string(steps.size()) + " strides");
   }
   explicit Tensor(const ds_tensor &tensor)
-      : memory(tensor.data), type(tensor.dtype), sizes(tensor.shape, tensor.shape + tensor.rank) {
+      : memory(tensor.data), type(tensor.dtype), sizes(tensor.shape, tensor.shape + tensor.rank),
+        place(tensor.device) {
     if (tensor.strides)
       steps.assign(tensor.strides, tensor.strides + tensor.rank);
   }
@@ -90,6 +92,7 @@ public:
   }
 
   int32_t dtype() const { return type; }
+  ds_device device() const { return place; }
   const std::vector<int64_t> &shape() const { return sizes; }
   const std::vector<int64_t> &strides() const { return steps; } ///< empty: row-major without gaps
   int64_t size() const {
@@ -108,13 +111,14 @@ public:
   }
   /// Points into this object.
   ds_tensor c() const {
-    return {memory, type, int32_t(sizes.size()), sizes.data(), steps.empty() ? nullptr : steps.data()};
+    return {memory, type, int32_t(sizes.size()), sizes.data(), steps.empty() ? nullptr : steps.data(), place};
   }
 
 private:
   void *memory = nullptr;
   int32_t type = 0;
   std::vector<int64_t> sizes, steps;
+  ds_device place = {};
 };
 
 /// A loaded artifact, shared by copies and by its sessions.
@@ -139,6 +143,8 @@ public:
   /// The number of the input or output of that name.
   size_t inputIndex(const std::string &name) const { return find(ds_model_input, inputCount(), name, "input"); }
   size_t outputIndex(const std::string &name) const { return find(ds_model_output, outputCount(), name, "output"); }
+  /// The number of the output that an input is donated to; DS_NO_OUTPUT where it is not.
+  size_t donation(size_t input) const { return ds_model_donation(c(), input); }
   /// Compares all weights with their checksum.
   void verify() const {
     ds_error error;
@@ -295,6 +301,38 @@ public:
   void feed(const std::string &output, const std::string &input) {
     ds_error error;
     check(ds_session_feed(c(), model.outputIndex(output), model.inputIndex(input), &error), error);
+  }
+  /// A symbol that no input has.
+  void setSymbol(const std::string &name, int64_t value) {
+    ds_error error;
+    check(ds_session_set_symbol(c(), name.c_str(), value, &error), error);
+  }
+  /// The state of a donated input, which runs update where that input is Tensor(): a copy of `value`.
+  void setState(const std::string &input, const Tensor &value) {
+    const ds_tensor tensor = value.c();
+    ds_error error;
+    check(ds_session_state_set(c(), model.inputIndex(input), &tensor, &error), error);
+  }
+  /// A state of zeros; the shape may be left out where the model knows all of it.
+  void createState(const std::string &input, const std::vector<int64_t> &shape = {}) {
+    const size_t index = model.inputIndex(input);
+    if (!shape.empty() && shape.size() != size_t(model.input(index).rank))
+      throw Error(DS_BAD_ARGUMENT, "the state of input '" + input + "' has " +
+                                       std::to_string(model.input(index).rank) + " dimensions, given " +
+                                       std::to_string(shape.size()));
+    ds_error error;
+    check(ds_session_state_create(c(), index, shape.empty() ? nullptr : shape.data(), &error), error);
+  }
+  /// The state itself, to read and to write between runs.
+  Tensor state(const std::string &input) const {
+    ds_tensor tensor;
+    ds_error error;
+    check(ds_session_state_get(c(), model.inputIndex(input), &tensor, &error), error);
+    return Tensor(tensor);
+  }
+  void resetState(const std::string &input) {
+    ds_error error;
+    check(ds_session_state_reset(c(), model.inputIndex(input), &error), error);
   }
   /// Output number `index` of the last run leaves the session; the caller calls its deleter.
   DLManagedTensorVersioned *detach(size_t index) {

@@ -129,7 +129,7 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
       Random = Known = true;
       RandomSizes = R.optionalSizes();
     }
-    for (const char *Flag : {"--input", "--inputs", "--output-dir"}) {
+    for (const char *Flag : {"--input", "--inputs", "--output-dir", "--symbol"}) {
       if (!R.is(Flag))
         continue;
       const char *Value = R.value();
@@ -137,7 +137,10 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
         return fail(Error, DS_BAD_ARGUMENT, "%s needs a value", Flag);
       const char *&Single = !strcmp(Flag, "--inputs") ? InputsFile : OutputDir;
       Known = true;
-      if (!strcmp(Flag, "--input")) {
+      if (!strcmp(Flag, "--symbol")) {
+        if (!Symbols.push(Value))
+          return outOfMemory(Error);
+      } else if (!strcmp(Flag, "--input")) {
         if (!strchr(Value, '='))
           return fail(Error, DS_BAD_ARGUMENT, "--input needs name=file.npy, not '%s'", Value);
         if (!Inputs.push(Value))
@@ -172,6 +175,20 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
     return fail(Error, DS_BAD_ARGUMENT, "--json goes with --benchmark=N, not with --profile");
   if (NeedsModel && !Model && !Help && !Version)
     return fail(Error, DS_BAD_ARGUMENT, "no model given");
+  return DS_OK;
+}
+
+ds_status Arguments::giveSymbols(ds_session *Session, ds_error *Error) const {
+  for (const char *Symbol : Symbols) {
+    const char *Equals = strrchr(Symbol, '=');
+    int64_t Value;
+    if (!Equals || !parseNumber(Equals + 1, int64_t(1) << 40, Value))
+      return fail(Error, DS_BAD_ARGUMENT, "--symbol needs NAME=VALUE, not '%s'", Symbol);
+    Text Name;
+    Name.append("%.*s", int(Equals - Symbol), Symbol);
+    if (ds_status Status = ds_session_set_symbol(Session, Name.str(), Value, Error))
+      return Status;
+  }
   return DS_OK;
 }
 
@@ -293,6 +310,8 @@ ds_status InputSet::makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_erro
   for (size_t I = 0; I < Symbols.size(); ++I) {
     ds_symbol_info Info;
     ds_model_symbol(Model, I, &Info);
+    if (Info.input < 0)
+      continue;
     const NpyArray &A = Arrays[Info.input];
     if (Symbols[I] < 0 && Given[size_t(Info.input)] && size_t(Info.dimension) < A.Shape.size())
       Symbols[I] = A.Shape[size_t(Info.dimension)];
@@ -303,7 +322,7 @@ ds_status InputSet::makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_erro
     ds_tensor_info Input;
     ds_model_symbol(Model, I, &Info);
     ds_model_input(Model, size_t(Info.input), &Input);
-    if (Symbols[I] < 0)
+    if (Symbols[I] < 0 && Info.input >= 0)
       Missing.append("%s%s (dimension %d of input '%s')", Missing.empty() ? "" : ", ", Info.name, Info.dimension,
                      Input.name);
   }

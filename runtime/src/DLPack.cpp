@@ -11,16 +11,6 @@ using namespace ds::runtime;
 
 namespace {
 
-/// What DLPack calls an element type: bits and one of its codes.
-struct DlpackType {
-  uint8_t Code, Bits;
-};
-
-// In the order of DS_BOOL, DS_INT8, ...
-constexpr DlpackType DlpackTypes[] = {{0, 0},         {kDLBool, 8},    {kDLInt, 8},    {kDLInt, 16},  {kDLInt, 32},
-                                      {kDLInt, 64},   {kDLUInt, 8},    {kDLUInt, 16},  {kDLUInt, 32}, {kDLUInt, 64},
-                                      {kDLFloat, 16}, {kDLBfloat, 16}, {kDLFloat, 32}, {kDLFloat, 64}};
-
 /// An output that left its session: the DLPack tensor, and what it takes to release it.
 struct Detached {
   DLManagedTensorVersioned Tensor;
@@ -43,22 +33,25 @@ void releaseDetached(DLManagedTensorVersioned *Tensor) {
 ds_status ds_tensor_from_dlpack(const DLTensor *From, ds_tensor *To, ds_error *Error) {
   if (!From || !To)
     return fail(Error, DS_BAD_ARGUMENT, "ds_tensor_from_dlpack needs a tensor and a place for the result");
-  if (From->device.device_type != kDLCPU && From->device.device_type != kDLCUDAHost)
-    return fail(Error, DS_BAD_ARGUMENT, "the DLPack tensor lies on device type %d, expected the CPU's memory (%d)",
-                int(From->device.device_type), int(kDLCPU));
+  const ds_device Device = {int32_t(From->device.device_type), From->device.device_id};
+  if (Device.device_type == 0 || checkDevice(Device, "", "", nullptr))
+    return fail(Error, DS_BAD_ARGUMENT,
+                "the DLPack tensor lies on device type %d, number %d, expected the host's memory (type %d, number 0)",
+                Device.device_type, Device.device_id, DS_DEVICE_CPU);
   if (From->ndim < 0 || From->ndim > DS_ARTIFACT_MAX_RANK || (From->ndim && !From->shape))
     return fail(Error, DS_BAD_ARGUMENT, "the DLPack tensor has %d dimensions, expected 0 to %d with their sizes",
                 From->ndim, DS_ARTIFACT_MAX_RANK);
   int32_t Dtype = 0;
-  for (int32_t I = DS_BOOL; I <= DS_FLOAT64; ++I)
-    if (DlpackTypes[I].Code == From->dtype.code && DlpackTypes[I].Bits == From->dtype.bits && From->dtype.lanes == 1)
-      Dtype = I;
+  for (uint32_t I = 1; I < ElementTypeCount; ++I)
+    if (ElementTypes[I].DlpackBits && ElementTypes[I].DlpackCode == From->dtype.code &&
+        ElementTypes[I].DlpackBits == From->dtype.bits && From->dtype.lanes == 1)
+      Dtype = int32_t(I);
   if (!Dtype)
     return fail(Error, DS_BAD_ARGUMENT,
                 "the DLPack tensor has element type (code %u, %u bits, %u lanes), which models do not have",
                 unsigned(From->dtype.code), unsigned(From->dtype.bits), unsigned(From->dtype.lanes));
   char *Data = From->data ? static_cast<char *>(From->data) + From->byte_offset : nullptr;
-  *To = {Data, Dtype, From->ndim, From->shape, From->strides};
+  *To = {Data, Dtype, From->ndim, From->shape, From->strides, Device};
   return DS_OK;
 }
 
@@ -79,7 +72,10 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
   OutputMemory &Own = Maker.Outputs[Index];
   Region &Place = Own.Places[Own.Current];
   const bool IsEmpty = Last.data == Session->nothing();
-  if (!IsEmpty && Last.data != Place.Data)
+  const size_t Donation = Session->DonationTo[Index];
+  StateMemory *State = Donation < Session->States.size() ? &Session->States[Donation] : nullptr;
+  const bool IsState = State && State->Is == StateMemory::Present && Last.data == State->Memory.Data;
+  if (!IsEmpty && !IsState && Last.data != Place.Data)
     return fail(Error, DS_BAD_ARGUMENT, "output '%s' lies in the caller's own memory", Name);
   Detached *D = static_cast<Detached *>(calloc(1, sizeof(Detached)));
   if (!D)
@@ -90,16 +86,22 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
     D->Strides[I] = Stride;
   }
   D->Allocator = Maker.Memory.allocator();
-  if (!IsEmpty)
+  if (!IsEmpty && IsState) {
+    Session->hold(Donation, {});
+    State->Is = StateMemory::Absent;
+    D->Memory = Session->Memory.handOver(State->Memory);
+  } else if (!IsEmpty) {
     D->Memory = Maker.Memory.handOver(Place);
+  }
   // Types of a byte or less go as their bytes.
-  const DlpackType Type = Last.dtype < DS_INT2 ? DlpackTypes[Last.dtype] : DlpackType{kDLUInt, 8};
-  D->Tensor = {
-      {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
-      D,
-      releaseDetached,
-      0,
-      {IsEmpty ? nullptr : D->Memory.Data, {kDLCPU, 0}, Last.rank, {Type.Code, Type.Bits, 1}, D->Shape, D->Strides, 0}};
+  const ElementType &Known = ElementTypes[Last.dtype];
+  const DLDataType Type =
+      Known.DlpackBits ? DLDataType{Known.DlpackCode, Known.DlpackBits, 1} : DLDataType{kDLUInt, 8, 1};
+  D->Tensor = {{DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION},
+               D,
+               releaseDetached,
+               0,
+               {IsEmpty ? nullptr : D->Memory.Data, {kDLCPU, 0}, Last.rank, Type, D->Shape, D->Strides, 0}};
   Last = {};
   *Tensor = &D->Tensor;
   return DS_OK;

@@ -16,10 +16,7 @@ static constexpr uint64_t MaxValues = 1u << 20;
 static constexpr uint64_t WeightsFileAlignment = 4096, MaxWeightsHeader = 256u << 20;
 static constexpr uint64_t MaxCode = uint64_t(1) << 32;
 
-size_t dtypeSize(uint32_t Dtype) {
-  static const unsigned char Sizes[] = {0, 1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 16};
-  return Dtype < sizeof Sizes ? Sizes[Dtype] : 0;
-}
+size_t dtypeSize(uint32_t Dtype) { return Dtype < ElementTypeCount ? ElementTypes[Dtype].Bytes : 0; }
 
 ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error, bool IsBody) {
   *this = Metadata();
@@ -32,8 +29,9 @@ ds_status Metadata::parse(const void *Data, size_t Size, ds_error *Error, bool I
     return fail(Error, DS_BAD_ARTIFACT, "metadata does not begin with the magic bytes of this format");
   if (Header.version != DS_ARTIFACT_VERSION)
     return fail(Error, DS_BAD_ARTIFACT,
-                "artifact has format version %u, this runtime reads version %u; compile the model again",
-                Header.version, unsigned(DS_ARTIFACT_VERSION));
+                "artifact has format version %u, this runtime reads version %u; compile the model again%s",
+                Header.version, unsigned(DS_ARTIFACT_VERSION),
+                Header.version > DS_ARTIFACT_VERSION ? ", or run it with the runtime that came with its compiler" : "");
   if (Header.length > Size || Header.length < sizeof Header || Header.length % 8)
     return fail(Error, DS_BAD_ARTIFACT, "metadata says it has %llu bytes, but %zu are there",
                 static_cast<unsigned long long>(Header.length), Size);
@@ -160,7 +158,28 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
     case DS_TABLE_CODE:
       Take(Codes, static_cast<ds_artifact_code *>(nullptr));
       break;
+    case DS_TABLE_DONATIONS:
+      Take(Donations, static_cast<ds_artifact_donation *>(nullptr));
+      break;
+    case DS_TABLE_DEVICES:
+      Take(Devices, static_cast<ds_artifact_device *>(nullptr));
+      break;
+    case DS_TABLE_DEVICE_CODE:
+      Take(DeviceCodes, static_cast<ds_artifact_device_code *>(nullptr));
+      break;
+    case DS_TABLE_DEVICE_BYTES:
+      Fits = T.entry_size == 1;
+      DeviceLength = T.count;
+      break;
+    case DS_TABLE_COLLECTIVES:
+      Take(Collectives, static_cast<ds_artifact_collective *>(nullptr));
+      break;
     default:
+      if (T.kind & DS_TABLE_REQUIRED)
+        return fail(Error, DS_UNSUPPORTED,
+                    "the artifact needs what its table of kind %u says, which this runtime does not know; take a newer "
+                    "runtime",
+                    T.kind & ~DS_TABLE_REQUIRED);
       break;
     }
     if (!Fits)
@@ -444,8 +463,58 @@ const char *Metadata::tensorProblem(const Table<ds_artifact_tensor> &Tensors) co
     if (T.rank > DS_ARTIFACT_MAX_RANK || T.first_dimension > Dimensions.size() ||
         T.rank > Dimensions.size() - T.first_dimension)
       return "the dimensions of an input or output";
+    if (!isSpace(T.space))
+      return "the memory space of an input or output";
   }
   return nullptr;
+}
+
+const char *Metadata::donationProblem() const {
+  Array<unsigned char> Given, Taken;
+  if (!Given.resize(Inputs.size()) || !Taken.resize(Outputs.size()))
+    return "more inputs and outputs than memory";
+  for (size_t I = 0; I < Donations.size(); ++I) {
+    const ds_artifact_donation &D = Donations[I];
+    if (D.input >= Inputs.size() || D.output >= Outputs.size())
+      return "a donation of an input or output that does not exist";
+    const ds_artifact_tensor &In = Inputs[D.input], &Out = Outputs[D.output];
+    if (In.dtype != Out.dtype || In.rank != Out.rank || In.space != Out.space || D.in_place > 1)
+      return "a donation of an input to an output of another type";
+    if (In.dtype == DS_STRING) // their bytes belong to the run
+      return "a donation of strings";
+    if (Given[D.input] || Taken[D.output])
+      return "an input or output that is donated twice";
+    Given[D.input] = Taken[D.output] = 1;
+  }
+  return nullptr;
+}
+
+const char *Metadata::deviceProblem() const {
+  for (size_t I = 0; I < Devices.size(); ++I)
+    if (!isText(Devices[I].target))
+      return "the target of a device";
+  for (size_t I = 0; I < DeviceCodes.size(); ++I) {
+    const ds_artifact_device_code &C = DeviceCodes[I];
+    if (C.device >= Devices.size() || C.offset % 8 || C.offset > DeviceLength || C.length > DeviceLength - C.offset)
+      return "the code of a device";
+  }
+  for (size_t I = 0; I < Collectives.size(); ++I)
+    if (Collectives[I].launch >= Launches.size() || !dtypeSize(Collectives[I].dtype) || !isText(Collectives[I].group))
+      return "a collective";
+  return nullptr;
+}
+
+void Metadata::describeNeeds(Text &Out) const {
+  for (size_t I = 0; I < Devices.size(); ++I) {
+    const ds_artifact_device &D = Devices[I];
+    Out.append("%s", Out.empty() ? "" : ", ");
+    if (D.type == DS_DEVICE_CUDA)
+      Out.append("a CUDA device (%s)", text(D.target));
+    else
+      Out.append("a device of type %u (%s)", D.type, text(D.target));
+  }
+  if (Collectives.size())
+    Out.append("%scommunication with other ranks", Out.empty() ? "" : ", ");
 }
 
 const char *Metadata::bufferProblem() const {
@@ -454,6 +523,8 @@ const char *Metadata::bufferProblem() const {
     return "more outputs than memory";
   for (size_t I = 0; I < Buffers.size(); ++I) {
     const ds_artifact_buffer &B = Buffers[I];
+    if (!isSpace(B.space))
+      return "the memory space of a buffer";
     switch (B.kind) {
     case DS_BUFFER_INPUT:
       if (B.index >= Inputs.size())
@@ -514,7 +585,7 @@ const char *Metadata::problem(bool IsBody) const {
     const ds_artifact_symbol &S = Symbols[I];
     if (!isText(S.name) || !isText(S.display))
       return "the name of a symbol";
-    if (S.input == DS_ARTIFACT_GIVEN && IsBody)
+    if (S.input == DS_ARTIFACT_GIVEN)
       continue;
     if (S.input >= Inputs.size() || S.dimension >= Inputs[S.input].rank)
       return "a symbol of an input dimension that does not exist";
@@ -557,7 +628,11 @@ const char *Metadata::problem(bool IsBody) const {
     if (F.offset == 0 || F.offset % WeightsFileAlignment || F.offset > MaxWeightsHeader)
       return "the offset in the file of weights";
   }
+  if (const char *Problem = deviceProblem())
+    return Problem;
   if (const char *Problem = bufferProblem())
+    return Problem;
+  if (const char *Problem = donationProblem())
     return Problem;
   return stageProblem();
 }

@@ -45,9 +45,13 @@ struct Metadata {
   Table<ds_artifact_property> Properties;
   Table<ds_artifact_weights_file> WeightsFiles; // none or one
   Table<ds_artifact_code> Codes;                // none or one
+  Table<ds_artifact_donation> Donations;
+  Table<ds_artifact_device> Devices;
+  Table<ds_artifact_device_code> DeviceCodes;
+  Table<ds_artifact_collective> Collectives;
 
-  /// DS_BAD_ARTIFACT with a message that says what is wrong. A body's metadata has no bodies, and symbols that calls
-  /// give. Whether calls fit their bodies is for the caller to check.
+  /// DS_BAD_ARTIFACT with a message that says what is wrong. A body's metadata has no bodies. Whether calls fit their
+  /// bodies is for the caller to check.
   ds_status parse(const void *Bytes, size_t Size, ds_error *Error, bool IsBody = false);
   const unsigned char *bodyBytes(size_t Body) const { return BodyBytes + Bodies[Body].offset; }
 
@@ -59,6 +63,8 @@ struct Metadata {
   const char *symbolName(size_t I) const {
     return text(I < Symbols.size() ? Symbols[I].name : Bound[I - Symbols.size()].name);
   }
+  /// What the program cannot run without and this runtime has not ("a CUDA device (sm_90a)"), or nothing.
+  void describeNeeds(Text &Out) const;
   size_t symbolCount() const { return Symbols.size() + Bound.size(); }
   /// True if stage `Stage` knows the number.
   bool isKnown(const ds_artifact_number &N, size_t Stage) const;
@@ -72,6 +78,7 @@ private:
   uint64_t BodyLength = 0;
   const unsigned char *AttributeBytes = nullptr;
   uint64_t AttributeLength = 0;
+  uint64_t DeviceLength = 0;
 
   ds_status findTables(const unsigned char *Bytes, const ds_artifact_header &Header, ds_error *Error);
   const char *problem(bool IsBody) const;
@@ -79,6 +86,9 @@ private:
   bool isNumber(const ds_artifact_number &N) const;
   const char *tensorProblem(const Table<ds_artifact_tensor> &Tensors) const;
   const char *bufferProblem() const;
+  const char *donationProblem() const;
+  const char *deviceProblem() const;
+  bool isSpace(uint32_t Space) const { return Space <= Devices.size(); }
   const char *stageProblem() const;
   const char *boundProblem() const;
   const char *callProblem() const;

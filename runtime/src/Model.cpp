@@ -62,6 +62,8 @@ static const char *callProblem(const Metadata &Meta, const ds_artifact_call &C, 
     return O.dtype == T.dtype && O.rank == T.rank + RankDifference;
   };
   auto IsScalar = [](const ds_artifact_tensor &T, uint32_t Dtype) { return T.dtype == Dtype && T.rank == 0; };
+  if (Its.Donations.size())
+    return "the body of a call with donations";
   if (Its.Inputs.size() != size_t(Count) + Loop || Its.Outputs.size() != size_t(C.output_count) + Loop)
     return "a call with more or fewer operands than its body has";
   if (Loop && (!IsScalar(Its.Inputs[0], DS_INT64) || !IsScalar(Its.Outputs[0], DS_BOOL)))
@@ -82,6 +84,9 @@ static const char *callProblem(const Metadata &Meta, const ds_artifact_call &C, 
   return Given == C.argument_count[Index] ? nullptr : "a call that gives more or fewer symbols than its body has";
 }
 
+// Symbols that a session is given are the coordinates of a rank, and few.
+static constexpr size_t MaxGiven = 1024;
+
 /// What a version has otherwise than the program, or NULL.
 static const char *versionProblem(const Metadata &Meta, const Metadata &Its) {
   auto Alike = [](const Table<ds_artifact_tensor> &A, const Table<ds_artifact_tensor> &B) {
@@ -92,10 +97,19 @@ static const char *versionProblem(const Metadata &Meta, const Metadata &Its) {
   };
   if (!Alike(Meta.Inputs, Its.Inputs) || !Alike(Meta.Outputs, Its.Outputs))
     return "a version with other inputs or outputs";
-  for (size_t I = 0; I < Its.Symbols.size(); ++I)
-    if (Its.Symbols[I].input == DS_ARTIFACT_GIVEN)
+  size_t Left = MaxGiven * MaxGiven;
+  for (size_t I = 0; I < Its.Symbols.size(); ++I) {
+    bool Found = Its.Symbols[I].input != DS_ARTIFACT_GIVEN;
+    for (size_t J = 0; !Found && J < Meta.Symbols.size() && --Left; ++J)
+      Found = Meta.Symbols[J].input == DS_ARTIFACT_GIVEN &&
+              !strcmp(Meta.text(Meta.Symbols[J].name), Its.text(Its.Symbols[I].name));
+    if (!Found)
       return "a version that waits for a symbol";
-  return nullptr;
+  }
+  bool Same = Meta.Donations.size() == Its.Donations.size();
+  for (size_t I = 0; Same && I < Meta.Donations.size(); ++I)
+    Same = Meta.Donations[I].input == Its.Donations[I].input && Meta.Donations[I].output == Its.Donations[I].output;
+  return Same ? nullptr : "a version with other donations";
 }
 
 static ds_status parseBodies(ds_model &Model, ds_error *Error) {
@@ -151,7 +165,7 @@ ds_status ds::runtime::chooseVariant(ds_model &Model, const void *Data, size_t S
   ds_error Reason = {};
   Metadata Next;
   const ds_artifact_program *First = nullptr;
-  Text Lacking;
+  Text Lacking, Needs;
   bool IsFound = false;
   size_t Count = 0;
   for (size_t At = 0; !Count || At < Size; ++Count) {
@@ -169,6 +183,12 @@ ds_status ds::runtime::chooseVariant(ds_model &Model, const void *Data, size_t S
       continue;
     Text Missing;
     missingFeatures(Next, Missing);
+    Needs.clear();
+    Next.describeNeeds(Needs);
+    if (!Needs.empty() && Count == 0 && At == Size)
+      return fail(Error, DS_UNSUPPORTED, "'%s' needs %s, and this runtime is built without", Path, Needs.str());
+    if (!Needs.empty())
+      Missing.append("%s%s", Missing.empty() ? "" : ", ", Needs.str());
     if (Missing.empty()) {
       IsFound = true;
       Model.Meta = Next;
@@ -286,32 +306,7 @@ ds_status ds_model_verify(const ds_model *Model, ds_error *Error) {
 // What a model says about itself
 //===----------------------------------------------------------------------===//
 
-static const char *const DtypeNames[] = {"unknown",
-                                         "bool",
-                                         "int8",
-                                         "int16",
-                                         "int32",
-                                         "int64",
-                                         "uint8",
-                                         "uint16",
-                                         "uint32",
-                                         "uint64",
-                                         "float16",
-                                         "bfloat16",
-                                         "float32",
-                                         "float64",
-                                         "int2",
-                                         "uint2",
-                                         "int4",
-                                         "uint4",
-                                         "float4_e2m1fn",
-                                         "float8_e4m3fn",
-                                         "float8_e4m3fnuz",
-                                         "float8_e5m2",
-                                         "float8_e5m2fnuz",
-                                         "string"};
-
-const char *ds_dtype_name(int32_t Dtype) { return DtypeNames[dtypeSize(uint32_t(Dtype)) ? Dtype : 0]; }
+const char *ds_dtype_name(int32_t Dtype) { return ElementTypes[dtypeSize(uint32_t(Dtype)) ? Dtype : 0].Name; }
 size_t ds_dtype_size(int32_t Dtype) { return dtypeSize(uint32_t(Dtype)); }
 
 size_t ds_model_input_count(const ds_model *Model) { return Model->Meta.Inputs.size(); }
@@ -323,7 +318,9 @@ static ds_status describe(const ds_model *Model, const Table<ds_artifact_tensor>
   if (!Info || Index >= Tensors.size())
     return DS_BAD_ARGUMENT;
   const ds_artifact_tensor &T = Tensors[Index];
-  *Info = {Model->Meta.text(T.name), int32_t(T.dtype), int32_t(T.rank), Model->Dimensions.data() + T.first_dimension};
+  const Metadata &Meta = Model->Meta;
+  *Info = {Meta.text(T.name), int32_t(T.dtype), int32_t(T.rank), Model->Dimensions.data() + T.first_dimension,
+           T.space ? ds_device{int32_t(Meta.Devices[T.space - 1].type), 0} : ds_device{DS_DEVICE_CPU, 0}};
   return DS_OK;
 }
 
@@ -338,9 +335,16 @@ ds_status ds_model_output(const ds_model *Model, size_t Index, ds_tensor_info *I
 ds_status ds_model_symbol(const ds_model *Model, size_t Index, ds_symbol_info *Info) {
   if (!Info || Index >= Model->Meta.Symbols.size())
     return DS_BAD_ARGUMENT;
-  const ds_artifact_symbol &S = Model->Meta.Symbols[Index];
+  const ds_artifact_symbol &S = Model->Meta.Symbols[Index]; // DS_ARTIFACT_GIVEN is -1
   *Info = {Model->Meta.text(S.name), Model->Meta.text(S.display), int32_t(S.input), int32_t(S.dimension)};
   return DS_OK;
+}
+
+size_t ds_model_donation(const ds_model *Model, size_t Input) {
+  for (size_t I = 0; Model && I < Model->Meta.Donations.size(); ++I)
+    if (Model->Meta.Donations[I].input == Input)
+      return Model->Meta.Donations[I].output;
+  return DS_NO_OUTPUT;
 }
 
 void ds_model_describe(const ds_model *Model, ds_model_summary *Summary) {

@@ -69,6 +69,12 @@ ds_status mapWeights(ds_model &Model, int Descriptor, const FileRange &Range, co
 /// Maps the safetensors file beside `File`, which is NULL where the model has none.
 ds_status mapWeightsFile(ds_model &Model, const char *File, const char *Path, ds_error *Error);
 
+// ModelFile.cpp
+/// `Code` NULL: the file is a library, to be loaded under the name `LibraryPath`. `File` is where it really is, NULL
+/// for memory.
+ds_status loadFile(int Descriptor, const char *Path, const char *File, const char *LibraryPath,
+                   const ds_program_code *Code, ds_model **Out, ds_error *Error);
+
 /// Finds the artifact's sections in an open file. `Path` is for messages alone.
 ds_status findSections(int Descriptor, const char *Path, ElfSections &Sections, ds_error *Error);
 

@@ -72,10 +72,8 @@ static ds_status loadCode(ds_model &Model, const char *LibraryPath, const char *
   return DS_OK;
 }
 
-/// `Code` NULL: the file is a library, to be loaded under the name `LibraryPath`. `File` is where it really is, NULL
-/// for memory.
-static ds_status load(int Descriptor, const char *Path, const char *File, const char *LibraryPath,
-                      const ds_program_code *Code, ds_model **Out, ds_error *Error) {
+ds_status ds::runtime::loadFile(int Descriptor, const char *Path, const char *File, const char *LibraryPath,
+                                const ds_program_code *Code, ds_model **Out, ds_error *Error) {
   ElfSections Sections;
   if (ds_status Status = findSections(Descriptor, Path, Sections, Error))
     return Status;
@@ -105,30 +103,6 @@ static ds_status load(int Descriptor, const char *Path, const char *File, const 
   return DS_OK;
 }
 
-ds_status ds_model_load(const char *Path, ds_model **Model, ds_error *Error) {
-  if (!Path || !Model)
-    return fail(Error, DS_BAD_ARGUMENT, "ds_model_load needs a path and a place for the model");
-  File Opened(open(Path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  char Real[PATH_MAX]; // a name without '/' would be looked up in the library search path
-  if (!Opened.isOpen() || !realpath(Path, Real))
-    return fail(Error, DS_IO_ERROR, "cannot open '%s': %s", Path, strerror(errno));
-  return load(Opened.get(), Path, Real, Real, nullptr, Model, Error);
-}
-
-ds_status ds_model_load_memory(const void *Data, size_t Size, ds_model **Model, ds_error *Error) {
-  if (!Data || !Model)
-    return fail(Error, DS_BAD_ARGUMENT, "ds_model_load_memory needs data and a place for the model");
-  File Memory(memfd_create("ds-model", MFD_CLOEXEC));
-  if (!Memory.isOpen() || !writeAll(Memory.get(), Data, Size))
-    return fail(Error, DS_IO_ERROR, "cannot copy the model to a memory file: %s", strerror(errno));
-  char Name[64];
-  snprintf(Name, sizeof Name, "/proc/self/fd/%d", Memory.get());
-  ds_status Status = load(Memory.get(), "(memory)", nullptr, Name, nullptr, Model, Error);
-  if (!Status)
-    (*Model)->Descriptor = Memory.take();
-  return Status;
-}
-
 ds_status ds_model_load_self(const ds_program_code *Code, ds_model **Model, ds_error *Error) {
   if (!Code || !Model)
     return fail(Error, DS_BAD_ARGUMENT, "ds_model_load_self needs the program's code and a place for the model");
@@ -136,5 +110,5 @@ ds_status ds_model_load_self(const ds_program_code *Code, ds_model **Model, ds_e
   File Opened(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
   if (!ownPath(Path, sizeof Path) || !Opened.isOpen())
     return fail(Error, DS_IO_ERROR, "cannot open this program's own file (/proc/self/exe): %s", strerror(errno));
-  return load(Opened.get(), Path, Path, nullptr, Code, Model, Error);
+  return loadFile(Opened.get(), Path, Path, nullptr, Code, Model, Error);
 }

@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "Npy.h"
 #include "Metadata.h"
-#include "Regex.h"
 #include "Tensor.h"
+#include "Utf8.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,16 +18,6 @@ namespace ds::runtime {
 void *allocateFileBuffer(size_t Size) { return aligned_alloc(64, (Size + 64) & ~size_t(63)); }
 
 namespace {
-
-struct Descriptor {
-  const char *Name; // without the byte order
-  int32_t Dtype;
-};
-
-constexpr Descriptor Descriptors[] = {{"b1", DS_BOOL},   {"i1", DS_INT8},    {"i2", DS_INT16},    {"i4", DS_INT32},
-                                      {"i8", DS_INT64},  {"u1", DS_UINT8},   {"u2", DS_UINT16},   {"u4", DS_UINT32},
-                                      {"u8", DS_UINT64}, {"f2", DS_FLOAT16}, {"V2", DS_BFLOAT16}, {"f4", DS_FLOAT32},
-                                      {"f8", DS_FLOAT64}};
 
 /// The header is the text of a Python dictionary; this reads the three entries that the format allows.
 class HeaderParser {
@@ -220,9 +210,9 @@ void toRowMajor(const char *From, char *To, size_t Bytes, const Array<int64_t> &
 
 const char *typeProblem(const char *Type, int32_t &Dtype) {
   const char *Name = Type + (*Type ? 1 : 0);
-  for (const Descriptor &D : Descriptors)
-    if (!strcmp(D.Name, Name))
-      Dtype = D.Dtype;
+  for (uint32_t I = 1; I < ElementTypeCount; ++I)
+    if (*ElementTypes[I].Npy && !strcmp(ElementTypes[I].Npy, Name))
+      Dtype = int32_t(I);
   switch (*Type) {
   case '<':
   case '|':
@@ -331,11 +321,8 @@ ds_status readNpy(const char *Path, NpyArray &Out, ds_error *Error) {
 
 ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
   const char *Type = nullptr;
-  for (const Descriptor &D : Descriptors)
-    if (D.Dtype == Tensor.dtype)
-      Type = D.Name;
-  if (Tensor.dtype >= DS_INT2)
-    Type = "V1";
+  if (uint32_t(Tensor.dtype) < ElementTypeCount && Tensor.dtype)
+    Type = *ElementTypes[Tensor.dtype].Npy ? ElementTypes[Tensor.dtype].Npy : "V1";
   int64_t Bytes;
   if (!Type || !denseBytes(Tensor.shape, size_t(Tensor.rank), dtypeSize(uint32_t(Tensor.dtype)), Bytes))
     return fail(Error, DS_BAD_ARGUMENT, "cannot write a tensor of such a type or shape to '%s'", Path);

@@ -109,7 +109,9 @@ static ds_status runModel(const Arguments &A, ds_model *Model, ds_error *Error) 
   ds_status Status;
   {
     InputSet Inputs(Model);
-    Status = Inputs.gather(A, Session, Error);
+    Status = A.giveSymbols(Session, Error);
+    if (!Status)
+      Status = Inputs.gather(A, Session, Error);
     if (!Status && A.Profile)
       Status = profile(A, Session, Inputs, Error);
     else if (!Status && A.Benchmark)
@@ -125,14 +127,15 @@ static ds_status runModel(const Arguments &A, ds_model *Model, ds_error *Error) 
   return Status;
 }
 
-int runProgram(int Argc, char **Argv, const ds_program_code *Code) {
+int runProgram(int Argc, char **Argv, const ds_program_code *Code,
+               ds_status (*Load)(const char *, ds_model **, ds_error *)) {
   Arguments A;
   ds_error Error = {};
   ds_model *Model = nullptr;
   ds_status Status = A.parse(Argc, Argv, !Code, &Error);
   const bool NeedsModel = Code || A.Model;
   if (!Status && NeedsModel) {
-    Status = Code ? ds_model_load_self(Code, &Model, &Error) : ds_model_load(A.Model, &Model, &Error);
+    Status = Code ? ds_model_load_self(Code, &Model, &Error) : Load(A.Model, &Model, &Error);
     if (Status == DS_BAD_ARGUMENT)
       Status = DS_BAD_INPUT;
   }

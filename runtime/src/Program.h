@@ -11,15 +11,18 @@
 
 namespace ds::runtime {
 
-/// `Code` is that of the model in this program, or NULL: then the command line names an artifact.
-int runProgram(int Argc, char **Argv, const ds_program_code *Code);
+/// `Code` is that of the model in this program, or NULL: then the command line names an artifact, which `Load`
+/// (ds_model_load, with what any model may need) loads.
+int runProgram(int Argc, char **Argv, const ds_program_code *Code,
+               ds_status (*Load)(const char *Path, ds_model **Model, ds_error *Error) = nullptr);
 
 enum ExitCode { ExitGood = 0, ExitBadInput = 1, ExitBadUsage = 2 };
 
 struct Arguments {
   const char *Program = ""; // for messages
   const char *Model = nullptr;
-  Array<const char *> Inputs; // "name=file"
+  Array<const char *> Inputs;  // "name=file"
+  Array<const char *> Symbols; // "name=value"
   const char *InputsFile = nullptr;
   bool Random = false;
   const char *RandomSizes = nullptr; // "N=1,S=128"
@@ -29,6 +32,8 @@ struct Arguments {
 
   /// DS_BAD_ARGUMENT: bad usage.
   ds_status parse(int Argc, char **Argv, bool NeedsModel, ds_error *Error);
+  /// Those of --symbol.
+  ds_status giveSymbols(ds_session *Session, ds_error *Error) const;
 };
 
 /// The files given for a model's inputs, or what was made up for them.

@@ -43,6 +43,10 @@ void printUsage(const Arguments &A, const ds_model *Model) {
       ds_symbol_info Symbol;
       ds_tensor_info Input;
       ds_model_symbol(Model, I, &Symbol);
+      if (Symbol.input < 0) {
+        printf("  %-24s given by --symbol\n", Symbol.name);
+        continue;
+      }
       ds_model_input(Model, size_t(Symbol.input), &Input);
       printf("  %-24s dimension %d of input '%s'\n", Symbol.name, Symbol.dimension, Input.name);
     }
@@ -53,6 +57,7 @@ void printUsage(const Arguments &A, const ds_model *Model) {
         "  --inputs FILE.npz         inputs by the names of the arrays in the file\n"
         "  --random [N=1,S=128]      make up the inputs that are not given, with these sizes: floats in [0, 1),\n"
         "                            integers 0 or 1, the same each time\n"
+        "  --symbol NAME=VALUE       a number that no input says; once for each\n"
         "  --output-dir DIR          write each output to DIR/NAME.npy instead of printing a summary\n"
         "  --threads N               threads to run on (default: all CPUs)\n"
         "  --benchmark=N             time N runs after some to warm up; --json for one line of JSON\n"

@@ -13,6 +13,8 @@
 
 using namespace ds::runtime;
 
+extern "C" [[gnu::weak]] DS_API const StringLibrary ds_runtime_strings;
+
 // Where buffers without bytes point.
 alignas(64) static char Nothing[64];
 
@@ -22,6 +24,8 @@ static constexpr uint32_t MaxThreads = 1024;
 
 ds_session::~ds_session() {
   OwnPool.stop();
+  if (!States.empty())
+    forgetStates();
   for (size_t I = 0; I < CallCount; ++I) {
     Calls[I].release(Memory);
     Calls[I].~CallState();
@@ -40,6 +44,8 @@ ds_session::~ds_session() {
   }
   free(Stages);
   Scratch.release(Memory);
+  if (Strings)
+    ds_runtime_strings.Destroy(Strings);
   destroyGuard();
   ds_model_release(Model);
 }
@@ -61,6 +67,7 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
       return fail(Error, DS_BAD_ARGUMENT, "the allocator lacks a function");
     Memory.use(*Options.allocator);
   }
+  Outermost = Caller ? Caller->Outermost : this;
   if (Options.flags & ~uint32_t(DS_SESSION_GUARD))
     return fail(Error, DS_BAD_ARGUMENT, "the session's flags are %#x, expected DS_SESSION_GUARD or 0", Options.flags);
   Logger = Options.logger;
@@ -111,12 +118,23 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
       return Status;
   chooseLaunch();
   if (Caller)
-    Pool = Caller->Pool, Strings = Caller->Strings;
+    Pool = Caller->Pool;
   else if (ds_status Status = OwnPool.start(Threads, Error))
     return Status;
   if (ds_status Status = createCalls(Options, Error))
     return Status;
-  return createVersions(Options, Error);
+  if (ds_status Status = createVersions(Options, Error))
+    return Status;
+  if (ds_status Status = createStates(Error))
+    return Status;
+  if (!isOutermost())
+    return DS_OK;
+  if (Options.given_count && !Options.given)
+    return fail(Error, DS_BAD_ARGUMENT, "%zu given symbols announced, but given is NULL", Options.given_count);
+  for (size_t I = 0; I < Options.given_count; ++I)
+    if (ds_status Status = setSymbol(Options.given[I].name, Options.given[I].value, Error))
+      return Status;
+  return DS_OK;
 }
 
 ds_status ds_session::create(ds_model *Model, const ds_session_options &Options, ds_session *Caller,
@@ -155,7 +173,7 @@ void ds_session_destroy(ds_session *Session) {
 uint64_t ds_session::memory() const {
   uint64_t Held = 0;
   const_cast<ds_session *>(this)->visit([&](ds_session &S) {
-    Held += S.Memory.held() + S.OwnStrings.memory();
+    Held += S.Memory.held() + (S.Strings ? ds_runtime_strings.Memory(S.Strings) : 0);
     return false;
   });
   return Held;
@@ -319,16 +337,27 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, siz
                                   ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   for (uint32_t I : Stages[Stage].Outputs) {
+    const size_t Donation = DonationTo[I];
     const ds_artifact_tensor &T = Meta.Outputs[I];
     const int64_t *Shape = P.Sizes.data() + T.first_dimension;
     int64_t Bytes;
     if (!denseBytes(Shape, T.rank, dtypeSize(T.dtype), Bytes))
       return fail(Error, DS_OUT_OF_MEMORY, "output '%s' would be larger than any memory", Meta.text(T.name));
     OutputBytes[I] = Bytes;
+    if (Donation < Meta.Donations.size()) {
+      if (ds_status Status = takeDonated(Donation, Inputs, Given, Shape, Error))
+        return Status;
+      if (Meta.Donations[Donation].in_place && !Guard) { // whose inputs are copies that cannot be written
+        OutputData[I] = InputData[Meta.Donations[Donation].input];
+        continue;
+      }
+    }
     if (Given && isOwn(I, Given[I].data))
       Given[I].data = nullptr;
     if (Given && Given[I].data) {
       const ds_tensor &G = Given[I];
+      if (ds_status Status = checkDevice(G.device, "output", Meta.text(T.name), Error))
+        return Status;
       if (G.dtype != int32_t(T.dtype))
         return fail(Error, DS_BAD_INPUT, "output '%s' is %s, but memory for %s was given", Meta.text(T.name),
                     ds_dtype_name(int32_t(T.dtype)), ds_dtype_name(G.dtype));
@@ -382,15 +411,26 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     Given = nullptr;
   const Plan *P = nullptr;
   ds_status Status = resolveFeeds(Inputs, InputCount, Error);
+  HasBegun = false;
+  for (size_t I = 0; Given && I < States.size(); ++I)
+    if (ds_tensor &Entry = Given[Meta.Donations[I].output]; Entry.data == States[I].LastOutput)
+      Entry.data = nullptr;
+  if (!Status && isOutermost() && !States.empty())
+    Status = resolveStates(Inputs, InputCount, Error);
   if (!Status && !Versions.empty()) {
     Status = readSymbols(Inputs, InputCount, Error);
     forgetOwn(Given);
-    if (ds_session *Version = Status ? nullptr : findVersion())
-      return runVersion(*Version, Inputs, InputCount, Given, OutputCount, Error);
+    ds_session *Version = Status ? nullptr : findVersion();
+    if (Version && !States.empty())
+      Status = claimDonated(Inputs, Error);
+    if (Version)
+      return Status ? Status : runVersion(*Version, Inputs, InputCount, Given, OutputCount, Error);
     LastVersion = nullptr;
   }
   if (!Status)
     Status = plan(Inputs, InputCount, P, Error);
+  if (!Status && isOutermost() && !States.empty())
+    Status = claimDonated(Inputs, Error);
   if (!Status)
     Status = bind(Stages[0], *P, Error);
   if (!Status)
@@ -421,6 +461,7 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
         const ds_artifact_buffer &B = Meta.Buffers[I];
         Buffers[I] = (B.kind == DS_BUFFER_INPUT ? InputData : OutputData)[B.index];
       }
+    HasBegun = true;
     if (int32_t Code = Model->Code->run(int32_t(Stage), &Host))
       return kernelError(Code, Error);
     if (NextCall < CallCount && Meta.Calls[NextCall].stage == Stage)
@@ -428,12 +469,21 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
         return Status;
   }
 
+  for (size_t I = 0; I < Meta.Donations.size(); ++I) {
+    const ds_artifact_donation &D = Meta.Donations[I];
+    void *Place = OutputBytes[D.output] ? Inputs[D.input].data : Nothing;
+    if (OutputBytes[D.output] && OutputData[D.output] != Place)
+      memcpy(Place, OutputData[D.output], size_t(OutputBytes[D.output]));
+    OutputData[D.output] = Place;
+    if (!States.empty())
+      States[I].LastOutput = Place;
+  }
   int64_t *Shape = LastShapes.data();
   for (size_t I = 0; I < Meta.Outputs.size(); ++I) {
     const ds_artifact_tensor &T = Meta.Outputs[I];
     if (T.rank)
       memcpy(Shape, P->Sizes.data() + T.first_dimension, T.rank * sizeof *Shape);
-    LastOutputs[I] = {OutputData[I], int32_t(T.dtype), int32_t(T.rank), Shape, nullptr};
+    LastOutputs[I] = {OutputData[I], int32_t(T.dtype), int32_t(T.rank), Shape, nullptr, HostDevice};
     if (Given && Given[I].data && Given[I].data != OutputData[I]) {
       if (OutputBytes[I])
         copyFromDense(Given[I], OutputData[I], Shape);
@@ -452,7 +502,13 @@ ds_status ds_session_run(ds_session *Session, const ds_tensor *Inputs, size_t In
                          size_t OutputCount, ds_error *Error) {
   if (!Session)
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_run needs a session");
-  return Session->run(Inputs, InputCount, Outputs, OutputCount, Error);
+  if (Session->States.empty())
+    return Session->run(Inputs, InputCount, Outputs, OutputCount, Error);
+  const ds_status Status = Session->run(Inputs, InputCount, Outputs, OutputCount, Error);
+  if (Status)
+    Session->loseStates(Inputs);
+  Session->endClaims();
+  return Status;
 }
 
 ds_status ds_session_output(const ds_session *Session, size_t Index, ds_tensor *Output) {

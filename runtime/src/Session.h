@@ -10,7 +10,7 @@
 #include "Memory.h"
 #include "Model.h"
 #include "Planner.h"
-#include "Strings.h"
+#include "StringLibrary.h"
 #include "Tensor.h"
 #include "ThreadPool.h"
 
@@ -52,6 +52,22 @@ struct KeptOutput {
   int64_t Count = 0, Bytes = 0;
 };
 
+/// Bytes that a run reads or, of a donated input, writes.
+struct Claim {
+  const char *Data = nullptr;
+  size_t Size = 0;
+  uint32_t Input = 0; // whose number this is
+  bool IsDonated = false;
+};
+
+/// What the session holds for a donated input.
+struct StateMemory {
+  Region Memory;
+  const void *LastOutput; // where the last run left it; entries of outputs may still say so
+  size_t FirstDimension;  // in StateShapes
+  enum : uint32_t { Absent, Present, Lost } Is;
+};
+
 struct CustomState;
 struct SessionGuard;
 
@@ -86,8 +102,8 @@ struct ds_session {
   ds::runtime::MemorySource Memory;
   ds::runtime::ThreadPool OwnPool;
   ds::runtime::ThreadPool *Pool = &OwnPool; // that of the outermost session
-  ds::runtime::StringTable OwnStrings;
-  ds::runtime::StringTable *Strings = &OwnStrings; // that of the outermost session
+  ds_session *Outermost = this;
+  void *Strings = nullptr; // of the outermost session, once one of its operators needs them
   ds::runtime::Array<ds_kernel_worker> Workers;
   void (*Logger)(void *, const char *) = nullptr;
   void *LoggerContext = nullptr;
@@ -123,6 +139,18 @@ struct ds_session {
   ds::runtime::Array<ds_tensor> FedInputs; // the caller's, with the fed ones filled in
   size_t FeedCount = 0;
 
+  ds::runtime::Array<size_t> FirstShape;          // of each input, in GivenShapes
+  ds::runtime::Array<uint32_t> DonationTo;        // of each output: the donation to it, or the number of donations
+  ds::runtime::Array<ds::runtime::Claim> Extents; // of inputs: room to compare them in a run
+  // SessionState.cpp: one entry a donation.
+  ds::runtime::Array<ds::runtime::StateMemory> States;
+  ds::runtime::Array<int64_t> StateShapes;
+  ds::runtime::Array<ds::runtime::Claim> Running;        // what the run in progress writes
+  ds::runtime::Array<ds::runtime::Claim> Held, Active;   // for other sessions to see: memory of States, and that
+  ds_session *NextDonor = nullptr, *LastDonor = nullptr; // those of the process with donations
+  bool HasBegun = false;                                 // kernels of the last run have written
+
+  ds::runtime::Array<int64_t> GivenSymbols;   // of the outermost session: values by number, or -1
   ds::runtime::SessionGuard *Guard = nullptr; // of DS_SESSION_GUARD (SessionGuard.cpp)
 
   bool Profiling = false;
@@ -135,6 +163,7 @@ struct ds_session {
   static ds_status create(ds_model *Model, const ds_session_options &Options, ds_session *Caller, ds_session *&Session,
                           ds_error *Error);
   uint64_t memory() const;
+  bool isOutermost() const { return Outermost == this; }
   /// Calls `Visit` with the session and those of all bodies, until it says so.
   template <typename Fn> bool visit(Fn Visit) {
     if (Visit(*this))
@@ -167,6 +196,24 @@ struct ds_session {
   // SessionCustom.cpp
   static ds_status checkOperators(const ds_session_options &Options, ds_error *Error);
 
+  // SessionState.cpp
+  /// Fills in states of the session for entries that are all zero, in `FedInputs`.
+  ds_status resolveStates(const ds_tensor *&Inputs, size_t InputCount, ds_error *Error);
+  /// Checks the memory of donated inputs, whose shapes were read, and that no other session uses it.
+  ds_status claimDonated(const ds_tensor *Inputs, ds_error *Error);
+  void endClaims();
+  /// The run failed: what it had begun to write is lost.
+  void loseStates(const ds_tensor *Inputs);
+  ds_status state(size_t Input, const char *Function, size_t &Donation, ds_error *Error) const;
+  ds_status makeState(size_t Donation, const int64_t *Shape, ds_error *Error);
+  void hold(size_t Donation, const ds::runtime::Claim &Bytes);
+
+  // SessionGiven.cpp
+  ds_status setSymbol(const char *Name, int64_t Value, ds_error *Error);
+  /// Sets the symbols that the session was given.
+  ds_status readGiven(ds_error *Error);
+  void giveVersion(ds_session &Version) const;
+
   // SessionFeed.cpp
   ds_status feed(size_t Output, size_t Input, ds_error *Error);
   /// `Inputs` with outputs of the last run in the place of entries that are all zero.
@@ -176,6 +223,8 @@ struct ds_session {
   static void *nothing();
 
 private:
+  ds_status createStates(ds_error *Error);
+  void forgetStates();
   ds_status initialize(const ds_session_options &Options, ds_session *Caller, ds_error *Error);
 
   // SessionGuard.cpp
@@ -226,6 +275,8 @@ private:
   ds_status bind(ds::runtime::StageState &S, const ds::runtime::Plan &P, ds_error *Error);
   ds_status takeInputs(const ds_tensor *Inputs, const ds::runtime::Plan &P, ds_error *Error);
   ds_status takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, size_t Stage, const ds::runtime::Plan &P,
+                        ds_error *Error);
+  ds_status takeDonated(size_t Donation, const ds_tensor *Inputs, ds_tensor *Given, const int64_t *Shape,
                         ds_error *Error);
   ds_status checkOverlap(const ds_tensor *Inputs, const ds_tensor *Given, const ds::runtime::Plan &P, size_t Output,
                          ds_error *Error) const;

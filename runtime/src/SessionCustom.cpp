@@ -9,8 +9,7 @@
 
 using namespace ds::runtime;
 
-/// Of the operators that the runtime brings along.
-static const char StringDomain[] = "ds.string";
+extern "C" [[gnu::weak]] DS_API const StringLibrary ds_runtime_strings;
 
 ds_status ds_session::checkOperators(const ds_session_options &Options, ds_error *Error) {
   const ds_custom_op *Ops = Options.custom_ops;
@@ -41,7 +40,13 @@ ds_status ds_session::createCustom(const ds_artifact_call &C, CallState &S, cons
     if (!strcmp(Options.custom_ops[I].domain, Domain) && !strcmp(Options.custom_ops[I].name, Name))
       Found = &Options.custom_ops[I];
   const bool OnStrings = !strcmp(Domain, StringDomain);
-  if (OnStrings && !(Found = findStringOperator(Name)))
+  if (OnStrings && !&ds_runtime_strings)
+    return fail(Error, DS_UNSUPPORTED,
+                "%s: the model has strings, but this program was linked without the runtime's library of strings",
+                Meta.text(C.source));
+  if (OnStrings && !Outermost->Strings && !(Outermost->Strings = ds_runtime_strings.Create()))
+    return outOfMemory(Error);
+  if (OnStrings && !(Found = ds_runtime_strings.FindOperator(Name)))
     return fail(Error, DS_UNSUPPORTED, "%s: this runtime has no operator '%s' on strings", Meta.text(C.source), Name);
   if (!Found)
     return fail(Error, DS_UNSUPPORTED,
@@ -55,7 +60,7 @@ ds_status ds_session::createCustom(const ds_artifact_call &C, CallState &S, cons
   Custom.Operator = *Found;
   Custom.Counter = Meta.Launches.size() + CustomCount++;
   if (OnStrings)
-    Custom.Operator.context = Strings;
+    Custom.Operator.context = Outermost->Strings;
   ds_custom_node &Node = Custom.Node;
   Node.Session = this;
   Node.Call = &C;

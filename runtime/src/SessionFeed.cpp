@@ -12,6 +12,10 @@ ds_status ds_session::feed(size_t Output, size_t Input, ds_error *Error) {
   if (Input >= Feeds.size())
     return fail(Error, DS_BAD_ARGUMENT, "there is no input number %zu; the model has %zu", Input, Feeds.size());
   if (Output != DS_NO_OUTPUT) {
+    if (const size_t To = ds_model_donation(Model, Input); To != DS_NO_OUTPUT)
+      return fail(Error, DS_BAD_ARGUMENT,
+                  "input '%s' is donated to output '%s', which is its next value without a feed: ds_session_state_set",
+                  Meta.text(Meta.Inputs[Input].name), Meta.text(Meta.Outputs[To].name));
     if (Output >= Meta.Outputs.size())
       return fail(Error, DS_BAD_ARGUMENT, "there is no output number %zu; the model has %zu", Output,
                   Meta.Outputs.size());

@@ -53,6 +53,8 @@ ds_status ds_session::readShapes(const ds_tensor *Inputs, size_t InputCount, ds_
     }
     if (In.rank && !In.shape)
       return fail(Error, DS_BAD_ARGUMENT, "the shape of input '%s' is NULL", Meta.text(T.name));
+    if (ds_status Status = checkDevice(In.device, "input", Meta.text(T.name), Error))
+      return Status;
     for (uint32_t D = 0; D < T.rank; ++D) {
       if (In.shape[D] < 0 || In.shape[D] > MaxDimension)
         return fail(Error, DS_BAD_INPUT, "input '%s' has the impossible size %lld in dimension %u", Meta.text(T.name),
@@ -82,6 +84,9 @@ ds_status ds_session::checkShapes(const Plan *P, ds_error *Error) const {
       const char *Name = Meta.text(T.name), *Is = Meta.text(Dimension.text);
       if (N.kind == DS_NUMBER_SYMBOL) {
         const ds_artifact_symbol &S = Meta.Symbols[size_t(N.value)];
+        if (S.input == DS_ARTIFACT_GIVEN)
+          return fail(Error, DS_BAD_INPUT, "input '%s' has %s=%lld in dimension %u, but %s=%lld was given", Name, Is,
+                      static_cast<long long>(Shape[D]), D, Is, static_cast<long long>(Expected));
         return fail(Error, DS_BAD_INPUT, "input '%s' has %s=%lld in dimension %u, but input '%s' gave %s=%lld", Name,
                     Is, static_cast<long long>(Shape[D]), D, Meta.text(Meta.Inputs[S.input].name), Is,
                     static_cast<long long>(Expected));
@@ -210,6 +215,9 @@ ds_status ds_session::planFor(size_t Stage, const Plan *Before, const Plan *&Res
 ds_status ds_session::readSymbols(const ds_tensor *Inputs, size_t InputCount, ds_error *Error) {
   if (ds_status Status = readShapes(Inputs, InputCount, Error))
     return Status;
+  if (isOutermost())
+    if (ds_status Status = readGiven(Error))
+      return Status;
   const Metadata &Meta = Model->Meta;
   size_t First = 0;
   for (size_t I = 0; I < Meta.Inputs.size(); First += Meta.Inputs[I].rank, ++I)
@@ -234,8 +242,12 @@ ds_status ds_session::plan(const ds_tensor *Inputs, size_t InputCount, const Pla
 
 static void describeShapes(const Table<ds_artifact_tensor> &Tensors, const Plan &P, ds_tensor *Out) {
   for (size_t I = 0; I < Tensors.size(); ++I)
-    Out[I] = {nullptr, int32_t(Tensors[I].dtype), int32_t(Tensors[I].rank), P.Sizes.data() + Tensors[I].first_dimension,
-              nullptr};
+    Out[I] = {nullptr,
+              int32_t(Tensors[I].dtype),
+              int32_t(Tensors[I].rank),
+              P.Sizes.data() + Tensors[I].first_dimension,
+              nullptr,
+              HostDevice};
 }
 
 ds_status ds_session_infer(ds_session *Session, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Outputs,
@@ -244,6 +256,8 @@ ds_status ds_session_infer(ds_session *Session, const ds_tensor *Inputs, size_t 
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_infer needs a session and a place for each output");
   const Plan *P = nullptr;
   if (ds_status Status = Session->resolveFeeds(Inputs, InputCount, Error))
+    return Status;
+  if (ds_status Status = Session->resolveStates(Inputs, InputCount, Error))
     return Status;
   if (ds_status Status = Session->plan(Inputs, InputCount, P, Error))
     return Status;
@@ -257,6 +271,11 @@ ds_status ds_session_resolve(ds_session *Session, const int64_t *Symbols, size_t
     return fail(Error, DS_BAD_ARGUMENT, "ds_session_resolve needs a session and the size of each of its symbols");
   const Metadata &Meta = Session->Model->Meta;
   for (size_t I = 0; I < SymbolCount; ++I) {
+    const bool IsOwn = Symbols[I] == -1 && I < Session->GivenSymbols.size() && Session->GivenSymbols[I] >= 0;
+    if (IsOwn) {
+      Session->Symbols[I] = Session->GivenSymbols[I];
+      continue;
+    }
     if (Symbols[I] < 0 || Symbols[I] > MaxDimension)
       return fail(Error, DS_BAD_INPUT, "%s=%lld is an impossible size", Meta.text(Meta.Symbols[I].name),
                   static_cast<long long>(Symbols[I]));

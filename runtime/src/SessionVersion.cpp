@@ -1,5 +1,5 @@
 //===- SessionVersion.cpp - Versions of a program for some sizes -----------===//
-// Assumes: versions have the program's inputs and outputs (Model.cpp checked it).
+// Assumes: versions have the program's inputs, outputs and donations (Model.cpp checked it).
 // Guarantees: a run whose sizes fit a version is that version's run, without a copy; outputs may feed runs of other
 //   versions.
 // Declines: choosing anything but the first version that fits.
@@ -50,7 +50,10 @@ void ds_session::forgetOwn(ds_tensor *Given) const {
 ds_status ds_session::runVersion(ds_session &Version, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given,
                                  size_t OutputCount, ds_error *Error) {
   HasRun = false;
-  if (ds_status Status = Version.run(Inputs, InputCount, Given, OutputCount, Error))
+  giveVersion(Version);
+  const ds_status Status = Version.run(Inputs, InputCount, Given, OutputCount, Error);
+  HasBegun = Version.HasBegun;
+  if (Status)
     return Status;
   int64_t *Shape = LastShapes.data();
   for (size_t I = 0; I < Outputs.size(); ++I) {
@@ -60,6 +63,8 @@ ds_status ds_session::runVersion(ds_session &Version, const ds_tensor *Inputs, s
     LastOutputs[I].shape = Shape;
     Shape += LastOutputs[I].rank;
   }
+  for (size_t I = 0; I < States.size(); ++I)
+    States[I].LastOutput = LastOutputs[Model->Meta.Donations[I].output].data;
   LastVersion = &Version;
   HasRun = true;
   return DS_OK;

@@ -14,6 +14,30 @@
 
 namespace ds::runtime {
 
+/// ds_types.def, by number.
+struct ElementType {
+  const char *Name;
+  unsigned char Bytes, DlpackCode, DlpackBits;
+  const char *Npy;
+};
+inline constexpr ElementType ElementTypes[] = {
+    {"unknown", 0, 0, 0, ""},
+#define DS_ELEMENT_TYPE(constant, number, name, bytes, code, bits, npy, ...) {name, bytes, code, bits, npy},
+#include "ds_types.def"
+#undef DS_ELEMENT_TYPE
+};
+static_assert(
+    [] {
+      uint32_t Number = 0;
+      bool InOrder = true;
+#define DS_ELEMENT_TYPE(constant, number, ...) InOrder = InOrder && number == ++Number;
+#include "ds_types.def"
+#undef DS_ELEMENT_TYPE
+      return InOrder;
+    }(),
+    "ds_types.def is in the order of its numbers");
+inline constexpr uint32_t ElementTypeCount = sizeof ElementTypes / sizeof *ElementTypes;
+
 /// Writes the message (cut off where too long; line breaks become spaces) and returns `Status`.
 [[gnu::format(printf, 3, 4)]] ds_status fail(ds_error *Error, ds_status Status, const char *Format, ...);
 ds_status outOfMemory(ds_error *Error);

@@ -8,6 +8,20 @@
 
 namespace ds::runtime {
 
+ds_status checkDevice(ds_device Device, const char *What, const char *Name, ds_error *Error) {
+  const bool IsHost = Device.device_type == 0 || Device.device_type == DS_DEVICE_CPU;
+  if (Device.device_type == DS_DEVICE_CUDA_HOST || (IsHost && Device.device_id == 0))
+    return DS_OK;
+  if (IsHost)
+    return fail(Error, DS_BAD_INPUT, "%s '%s' lies on the host, whose number is 0, given %d", What, Name,
+                Device.device_id);
+  const bool IsCuda = Device.device_type == DS_DEVICE_CUDA;
+  return fail(Error, DS_BAD_INPUT,
+              "%s '%s' lies on %s (type %d, number %d), and this runtime is built without; copy it to the host's "
+              "memory (type %d)",
+              What, Name, IsCuda ? "a CUDA device" : "a device", Device.device_type, Device.device_id, DS_DEVICE_CPU);
+}
+
 bool denseBytes(const int64_t *Shape, size_t Rank, size_t ElementSize, int64_t &Bytes) {
   Bytes = int64_t(ElementSize);
   bool Fits = true;

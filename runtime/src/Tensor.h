@@ -10,6 +10,11 @@
 
 namespace ds::runtime {
 
+inline constexpr ds_device HostDevice = {DS_DEVICE_CPU, 0};
+
+/// DS_BAD_INPUT for memory that the host cannot address, of the input or output (`What`) of that name.
+ds_status checkDevice(ds_device Device, const char *What, const char *Name, ds_error *Error);
+
 /// Bytes of a dense tensor; false where they pass INT64_MAX.
 bool denseBytes(const int64_t *Shape, size_t Rank, size_t ElementSize, int64_t &Bytes);
 

@@ -78,7 +78,7 @@ DS_DECLARE_MODEL(second_1);
 static int run(const ds_embedded_model *embedded) {
   ds_model *model; ds_session *session; ds_error error;
   float x = 3; const int64_t shape[1] = {1};
-  ds_tensor in = {&x, DS_FLOAT32, 1, shape, NULL}, out = {0};
+  ds_tensor in = {&x, DS_FLOAT32, 1, shape, NULL, DS_HOST}, out = {0};
   if (ds_model_load_embedded(embedded, &model, &error) || ds_model_verify(model, &error) ||
       ds_session_create(model, NULL, &session, &error) || ds_session_run(session, &in, 1, &out, 1, &error))
     return fprintf(stderr, "%s\n", error.message), 1;
@@ -145,3 +145,42 @@ def test_damaged_description_is_an_error(classifier, tmp_path):
     result = subprocess.run([program, *map(str, X[0])], capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr == "embed: error: '(linked in)': metadata is damaged (its checksum does not match)\n"
+
+
+PROGRAM_OF_WORDS = r"""
+#include <ds_runtime.h>
+#include <stdbool.h>
+#include <stdio.h>
+DS_DECLARE_MODEL(words);
+int main(void) {
+  ds_model *model; ds_session *session; ds_error error;
+  ds_string words[2] = {{"alder", 5}, {"42", 2}};
+  const int64_t shape[1] = {2};
+  ds_tensor in = {words, DS_STRING, 1, shape, NULL, DS_HOST}, out = {0};
+  if (ds_model_load_embedded(&ds_model_words, &model, &error) || ds_session_create(model, NULL, &session, &error) ||
+      ds_session_run(session, &in, 1, &out, 1, &error))
+    return fprintf(stderr, "%s\n", error.message), 1;
+  printf("%d %d\n", ((bool *)out.data)[0], ((bool *)out.data)[1]);
+  ds_session_destroy(session);
+  ds_model_release(model);
+  return 0;
+}
+"""
+PATTERNS = b"an unmatched )"  # what the library of strings alone says
+
+
+def test_a_program_has_the_library_of_strings_if_its_model_has_strings(classifier, tmp_path):
+    model = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["": 20]> g (string[N] x) => (bool[N] y) { y = RegexFullMatch<pattern = "[0-9]+">(x) }'
+    )
+    words = compile_to(model, tmp_path, "words.o", "--emit=object")
+    source = tmp_path / "words.c"
+    source.write_text(PROGRAM_OF_WORDS)
+    with_strings = link(str(source), tmp_path / "words", words)
+    assert numbers(checked([with_strings])).tolist() == [0, 1]
+    without = link(os.path.join(EXAMPLES, "embed", "embed.c"), tmp_path / "embed", classifier)
+    assert PATTERNS in open(with_strings, "rb").read() and PATTERNS not in open(without, "rb").read()
+    # The compiler's own programs likewise.
+    with_strings = compile_to(model, tmp_path, "words")
+    without = compile_to(softmax_model(), tmp_path, "classifier")
+    assert PATTERNS in open(with_strings, "rb").read() and PATTERNS not in open(without, "rb").read()

@@ -26,6 +26,8 @@ EXPECTED = {
     "first": y(X, 0.5).ravel(),
     "wrapper": [*y(X, 0.5).ravel(), 1.5],
     "state": [1, 2, 3],
+    "donated": [1, 2, 3],
+    "donated_wrapper": [6],
     "memory": y(X[0], 0).ravel(),
     "strings": [3, 1, 7, 0, 5, 1],
     "dlpack": y(X, 0.5).ravel(),
@@ -51,13 +53,22 @@ def test_every_example_is_expected():
     assert set(examples()) == set(EXPECTED)
 
 
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory) -> str:
+def page_model():
     body = "m = MatMul(x, w); y = Add(m, state); next = Add(state, one)"
     model = text_model("float[N,4] x, float[1] state => float[N,2] y, float[1] next", body)
     model.graph.initializer.append(numpy_helper.from_array(WEIGHTS, "w"))
     model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "one"))
-    return compile_to(model, tmp_path_factory.mktemp("docs"), "m.so", "--emit=library")
+    return model
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory) -> str:
+    return compile_to(page_model(), tmp_path_factory.mktemp("docs"), "m.so", "--emit=library")
+
+
+@pytest.fixture(scope="module")
+def donated_artifact(tmp_path_factory) -> str:
+    return compile_to(page_model(), tmp_path_factory.mktemp("donated"), "m.so", "--emit=library", "--donate=state:next")
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +96,15 @@ def strings_artifact(tmp_path_factory) -> str:
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_example(prefix, artifact, custom_artifact, strings_artifact, tmp_path, name):  # noqa: F811
+def test_example(prefix, artifact, donated_artifact, custom_artifact, strings_artifact, tmp_path, name):  # noqa: F811
     language, text = examples()[name]
     source, program = tmp_path / f"{name}.{language}", str(tmp_path / name)
     source.write_text(text)
     compiler = [CC, "-std=c11"] if language == "c" else [CXX, "-std=c++17"]
     flags = ["-Wall", "-Wextra", "-Werror", f"-I{prefix}/include", f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib"]
     checked([*compiler, *flags, str(source), "-lds_runtime", "-pthread", "-o", program])
-    chosen = custom_artifact if name.startswith("custom") else strings_artifact if name == "strings" else artifact
+    special = {"custom": custom_artifact, "strings": strings_artifact, "donated": donated_artifact}
+    chosen = special.get(name.removesuffix("_wrapper"), artifact)
     np.testing.assert_allclose(
         numbers(checked([program, chosen])),
         EXPECTED[name],

@@ -156,7 +156,7 @@ def test_objects_find_their_weights_beside_the_program(small, tmp_path):
         int main(void) {
           ds_model *model; ds_session *session; ds_error error;
           int64_t ids[3] = {0, 3, 1000}, shape[1] = {3};
-          ds_tensor in = {ids, DS_INT64, 1, shape, NULL}, out = {0};
+          ds_tensor in = {ids, DS_INT64, 1, shape, NULL, DS_HOST}, out = {0};
           if (ds_model_load_embedded(&ds_model_m, &model, &error) || ds_model_verify(model, &error) ||
               ds_session_create(model, NULL, &session, &error) || ds_session_run(session, &in, 1, &out, 1, &error))
             return fprintf(stderr, "%s\\n", error.message), 1;

@@ -39,6 +39,9 @@ def precise : Both<"precise", "No transformation that trades accuracy for speed:
 def specialize_EQ : Joined<["--", "-"], "specialize=">, MetaVarName<"N=1,S=128">, Group<grp_target>,
   HelpText<"Add a version for these sizes, taken where an input has them; the general one stays (repeatable)">;
 def specialize : Separate<["--", "-"], "specialize">, Alias<specialize_EQ>;
+def donate_EQ : Joined<["--", "-"], "donate=">, MetaVarName<"<input>:<output>">, Group<grp_target>,
+  HelpText<"Make an output in the memory of an input of the same type and dims: a state that runs update (repeatable)">;
+def donate : Separate<["--", "-"], "donate">, Alias<donate_EQ>;
 def force_static_EQ : Joined<["--", "-"], "force-static=">, MetaVarName<"<node>=<n>,...">, Group<grp_target>,
   HelpText<"State what a node's sizes follow from (of an If: 1 or 0); a run that computes otherwise is an error">;
 def force_static : Separate<["--", "-"], "force-static">, Alias<force_static_EQ>;

@@ -5,4 +5,4 @@
 //===----------------------------------------------------------------------===//
 #include "Program.h"
 
-int main(int Argc, char **Argv) { return ds::runtime::runProgram(Argc, Argv, nullptr); }
+int main(int Argc, char **Argv) { return ds::runtime::runProgram(Argc, Argv, nullptr, ds_model_load); }

@@ -24,6 +24,21 @@ std::vector<char> tinyMetadata() {
   return bytes;
 }
 
+/// With a donation, and parts that run on a device and communicate.
+std::vector<char> deviceMetadata() {
+  Program p = tinyProgram();
+  p.outputs[0].dimensions = p.inputs[1].dimensions;
+  p.donations = {{1, 0, true}};
+  p.devices = {{DS_DEVICE_CUDA, "sm_90a"}, {DS_DEVICE_CUDA, "sm_80"}};
+  p.deviceCode = {{0, DS_DEVICE_CODE_PTX, ".version 8.0"}, {1, DS_DEVICE_CODE_CUBIN, std::string(20, '\1')}};
+  p.inputs[1].space = p.outputs[0].space = p.buffers[1].space = p.buffers[3].space = 2;
+  p.collectives = {{1, 2, DS_FLOAT32, "data"}};
+  std::string error;
+  std::vector<char> bytes = serializeMetadata(p, 1, 2, error);
+  EXPECT_EQ(error, "");
+  return bytes;
+}
+
 /// Parses a copy of exactly that size, so that the address sanitizer sees every byte too many; reads all that was
 /// accepted.
 ds_status parse(const std::vector<char> &bytes, std::string *message = nullptr) {
@@ -40,7 +55,16 @@ ds_status parse(const std::vector<char> &bytes, std::string *message = nullptr) 
     for (size_t i = 0; i < meta.Launches.size(); ++i)
       sum += strlen(meta.text(meta.Launches[i].source)) + meta.Kernels[meta.Launches[i].kernel].name.length;
     for (size_t i = 0; i < meta.Symbols.size(); ++i)
-      sum += meta.Inputs[meta.Symbols[i].input].rank + strlen(meta.text(meta.Symbols[i].name));
+      sum += (meta.Symbols[i].input == DS_ARTIFACT_GIVEN ? 0 : meta.Inputs[meta.Symbols[i].input].rank) +
+             strlen(meta.text(meta.Symbols[i].name));
+    for (size_t i = 0; i < meta.Donations.size(); ++i)
+      sum += meta.Inputs[meta.Donations[i].input].rank + meta.Outputs[meta.Donations[i].output].rank;
+    for (size_t i = 0; i < meta.Buffers.size(); ++i)
+      if (meta.Buffers[i].space)
+        sum += strlen(meta.text(meta.Devices[meta.Buffers[i].space - 1].target));
+    ds::runtime::Text needs;
+    meta.describeNeeds(needs);
+    sum += needs.size();
     for (size_t i = 0; i < meta.Outputs.size(); ++i)
       for (size_t d = 0; d < meta.Outputs[i].rank; ++d)
         sum += strlen(meta.text(meta.Dimensions[meta.Outputs[i].first_dimension + d].text));
@@ -68,7 +92,26 @@ void rehash(std::vector<char> &bytes) {
 
 } // namespace
 
-TEST(Damage, SoundMetadataIsAccepted) { EXPECT_EQ(parse(tinyMetadata()), DS_OK); }
+TEST(Damage, SoundMetadataIsAccepted) {
+  EXPECT_EQ(parse(tinyMetadata()), DS_OK);
+  EXPECT_EQ(parse(deviceMetadata()), DS_OK);
+}
+
+TEST(Damage, OtherVersionsOfTheFormatAreNamed) {
+  for (uint32_t version : {0u, 4u, 6u, 1000u}) {
+    std::vector<char> bytes = tinyMetadata();
+    memcpy(bytes.data() + offsetof(ds_artifact_header, version), &version, sizeof version);
+    for (bool sound : {true, false}) { // whatever else has changed since
+      if (!sound)
+        bytes.resize(sizeof(ds_artifact_header));
+      rehash(bytes);
+      std::string message, expected = "artifact has format version " + std::to_string(version) +
+                                      ", this runtime reads version 5; compile the model again";
+      EXPECT_EQ(parse(bytes, &message), DS_BAD_ARTIFACT);
+      EXPECT_EQ(message, expected + (version > 5 ? ", or run it with the runtime that came with its compiler" : ""));
+    }
+  }
+}
 
 TEST(Damage, EveryTruncationIsRefused) {
   const std::vector<char> good = tinyMetadata();
@@ -90,24 +133,25 @@ TEST(Damage, EveryFlippedBitIsRefused) {
 }
 
 TEST(Damage, RightChecksumsHelpNobody) {
-  const std::vector<char> good = tinyMetadata();
-  for (size_t i = 0; i < good.size(); ++i)
-    for (int change : {1, 2, 0x40, 0x80, 0xFF, 0x55}) {
+  for (const std::vector<char> &good : {tinyMetadata(), deviceMetadata()}) {
+    for (size_t i = 0; i < good.size(); ++i)
+      for (int change : {1, 2, 0x40, 0x80, 0xFF, 0x55}) {
+        std::vector<char> bytes = good;
+        bytes[i] = char(bytes[i] ^ change);
+        rehash(bytes);
+        parse(bytes);
+      }
+    std::mt19937_64 random(1);
+    for (int round = 0; round < 20000; ++round) {
       std::vector<char> bytes = good;
-      bytes[i] = char(bytes[i] ^ change);
+      for (int changes = 1 + int(random() % 4); changes > 0; --changes) {
+        const size_t at = random() % (bytes.size() / 4) * 4;
+        const uint32_t values[] = {0, 1, 0xFFFFFFFF, 0x80000000, uint32_t(random()), uint32_t(bytes.size())};
+        memcpy(bytes.data() + at, &values[random() % 6], 4);
+      }
       rehash(bytes);
       parse(bytes);
     }
-  std::mt19937_64 random(1);
-  for (int round = 0; round < 20000; ++round) {
-    std::vector<char> bytes = good;
-    for (int changes = 1 + int(random() % 4); changes > 0; --changes) {
-      const size_t at = random() % (bytes.size() / 4) * 4;
-      const uint32_t values[] = {0, 1, 0xFFFFFFFF, 0x80000000, uint32_t(random()), uint32_t(bytes.size())};
-      memcpy(bytes.data() + at, &values[random() % 6], 4);
-    }
-    rehash(bytes);
-    parse(bytes);
   }
 }
 
@@ -143,6 +187,13 @@ TEST(Damage, LaterVersionsMayAddTablesAndFields) {
   rehash(newer);
   std::string message;
   EXPECT_EQ(parse(newer, &message), DS_OK) << message;
+  // One without which the rest would mean something else.
+  const uint32_t required = 1000 | DS_TABLE_REQUIRED;
+  memcpy(newer.data() + sizeof header + (tables.size() - 1) * sizeof(ds_artifact_table), &required, sizeof required);
+  rehash(newer);
+  EXPECT_EQ(parse(newer, &message), DS_UNSUPPORTED);
+  EXPECT_EQ(message, "the artifact needs what its table of kind 1000 says, which this runtime does not know; take a "
+                     "newer runtime");
 }
 
 /// `change` makes the program one that is refused with a message that has `part`.
@@ -286,7 +337,7 @@ TEST(Damage, CallsFitTheirBodies) {
   expect([](Program &p) { p.bodies[0].inputs.push_back(p.inputs[0]); }, "more or fewer operands");
   expect([](Program &p) { p.bound[0].element = 1; }, "bound symbol that no call makes");
   expect([](Program &p) { p.bound[0].buffer = 1; }, "bound symbol that no call makes");
-  expect([](Program &p) { p.symbols[0].input = DS_ARTIFACT_GIVEN; }, "symbol of an input dimension");
+  expect([](Program &p) { p.bodies[0].donations = {{0, 0, true}}; }, "a call with donations");
   expect([](Program &p) { p.bodies[0].bodies = {p.bodies[1]}; }, "a body in a body");
   expect([](Program &p) { p.calls.clear(); }, "that no call makes");
   // A loop: a number, the state, and a bool that says whether to go on.
@@ -362,6 +413,7 @@ TEST(Damage, VersionsFitTheProgram) {
         p.bodies[1].symbols = {{"N", "N", DS_ARTIFACT_GIVEN, 0}}, p.bodies[1].stages[0].symbolCount = 1;
       },
       "waits for a symbol");
+  expect([](Program &p) { p.bodies[1].donations = {{1, 0, true}}; }, "other donations");
 }
 
 TEST(Damage, CallsOfCustomOperatorsAreChecked) {

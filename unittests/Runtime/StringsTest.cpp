@@ -1,6 +1,6 @@
 //===- StringsTest.cpp -------------------------------------------------------===//
-#include "Strings.h"
-#include "Regex.h"
+#include "runtime/strings/Strings.h"
+#include "runtime/strings/Regex.h"
 #include <gtest/gtest.h>
 #include <random>
 #include <string>

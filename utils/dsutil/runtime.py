@@ -7,39 +7,28 @@ with Model("model.so") as model:
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 
 import ml_dtypes
 import numpy as np
 
-from . import tools
+from . import tools, venv
 
-# In the order of ds_artifact.h.
-DTYPES = {
-    1: np.dtype(np.bool_),
-    2: np.dtype(np.int8),
-    3: np.dtype(np.int16),
-    4: np.dtype(np.int32),
-    5: np.dtype(np.int64),
-    6: np.dtype(np.uint8),
-    7: np.dtype(np.uint16),
-    8: np.dtype(np.uint32),
-    9: np.dtype(np.uint64),
-    10: np.dtype(np.float16),
-    11: np.dtype(ml_dtypes.bfloat16),
-    12: np.dtype(np.float32),
-    13: np.dtype(np.float64),
-    14: np.dtype(ml_dtypes.int2),
-    15: np.dtype(ml_dtypes.uint2),
-    16: np.dtype(ml_dtypes.int4),
-    17: np.dtype(ml_dtypes.uint4),
-    18: np.dtype(ml_dtypes.float4_e2m1fn),
-    19: np.dtype(ml_dtypes.float8_e4m3fn),
-    20: np.dtype(ml_dtypes.float8_e4m3fnuz),
-    21: np.dtype(ml_dtypes.float8_e5m2),
-    22: np.dtype(ml_dtypes.float8_e5m2fnuz),
-}
-CODES = {dtype: code for code, dtype in DTYPES.items()}
 STRING = 23  # arrays of str or bytes in, object arrays of str out
+
+
+def _dtypes() -> dict[int, np.dtype]:
+    """Those of ds_types.def by number, but for strings."""
+    with open(os.path.join(venv.ROOT, "runtime", "include", "ds_types.def")) as file:
+        types = re.findall(r'^DS_ELEMENT_TYPE\(\w+, (\d+), "(\w+)"', file.read(), re.MULTILINE)
+    return {
+        int(number): np.dtype(getattr(ml_dtypes, name, None) or name) for number, name in types if int(number) != STRING
+    }
+
+
+DTYPES = _dtypes()
+CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 
 class RuntimeFailure(Exception):
@@ -61,6 +50,7 @@ class _Tensor(ctypes.Structure):
         ("rank", ctypes.c_int32),
         ("shape", ctypes.POINTER(ctypes.c_int64)),
         ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("device", ctypes.c_int32 * 2),
     ]
 
 
@@ -74,6 +64,7 @@ class _TensorInfo(ctypes.Structure):
         ("dtype", ctypes.c_int32),
         ("rank", ctypes.c_int32),
         ("dimensions", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
     ]
 
 
@@ -86,6 +77,8 @@ class _Options(ctypes.Structure):
         ("logger_context", ctypes.c_void_p),
         ("custom_ops", ctypes.c_void_p),
         ("custom_op_count", ctypes.c_size_t),
+        ("given", ctypes.c_void_p),
+        ("given_count", ctypes.c_size_t),
     ]
 
 

@@ -124,6 +124,10 @@ size_t inspect(ds_model *model) {
     look();
   for (size_t i = 0; !ds_model_output(model, i, &info); ++i)
     look();
+  for (size_t i = 0; i < ds_model_input_count(model); ++i)
+    if (const size_t output = ds_model_donation(model, i);
+        output != DS_NO_OUTPUT && !ds_model_output(model, output, &info))
+      look();
   ds_symbol_info symbol;
   for (size_t i = 0; i < ds_model_symbol_count(model); ++i)
     if (!ds_model_symbol(model, i, &symbol))

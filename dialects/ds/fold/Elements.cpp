@@ -7,6 +7,7 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/bit.h"
+#include <array>
 #include <cstring>
 
 using namespace mlir;
@@ -56,35 +57,21 @@ std::optional<ElementKind> getElementKind(Type type) {
 }
 
 int64_t getElementBytes(ElementKind kind) {
-  switch (kind) {
-  case ElementKind::I1:
-  case ElementKind::I2:
-  case ElementKind::I4:
-  case ElementKind::I8:
-  case ElementKind::U2:
-  case ElementKind::U4:
-  case ElementKind::U8:
-  case ElementKind::F8E4M3FN:
-  case ElementKind::F8E4M3FNUZ:
-  case ElementKind::F8E5M2:
-  case ElementKind::F8E5M2FNUZ:
-  case ElementKind::F4E2M1FN:
-    return 1;
-  case ElementKind::I16:
-  case ElementKind::U16:
-  case ElementKind::F16:
-  case ElementKind::BF16:
-    return 2;
-  case ElementKind::I32:
-  case ElementKind::U32:
-  case ElementKind::F32:
-    return 4;
-  case ElementKind::I64:
-  case ElementKind::U64:
-  case ElementKind::F64:
-    return 8;
-  }
-  return 0;
+  static constexpr auto table = [] {
+    using enum ElementKind;
+    constexpr std::nullopt_t None = std::nullopt;
+    std::array<int64_t, size_t(F4E2M1FN) + 1> table{};
+    auto enter = [&](std::optional<ElementKind> kind, int64_t bytes) {
+      if (kind)
+        table[size_t(*kind)] = bytes;
+    };
+#define DS_ELEMENT_TYPE(constant, number, name, bytes, code, bits, npy, safetensors, onnx, onnxNumber, kind)           \
+  enter(kind, bytes);
+#include "runtime/include/ds_types.def"
+#undef DS_ELEMENT_TYPE
+    return table;
+  }();
+  return table[size_t(kind)];
 }
 
 float bfloatToFloat(uint16_t bits) { return llvm::bit_cast<float>(uint32_t(bits) << 16); }

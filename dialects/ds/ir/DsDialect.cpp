@@ -101,6 +101,7 @@ void DsDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/ds/ir/DsSpectral.cpp.inc"
+#include "dialects/ds/ir/ModelAttrs.h"
       >();
 }
 
@@ -113,6 +114,14 @@ Operation *DsDialect::materializeConstant(OpBuilder &builder, Attribute value, T
 
 LogicalResult DsDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned argIndex,
                                                   NamedAttribute attribute) {
+  if (attribute.getName() == kDonateAttr) {
+    auto function = dyn_cast<FunctionOpInterface>(op);
+    auto output = dyn_cast<IntegerAttr>(attribute.getValue());
+    if (function && output && output.getInt() >= 0 && output.getInt() < int64_t(function.getNumResults()))
+      return success();
+    return op->emitError() << "argument " << argIndex << ": expected '" << kDonateAttr
+                           << "' to be the number of a result, got " << attribute.getValue();
+  }
   if (attribute.getName() != kShapeArgAttr)
     return success();
   auto shape = dyn_cast<ShapeAttr>(attribute.getValue());

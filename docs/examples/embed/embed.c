@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; ++i)
     numbers[i - 1] = strtof(argv[i], NULL);
 
-  ds_tensor in = {numbers, DS_FLOAT32, 2, shape, NULL}, out = {0};
+  ds_tensor in = {numbers, DS_FLOAT32, 2, shape, NULL, DS_HOST}, out = {0};
   ds_status status = ds_model_load_embedded(&ds_model_classifier, &model, &error);
   if (!status)
     status = ds_session_create(model, NULL, &session, &error);

@@ -32,7 +32,7 @@ int main(int argc, char **argv) {
   for (int i = 2; i < argc; ++i)
     numbers[i - 2] = strtof(argv[i], NULL);
 
-  ds_tensor in = {numbers, DS_FLOAT32, 2, shape, NULL};
+  ds_tensor in = {numbers, DS_FLOAT32, 2, shape, NULL, DS_HOST};
   ds_tensor out = {0}; /* data NULL: the session's memory, valid until the next run */
   if (ds_session_run(session, &in, 1, &out, 1, &error))
     return failed(&error);

@@ -10,6 +10,11 @@
 
 namespace ds::artifact {
 
+/// What a program refers to whose operators look into strings: it takes that library out of the runtime's archive
+/// (runtime/src/StringLibrary.h). Executables are linked so; an object file's code must hold a reference.
+inline constexpr const char *stringsSymbol = "ds_runtime_strings";
+bool needsStrings(const Program &program);
+
 enum class EmitKind { Executable, SharedLibrary, Object };
 
 /// An object file: on disk, or in memory where `contents` is not empty.

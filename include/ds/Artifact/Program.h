@@ -38,9 +38,34 @@ struct Tensor {
   std::string name;
   uint32_t dtype = 0; // DS_FLOAT32, ...
   std::vector<Dimension> dimensions;
+  uint32_t space = DS_SPACE_HOST; // or 1 + the number of a device
 };
 
-/// The dimension of that input must be Number::ofSymbol of this one; without an input, calls give the value.
+/// The input's memory becomes the output's.
+struct Donation {
+  uint32_t input = 0, output = 0;
+  bool inPlace = false; // from the start; otherwise by a copy at the end
+};
+
+/// What parts of the program run on beside the host.
+struct Device {
+  uint32_t type = DS_DEVICE_CUDA;
+  std::string target; // "sm_90a"
+};
+
+struct DeviceCode {
+  uint32_t device = 0, form = DS_DEVICE_CODE_PTX;
+  std::string bytes; // PTX is followed by a NUL in the file
+};
+
+/// Communication between ranks.
+struct Collective {
+  uint32_t kind = 0, launch = 0, dtype = DS_FLOAT32;
+  std::string group;
+};
+
+/// The dimension of that input must be Number::ofSymbol of this one; without an input, calls or the session give the
+/// value.
 struct Symbol {
   std::string name; // unique
   std::string display;
@@ -88,6 +113,7 @@ struct Buffer {
   uint32_t index = 0; // of the input, output or weight
   Number size;        // of a temporary, in bytes
   uint32_t firstLaunch = 0, lastLaunch = 0;
+  uint32_t space = DS_SPACE_HOST;
 
   static Buffer input(uint32_t index) { return {DS_BUFFER_INPUT, index, {}, 0, 0}; }
   static Buffer output(uint32_t index, uint32_t writer = 0) { return {DS_BUFFER_OUTPUT, index, {}, writer, writer}; }
@@ -159,7 +185,11 @@ struct Program {
   std::vector<Launch> launches;
   std::vector<Call> calls;
   std::vector<Version> versions; // in the order of their being tried
-  std::vector<Program> bodies;   // of the outermost program alone, with the same weights: theirs are empty
+  std::vector<Donation> donations;
+  std::vector<Device> devices;
+  std::vector<DeviceCode> deviceCode;
+  std::vector<Collective> collectives;
+  std::vector<Program> bodies; // of the outermost program alone, with the same weights: theirs are empty
   std::vector<std::pair<std::string, std::string>> properties;
 };
 

@@ -6,6 +6,34 @@
 
 include "mlir/Pass/PassBase.td"
 
+def PlaceDonationsPass : Pass<"ds-place-donations", "::mlir::func::FuncOp"> {
+  let summary = "Finds outputs that may be made in the memory of inputs that are donated to them";
+  let description = [{
+    Before: launches on tensors, whose kernels are code; arguments with `ds.donate`, the number of the result that takes
+    their memory.
+
+    ```mlir
+    func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %x: tensor<4x8xf32>) {
+      %0 = rt.launch @add(%s, %x) : ...
+      %1 = rt.launch @reduce_sum(%s) : ...
+      return %0, %1
+    ```
+
+    After:
+
+    ```mlir
+    func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64, ds.in_place}, %x: tensor<4x8xf32>) {
+      %1 = rt.launch @reduce_sum(%s) : ...
+      %0 = rt.launch @add(%s, %x) : ...
+      return %0, %1
+    ```
+
+    Afterwards nothing reads an argument with `ds.in_place` (or a view of it, or what a branch or loop may hand on of it)
+    once the launch that makes the result has run, and that launch reads it only where it writes. Declines where no
+    order makes that so: the runtime copies the result to the argument's memory when the run is over.
+  }];
+}
+
 def AssignMemoryPass : Pass<"ds-assign-memory", "::mlir::func::FuncOp"> {
   let summary = "Says how long temporaries live, and lets kernels work in place";
   let description = [{

@@ -37,6 +37,20 @@ def LowerStringsPass : Pass<"ds-lower-strings", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ds::DsDialect"];
 }
 
+def CheckDonationsPass : Pass<"ds-check-donations", "::mlir::func::FuncOp"> {
+  let summary = "Refuses donations of an input to an output of another shape";
+  let description = [{
+    Before: arguments with `ds.donate`, the number of the result that takes their memory (`ds-compile --donate`).
+
+    ```mlir
+    func.func @f(%cache: tensor<?x8xf32> {ds.donate = 0 : i64, ds.shape = #ds.shape<["N", "8"]>}, ...) -> tensor<?x8xf32>
+    ```
+
+    Afterwards no dim of such an argument is known to differ from the result's; a run compares those that may. Changes
+    nothing. Fails, naming both, where one is.
+  }];
+}
+
 def InferShapesPass : Pass<"ds-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "Derives all shapes and removes integer tensors that only compute a shape";
   let description = [{

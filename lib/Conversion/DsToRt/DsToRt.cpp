@@ -6,6 +6,7 @@
 // Declines: lifetimes and sharing of memory (ds-assign-memory).
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Conversion/Passes.h"
@@ -94,8 +95,14 @@ void Converter::describe(StringRef attribute, ArrayRef<Value> values, bool resul
     if (!name)
       name = builder.getStringAttr((results ? "output" : "input") + std::to_string(index));
     auto shape = ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value)));
-    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("name", name), builder.getNamedAttr("shape", shape),
-                                             builder.getNamedAttr("type", TypeAttr::get(value.getType()))}));
+    NamedAttrList entry;
+    entry.append("name", name);
+    entry.append("shape", shape);
+    entry.append("type", TypeAttr::get(value.getType()));
+    for (auto [from, to] : {std::pair(kDonateAttr, "donated_to"), std::pair(kInPlaceAttr, "in_place")})
+      if (Attribute said = results ? Attribute() : function.getArgAttr(index, from))
+        entry.append(to, said);
+    all.push_back(entry.getDictionary(builder.getContext()));
   }
   function->setAttr(attribute, builder.getArrayAttr(all));
 }

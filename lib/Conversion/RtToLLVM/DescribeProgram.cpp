@@ -18,52 +18,17 @@ namespace ds {
 static uint32_t dtypeOf(Type type) {
   if (type.isInteger(128)) // pointer and size: LowerStrings.cpp
     return DS_STRING;
-  switch (*getElementKind(type)) {
-  case ElementKind::I1:
-    return DS_BOOL;
-  case ElementKind::I8:
-    return DS_INT8;
-  case ElementKind::I16:
-    return DS_INT16;
-  case ElementKind::I32:
-    return DS_INT32;
-  case ElementKind::I64:
-    return DS_INT64;
-  case ElementKind::U8:
-    return DS_UINT8;
-  case ElementKind::U16:
-    return DS_UINT16;
-  case ElementKind::U32:
-    return DS_UINT32;
-  case ElementKind::U64:
-    return DS_UINT64;
-  case ElementKind::F16:
-    return DS_FLOAT16;
-  case ElementKind::BF16:
-    return DS_BFLOAT16;
-  case ElementKind::F32:
-    return DS_FLOAT32;
-  case ElementKind::F64:
-    return DS_FLOAT64;
-  case ElementKind::I2:
-    return DS_INT2;
-  case ElementKind::U2:
-    return DS_UINT2;
-  case ElementKind::I4:
-    return DS_INT4;
-  case ElementKind::U4:
-    return DS_UINT4;
-  case ElementKind::F4E2M1FN:
-    return DS_FLOAT4E2M1FN;
-  case ElementKind::F8E4M3FN:
-    return DS_FLOAT8E4M3FN;
-  case ElementKind::F8E4M3FNUZ:
-    return DS_FLOAT8E4M3FNUZ;
-  case ElementKind::F8E5M2:
-    return DS_FLOAT8E5M2;
-  case ElementKind::F8E5M2FNUZ:
-    return DS_FLOAT8E5M2FNUZ;
-  }
+  using enum ElementKind;
+  constexpr std::nullopt_t None = std::nullopt;
+  static constexpr std::pair<std::optional<ElementKind>, uint32_t> types[] = {
+#define DS_ELEMENT_TYPE(constant, number, name, bytes, code, bits, npy, safetensors, onnx, onnxNumber, kind)           \
+  {kind, number},
+#include "runtime/include/ds_types.def"
+#undef DS_ELEMENT_TYPE
+  };
+  for (auto [kind, number] : types)
+    if (kind && kind == getElementKind(type))
+      return number;
   llvm_unreachable("unknown element kind");
 }
 
@@ -267,6 +232,8 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
       std::optional<std::string> name = dim.symbolName();
       input.dimensions.push_back({name ? Number::ofSymbol(table.symbolIndex(*name)) : numberOf(dim), dim.str()});
     }
+    if (auto output = entry.getAs<IntegerAttr>("donated_to"))
+      program.donations.push_back({uint32_t(index), uint32_t(output.getInt()), entry.contains("in_place")});
   }
   for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kOutputs).getAsRange<DictionaryAttr>())
     program.outputs.push_back(tensor(entry, table));

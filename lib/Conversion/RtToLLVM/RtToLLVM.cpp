@@ -5,6 +5,7 @@
 //   stage. `sizes` checks every constraint and every step of its arithmetic for overflow; `run` launches in order and
 //   stops at the first error. Neither allocates.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Conversion/Passes.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
@@ -396,6 +397,9 @@ public:
     FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(getOperation(), symbols);
     if (failed(functions))
       return signalPassFailure();
+    // What the session gives, the model says; a body's callers give what it needs.
+    if (Attribute given = functions->front()->getAttr(kGivenAttr))
+      functions->front()->setAttr(rt::kGiven, given);
     for (func::FuncOp function : *functions)
       if (failed(ValueTable::checkSizes(function, symbols)))
         return signalPassFailure();

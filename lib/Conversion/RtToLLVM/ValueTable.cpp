@@ -1,5 +1,6 @@
 //===- ValueTable.cpp - The sizes that a program computes -----------------===//
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Simplify/Versions.h"
 #include "llvm/ADT/SetVector.h"
@@ -134,6 +135,9 @@ static std::vector<ValueTable::Symbol> symbolsOfInputs(func::FuncOp function) {
   if (auto stated = function->getAttrOfType<ShapeAttr>(kOwnSymbolsAttr))
     for (const SymExpr &symbol : stated.getDims())
       symbol.collectSymbols(own);
+  if (auto given = function->getAttrOfType<ArrayAttr>(kGivenAttr))
+    for (auto name : given.getAsRange<StringAttr>())
+      seen.insert(name.str());
   std::vector<ValueTable::Symbol> symbols;
   for (auto [input, dims] : llvm::enumerate(inputDims(function)))
     for (auto [d, dim] : llvm::enumerate(dims))
@@ -176,8 +180,11 @@ static std::vector<SymExpr> wantedExprs(func::FuncOp function, const HostSymbols
       llvm::append_range(wanted, dimsOf(entry));
   };
   add(function->getAttrOfType<ArrayAttr>(rt::kOutputs));
-  if (!function.isPublic())
-    add(function->getAttrOfType<ArrayAttr>(rt::kInputs));
+  // Of the model's own, symbols are compared as such.
+  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())
+    for (const SymExpr &dim : dimsOf(entry))
+      if (!function.isPublic() || !dim.symbolName())
+        wanted.push_back(dim);
   for (auto buffer : function.getOps<rt::BufferOp>())
     if (buffer.getKind() == rt::BufferKind::temporary)
       wanted.push_back(buffer.getBytes().getDim(0));

@@ -5,15 +5,33 @@
 
 #include "dialects/ds/ir/DsDialect.h"
 
+#include <vector>
+
 using namespace llvm;
 using namespace mlir;
 
-/// By number; from onnx.proto.
-static constexpr StringLiteral TypeNames[] = {
-    "UNDEFINED", "FLOAT",      "UINT8",      "INT8",         "UINT16",         "INT16",      "INT32",
-    "INT64",     "STRING",     "BOOL",       "FLOAT16",      "DOUBLE",         "UINT32",     "UINT64",
-    "COMPLEX64", "COMPLEX128", "BFLOAT16",   "FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ",
-    "UINT4",     "INT4",       "FLOAT4E2M1", "FLOAT8E8M0",   "UINT2",          "INT2"};
+/// By number. Those that ds lacks have names, too: for messages.
+static ArrayRef<StringRef> typeNames() {
+  static const std::vector<StringRef> names = [] {
+    std::vector<std::pair<size_t, StringRef>> known = {
+        {0, "UNDEFINED"},
+        {14, "COMPLEX64"},
+        {15, "COMPLEX128"},
+        {24, "FLOAT8E8M0"},
+#define DS_ELEMENT_TYPE(constant, number, name, bytes, code, bits, npy, safetensors, onnx, onnxNumber, kind)           \
+  {onnxNumber, onnx},
+#include "runtime/include/ds_types.def"
+#undef DS_ELEMENT_TYPE
+    };
+    std::vector<StringRef> names;
+    for (auto [number, name] : known) {
+      names.resize(std::max(names.size(), number + 1), "invalid");
+      names[number] = name;
+    }
+    return names;
+  }();
+  return names;
+}
 
 Type ds::importer::elementType(MLIRContext *context, int onnxType) {
   auto integer = [&](unsigned width, bool isUnsigned = false) {
@@ -50,12 +68,12 @@ Type ds::importer::elementType(MLIRContext *context, int onnxType) {
 }
 
 int ds::importer::onnxType(Type type) {
-  for (int candidate = 1; candidate < int(std::size(TypeNames)); ++candidate)
+  for (int candidate = 1; candidate < int(typeNames().size()); ++candidate)
     if (type == elementType(type.getContext(), candidate))
       return candidate;
   return 0;
 }
 
 StringRef ds::importer::onnxTypeName(int onnxType) {
-  return onnxType >= 0 && onnxType < int(std::size(TypeNames)) ? StringRef(TypeNames[onnxType]) : StringRef("invalid");
+  return onnxType >= 0 && onnxType < int(typeNames().size()) ? typeNames()[onnxType] : StringRef("invalid");
 }

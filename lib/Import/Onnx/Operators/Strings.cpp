@@ -6,7 +6,7 @@
 // Declines: numbers other than float and double, and integers, as strings.
 
 #include "../Node.h"
-#include "runtime/src/Regex.h"
+#include "runtime/strings/Regex.h"
 
 using namespace llvm;
 using namespace ds;

@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 #include "Strings.h"
 #include "ds_hash.h"
+#include <new>
 
 namespace ds::runtime {
 
@@ -130,3 +131,22 @@ bool StringTable::number(const char *Data, size_t Size, int64_t &Number) {
 }
 
 } // namespace ds::runtime
+
+using namespace ds::runtime;
+
+static void *create() {
+  void *Place = malloc(sizeof(StringTable));
+  return Place ? new (Place) StringTable : nullptr;
+}
+
+static void destroy(void *Table) {
+  static_cast<StringTable *>(Table)->~StringTable();
+  free(Table);
+}
+
+static uint64_t memory(const void *Table) { return static_cast<const StringTable *>(Table)->memory(); }
+
+extern "C" {
+extern DS_API const StringLibrary ds_runtime_strings;
+const StringLibrary ds_runtime_strings = {create, destroy, memory, findStringOperator};
+}

@@ -9,7 +9,7 @@
 #ifndef DS_RUNTIME_STRINGS_H
 #define DS_RUNTIME_STRINGS_H
 
-#include "Support.h"
+#include "../src/StringLibrary.h"
 
 namespace ds::runtime {
 
@@ -68,7 +68,7 @@ private:
   Arena Bytes, Before; // of this run and of the one before
 };
 
-/// The operator of the domain `ds.string`, with the table as its context; NULL for another name.
+/// With the table as its context.
 const ds_custom_op *findStringOperator(const char *Name);
 
 } // namespace ds::runtime

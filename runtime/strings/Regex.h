@@ -8,7 +8,8 @@
 #ifndef DS_RUNTIME_REGEX_H
 #define DS_RUNTIME_REGEX_H
 
-#include "Support.h"
+#include "../src/Support.h"
+#include "../src/Utf8.h"
 
 namespace ds::runtime {
 
@@ -44,10 +45,6 @@ private:
   size_t Position = 0;
 };
 
-/// UTF-8; a byte that is part of no character is U+FFFD.
-uint32_t decodeUtf8(const char *&At, const char *End);
-/// At most 4 bytes; returns how many.
-size_t encodeUtf8(uint32_t Character, char *Out);
 /// The simple mappings of Unicode, of one character to one.
 uint32_t lowerCase(uint32_t Character);
 uint32_t upperCase(uint32_t Character);

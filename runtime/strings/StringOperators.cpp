@@ -4,9 +4,9 @@
 // Guarantees: results as ONNX defines them, independent of the locale.
 // Declines: changes of case that make one character several.
 //===----------------------------------------------------------------------===//
+#include "../src/Tensor.h"
 #include "Regex.h"
 #include "Strings.h"
-#include "Tensor.h"
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -566,7 +566,7 @@ ds_status firstShape(const Call &C, ds_custom_output *Shapes, size_t Count) {
   return sameShape(C, Shapes, Count, 0, false);
 }
 
-constexpr const char *Domain = "ds.string";
+constexpr const char *Domain = StringDomain;
 const ds_custom_op Operators[] = {{Domain, "Begin", nullptr, infer<beginShape>, run<begin>},
                                   {Domain, "Number", nullptr, infer<eachShape>, run<numbersOf>},
                                   {Domain, "Text", nullptr, infer<eachShape>, run<textsOf>},
