@@ -21,7 +21,7 @@ func.func @convolution(%x: tensor<2x67x1xf64>) -> tensor<2x34x2xf64> {
 
 // -----
 
-// Lengths of one prime, but other points: a table each. The transform of unknown length has none.
+// Other lengths: a table each, both of a convolution (67 is too great a prime). The transform of unknown length has none.
 // CHECK-LABEL: @differ
 // CHECK:         ds.constant {{.*}} : tensor<2084xf32>
 // CHECK:         ds.constant {{.*}} : tensor<1042xf32>
