@@ -91,10 +91,9 @@ struct SymExprDetail::NodeTable {
     const std::vector<Term> &terms;
     size_t hash;
     bool matches(const SymNode &node) const {
-      return std::equal(terms.begin(), terms.end(), node.terms.begin(), node.terms.end(),
-                        [](const Term &x, const Term &y) {
-                          return x.coefficient == y.coefficient && x.monomial == y.monomial;
-                        });
+      return std::equal(
+          terms.begin(), terms.end(), node.terms.begin(), node.terms.end(),
+          [](const Term &x, const Term &y) { return x.coefficient == y.coefficient && x.monomial == y.monomial; });
     }
     static size_t hashOf(const SymNode &node) { return node.hash; }
     static std::atomic<uint32_t> &references(const SymNode &node) { return node.references; }
@@ -132,8 +131,7 @@ void detail::retain(const SymNode *node) {
     node->references.fetch_add(1, std::memory_order_relaxed);
 }
 void detail::release(const SymNode *node) {
-  if (!node->immortal && !dropShared(node->references) &&
-      SymExprDetail::NodeTable::get().drop(node))
+  if (!node->immortal && !dropShared(node->references) && SymExprDetail::NodeTable::get().drop(node))
     delete node;
 }
 
