@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/SymExprDetail.h"
 #include "llvm/ADT/Hashing.h"
+#include "llvm/ADT/StringRef.h"
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <unordered_set>
