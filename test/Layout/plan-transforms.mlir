@@ -21,9 +21,9 @@ func.func @convolution(%x: tensor<2x67x1xf64>) -> tensor<2x34x2xf64> {
 
 // -----
 
-// The same length, but another type and form: a table each. The transform of unknown length has none.
+// Other lengths: a table each, both of a convolution (67 is too great a prime). The transform of unknown length has none.
 // CHECK-LABEL: @differ
-// CHECK:         ds.constant {{.*}} : tensor<268xf32>
+// CHECK:         ds.constant {{.*}} : tensor<2084xf32>
 // CHECK:         ds.constant {{.*}} : tensor<1042xf32>
 // CHECK:         ds.dft %arg2 {axis
 func.func @differ(%x: tensor<2x134x2xf32>, %y: tensor<2x67x2xf32>, %z: tensor<2x?x2xf32> {ds.shape = #ds.shape<["2", "N", "2"]>}) -> (tensor<2x134x2xf32>, tensor<2x67x2xf32>, tensor<2x?x2xf32>) {

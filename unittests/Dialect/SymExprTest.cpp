@@ -2,6 +2,7 @@
 #include "dialects/ds/shape/SymExpr.h"
 #include "dialects/ds/shape/SymExprDetail.h"
 #include <gtest/gtest.h>
+#include <cmath>
 #include <random>
 #include <thread>
 

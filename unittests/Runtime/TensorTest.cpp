@@ -57,7 +57,8 @@ TEST(Memory, GrowsAndAligns) {
     if (size)
       region.Data[size - 1] = 1;
   }
-  EXPECT_EQ(source.held(), uint64_t(5 << 20));
+  // What grew once has an eighth more, for the next time.
+  EXPECT_EQ(source.held(), uint64_t(5 << 20) / 8 * 9);
   EXPECT_FALSE(region.reserve(source, int64_t(1) << 60));
   EXPECT_EQ(region.Data, nullptr);
   EXPECT_TRUE(region.reserve(source, 64));

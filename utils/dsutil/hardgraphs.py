@@ -214,9 +214,7 @@ def reshapes_5000() -> Graph:
             helper.make_node("Neg", [f"r{k}"], [f"n{k}"]),
             helper.make_node("Transpose", [f"n{k}"], [f"x{k + 1}"], perm=[1, 0]),
         ]
-    built = model(
-        nodes, [value("x0", ["N", "M"])], [value("x1000", ["N", "M"])], [constant("order", [1, 0])]
-    )
+    built = model(nodes, [value("x0", ["N", "M"])], [value("x1000", ["N", "M"])], [constant("order", [1, 0])])
     return Graph(built, [{"x0": normal(4, 6)}])
 
 
@@ -230,9 +228,7 @@ def concats_5000() -> Graph:
             helper.make_node("Slice", [f"c{k}", "begin", "end", "axes"], [f"x{k + 1}"]),
         ]
     constants = [constant("begin", [1]), constant("end", [6]), constant("axes", [0])]
-    return Graph(
-        model(nodes, [value("x0", ["N", 2])], [value("x2500", ["K", 2])], constants), [{"x0": normal(4, 2)}]
-    )
+    return Graph(model(nodes, [value("x0", ["N", 2])], [value("x2500", ["K", 2])], constants), [{"x0": normal(4, 2)}])
 
 
 @graph
@@ -241,9 +237,7 @@ def concat_of_1000() -> Graph:
     inputs = [value(f"x{k}", [f"N{k}"]) for k in range(100)]
     nodes = [helper.make_node("Neg", [f"x{k % 100}"], [f"n{k}"]) for k in range(1000)]
     nodes.append(helper.make_node("Concat", [f"n{k}" for k in range(1000)], ["y"], axis=0))
-    return Graph(
-        model(nodes, inputs, [value("y", ["K"])]), [{f"x{k}": normal(k % 3 + 1) for k in range(100)}]
-    )
+    return Graph(model(nodes, inputs, [value("y", ["K"])]), [{f"x{k}": normal(k % 3 + 1) for k in range(100)}])
 
 
 # Control flow --------------------------------------------------------------------------------------------------------
@@ -254,7 +248,9 @@ def ifs_in_sequence_100() -> Graph:
     nodes = []
     for k in range(100):
         branches = {
-            name: helper.make_graph([helper.make_node(op, [f"x{k}"], [f"{name}{k}"])], name, [], [value(f"{name}{k}", ["N"])])
+            name: helper.make_graph(
+                [helper.make_node(op, [f"x{k}"], [f"{name}{k}"])], name, [], [value(f"{name}{k}", ["N"])]
+            )
             for name, op in (("then_branch", "Neg"), ("else_branch", "Abs"))
         }
         nodes.append(helper.make_node("If", ["c"], [f"x{k + 1}"], **branches))

@@ -398,8 +398,7 @@ static SymExpr bcastOf(const SymExpr &a, const SymExpr &b) {
 // What the class offers
 //===----------------------------------------------------------------------===//
 
-template <typename Compute>
-static SymExpr apply(AtomKind kind, const SymExpr &a, const SymExpr &b, Compute compute) {
+template <typename Compute> static SymExpr apply(AtomKind kind, const SymExpr &a, const SymExpr &b, Compute compute) {
   if (a.isOverflow() || b.isOverflow())
     return SymExprDetail::overflow();
   if (a.isConst() && b.isConst())

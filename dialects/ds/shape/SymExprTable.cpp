@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/SymExprDetail.h"
 #include "llvm/ADT/Hashing.h"
+#include "llvm/ADT/StringRef.h"
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <unordered_set>
@@ -91,10 +93,9 @@ struct SymExprDetail::NodeTable {
     const std::vector<Term> &terms;
     size_t hash;
     bool matches(const SymNode &node) const {
-      return std::equal(terms.begin(), terms.end(), node.terms.begin(), node.terms.end(),
-                        [](const Term &x, const Term &y) {
-                          return x.coefficient == y.coefficient && x.monomial == y.monomial;
-                        });
+      return std::equal(
+          terms.begin(), terms.end(), node.terms.begin(), node.terms.end(),
+          [](const Term &x, const Term &y) { return x.coefficient == y.coefficient && x.monomial == y.monomial; });
     }
     static size_t hashOf(const SymNode &node) { return node.hash; }
     static std::atomic<uint32_t> &references(const SymNode &node) { return node.references; }
@@ -132,8 +133,7 @@ void detail::retain(const SymNode *node) {
     node->references.fetch_add(1, std::memory_order_relaxed);
 }
 void detail::release(const SymNode *node) {
-  if (!node->immortal && !dropShared(node->references) &&
-      SymExprDetail::NodeTable::get().drop(node))
+  if (!node->immortal && !dropShared(node->references) && SymExprDetail::NodeTable::get().drop(node))
     delete node;
 }
 
