@@ -4,6 +4,7 @@
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/ds/element/ElementBuilder.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
@@ -101,7 +102,6 @@ void DsDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/ds/ir/DsSpectral.cpp.inc"
-#include "dialects/ds/ir/ModelAttrs.h"
       >();
 }
 
