@@ -533,7 +533,8 @@ def test_stubs_name_what_the_modules_have(name):
 
     classes = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
     functions = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
-    assert public(vars(module)) == set(classes) | functions
+    constants = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
+    assert public(vars(module)) == set(classes) | functions | public(constants)
     for class_name, node in classes.items():
         members = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
         assert public(vars(getattr(module, class_name))) == public(members)

@@ -28,11 +28,10 @@ func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %x: tensor<4x8xf32>) 
 // CHECK-LABEL: func.func @main
 // CHECK-NOT:     ds.in_place
 // CHECK:         return
-func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x4xf32>) {
-  %0 = ds.add %s, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
-  %1 = ds.transpose %s {perm = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
-  %2 = ds.matmul %0, %1 : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
-  return %0, %2 : tensor<4x8xf32>, tensor<4x4xf32>
+func.func @main(%s: tensor<4x4xf32> {ds.donate = 0 : i64}, %x: tensor<4x4xf32>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = ds.add %s, %x : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %1 = ds.matmul %0, %s : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %0, %1 : tensor<4x4xf32>, tensor<4x4xf32>
 }
 
 // -----

@@ -45,7 +45,9 @@ def test_example_needs_libc_alone(classifier, tmp_path, flags):
     if "-static" in flags:
         assert needed(program) == set()
     else:
-        undefined = [line.split()[-1] for line in checked(["nm", "-D", "-u", program]).splitlines()]
+        # A weak one may be missing: the library of strings, where no operator needs it.
+        symbols = [line.split() for line in checked(["nm", "-D", "-u", program]).splitlines()]
+        undefined = [symbol[-1] for symbol in symbols if symbol[-2] != "w"]
         assert undefined, "nm shows what the program takes from libc"
         assert [name for name in undefined if "@GLIBC" not in name and not name.startswith(("_ITM_", "__gmon"))] == []
         assert not any("dlopen" in name for name in undefined), "nothing is loaded at run time"

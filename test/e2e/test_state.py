@@ -89,7 +89,7 @@ def draw(value, n, step):
     tensor = value.type.tensor_type
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     if value.name == "k" and len(tensor.shape.dim):
-        return np.array([4, n])
+        return np.array([n, 4])
     if value.name == "k":
         return np.array(step % 3)  # the first run has no iterations
     if value.name == "c":

@@ -166,7 +166,8 @@ TEST_F(Feed, DlpackTypesRoundTrip) {
   }
   DLTensor elsewhere = {a, {kDLCUDA, 0}, 0, {kDLFloat, 32, 1}, nullptr, nullptr, 0};
   EXPECT_EQ(ds_tensor_from_dlpack(&elsewhere, &out, &error), DS_BAD_ARGUMENT);
-  EXPECT_STREQ(error.message, "the DLPack tensor lies on device type 2, expected the CPU's memory (1)");
+  EXPECT_STREQ(error.message,
+               "the DLPack tensor lies on device type 2, number 0, expected the host's memory (type 1, number 0)");
 }
 
 TEST_F(Feed, DetachedOutputOutlivesItsSession) {
