@@ -1,8 +1,8 @@
 //===- SymExprTest.cpp - Integer expressions over symbols -----------------===//
 #include "dialects/ds/shape/SymExpr.h"
 #include "dialects/ds/shape/SymExprDetail.h"
-#include <gtest/gtest.h>
 #include <cmath>
+#include <gtest/gtest.h>
 #include <random>
 #include <thread>
 

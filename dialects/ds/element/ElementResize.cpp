@@ -8,6 +8,7 @@
 #include "dialects/ds/element/LaneMath.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include <cmath>
 
@@ -65,6 +66,11 @@ private:
            llvm::count_if(llvm::seq<unsigned>(0, in.size()), [&](unsigned d) { return !keepsSize(d); }) <= MaxDims;
   }
   FailureOr<Value> corners();
+  /// A product that is rounded before it goes into a sum, which code generation would fuse otherwise.
+  Value unfused(Value x) {
+    return LLVM::CallIntrinsicOp::create(b, loc, x.getType(), b.getStringAttr("llvm.arithmetic.fence"), ValueRange{x})
+        .getResult(0);
+  }
   /// What a pass of antialiasing hands to the next is a pixel.
   Value roundPixel(Value x);
 
@@ -299,7 +305,7 @@ FailureOr<Value> Resampler::corners() {
       return failure();
     Value term = eb.convert(*value, element, workElement);
     if (weight)
-      term = work.mul(weight, term);
+      term = unfused(work.mul(weight, term));
     sum = sum ? work.add(sum, term) : term;
   }
   return sum;
