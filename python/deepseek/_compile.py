@@ -193,7 +193,7 @@ def _forced(force_static: Any) -> list[tuple[str, list[int]]]:
 
 # What the compiler calls flags are arguments here.
 _FLAG = re.compile(
-    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|emit|weights|target-cpu|target|precise)\b(=(?P<value>[a-z-]+))?"
+    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|emit|weights|target-cpu|target|precise)\b(=(?P<value>[\w.-]+))?"
 )
 _ARGUMENTS = {"shape": "shapes"}
 _sessions: dict[str, Any] = {}  # by cache folder
@@ -203,7 +203,9 @@ _lock = threading.Lock()
 def _in_python(message: str, names: Mapping[str, str]) -> str:
     def argument(match: re.Match) -> str:
         name = _ARGUMENTS.get(match["name"], match["name"].replace("-", "_"))
-        return name if match["value"] is None else f"{name}={match['value']!r}"
+        if match["value"] is None:
+            return name
+        return f"{name}={[match['value']] if name == 'custom_ops' else match['value']!r}"
 
     for path, name in names.items():
         message = message.replace(f"'{path}'", name).replace(path, name)

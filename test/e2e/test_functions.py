@@ -53,7 +53,9 @@ def tensor(name: str, *dims, kind: int = TensorProto.FLOAT) -> onnx.ValueInfoPro
     return helper.make_tensor_value_info(name, kind, list(dims))
 
 
-def agree(folder, model: onnx.ModelProto, arrays: dict[str, np.ndarray], tolerance: float = 1e-5) -> None:
+def agree(
+    folder, model: onnx.ModelProto, arrays: dict[str, np.ndarray], tolerance: float = 1e-5, expected=None
+) -> None:
     path = os.path.join(folder, "model.onnx")
     onnx.save(model, path)
     compiled = tools.compile_model(path, os.path.join(folder, "model"), timeout=120)
@@ -61,10 +63,12 @@ def agree(folder, model: onnx.ModelProto, arrays: dict[str, np.ndarray], toleran
     out = os.path.join(folder, "out")
     result = run_program(os.path.join(folder, "model"), arrays, out)
     assert result.code == 0, result.stderr
-    for output, expected in zip(model.graph.output, reference_outputs("onnxruntime", model, arrays)):
+    if expected is None:
+        expected = reference_outputs("onnxruntime", model, arrays)
+    for output, wanted in zip(model.graph.output, expected, strict=True):
         found = np.load(os.path.join(out, tools.output_file(output.name)))
-        assert found.shape == expected.shape and found.dtype == expected.dtype, output.name
-        error = error_of_scale(found, expected)
+        assert found.shape == wanted.shape and found.dtype == wanted.dtype, output.name
+        error = error_of_scale(found, wanted)
         assert error <= tolerance, f"'{output.name}' differs by {error:.1e} of its scale"
 
 
@@ -193,7 +197,8 @@ def test_a_body_called_a_thousand_times(tmp_path):
     body = [body[-1], *body[:-1], helper.make_node("Add", ["x", "e"], ["y"])]
     nodes = [call("f", [f"y{i}" if i else "x"], [f"y{i + 1}"]) for i in range(1000)]
     model = model_of(nodes, [function("f", ["x"], ["y"], body)], [tensor("x", 3)], [tensor("y1000", 3)])
-    agree(tmp_path, model, {"x": np.float32([1, 2, 3])})
+    # ONNX Runtime copies the ten million nodes.
+    agree(tmp_path, model, {"x": np.float32([1, 2, 3])}, expected=[np.float32([1001, 1002, 1003])])
 
 
 class RandomModel:
