@@ -138,7 +138,8 @@ def test_program_that_compiles(tmp_path):
 
 def test_headers_stand_alone_in_c_and_cpp(prefix, tmp_path):
     include = os.path.join(prefix, "include")
-    for header in sorted(os.listdir(include)):
+    # A table (.def) is included for what a macro makes of its lines.
+    for header in sorted(name for name in os.listdir(include) if not name.endswith(".def")):
         source = tmp_path / "one.c"
         source.write_text(f"#include <{header}>\n#include <{header}>\n")
         if not header.endswith(".hpp"):
