@@ -109,6 +109,16 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int lev
   pipeline.run(module, modules);
 }
 
+/// More instructions than this are a host program of thousands of nodes, in a few blocks: choosing instructions for a
+/// whole block at once takes time that grows with its square.
+static bool isLong(const llvm::Module &module) {
+  constexpr unsigned kLong = 4000;
+  unsigned count = 0;
+  for (const llvm::Function &function : module)
+    count += function.getInstructionCount();
+  return count > kLong;
+}
+
 /// Loop strength reduction weighs all addresses of a loop against each other: 30 buffers take 15 seconds. A loop over
 /// that many (a concatenation) waits for memory, whatever its addresses are computed from.
 static bool hasManyBuffers(const llvm::Module &module) {
@@ -192,6 +202,8 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, const std::stri
   NoStrengthReduction gate;
   if (hasManyBuffers(*module))
     context.setOptPassGate(gate);
+  if (!isKernel(source) && isLong(*module))
+    machine->setFastISel(true);
   llvm::legacy::PassManager emission;
   if (machine->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return false;
@@ -234,9 +246,18 @@ FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget
   auto parts = llvm::to_vector(module.getOps<ModuleOp>());
   const llvm::StringSet<> defined = names.suffix.empty() ? llvm::StringSet<>() : definedSymbols(parts);
   std::vector<std::string> objects(parts.size());
+  // The longest first: none is begun when the others are about to end.
+  SmallVector<std::pair<size_t, size_t>> order; // ops, part
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    size_t ops = 0;
+    part.walk([&](Operation *) { ++ops; });
+    order.emplace_back(ops, i);
+  }
+  llvm::sort(order, std::greater<>());
   std::atomic<size_t> done = 0;
   std::mutex mutex;
-  LogicalResult result = failableParallelForEachN(module.getContext(), 0, parts.size(), [&](size_t i) {
+  LogicalResult result = failableParallelForEachN(module.getContext(), 0, parts.size(), [&](size_t turn) {
+    const size_t i = order[turn].second;
     if (!emitPart(parts[i], target, names, defined, kernels, objects[i]))
       return failure();
     std::lock_guard<std::mutex> lock(mutex);

@@ -4,6 +4,7 @@
 #include "lib/Group/OutlineKernels.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/shape/Substitute.h"
+#include "lib/Group/AbstractSizes.h"
 #include "lib/Group/Fusion.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -83,13 +84,15 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
   for (Value result : tail->getResults())
     yielded.push_back(mapping.lookup(result));
   rt::YieldOp::create(atModule, loc, yielded);
+  const std::map<std::string, SymExpr> given = abstractSizes(kernel);
   // Symbols by the order of their appearance: kernels that differ in names of
   // sizes alone are equal.
   std::map<std::string, SymExpr> formal;
   SmallVector<SymExpr> actual;
   for (const std::string &name : symbolsInAttributes(kernel)) {
     formal.try_emplace(name, SymExpr::symbol("k" + std::to_string(actual.size())));
-    actual.push_back(SymExpr::symbol(name));
+    auto value = given.find(name);
+    actual.push_back(value == given.end() ? SymExpr::symbol(name) : value->second);
   }
   substituteSymbols(kernel, formal);
   StringRef symbol = unique(kernel);

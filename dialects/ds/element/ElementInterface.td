@@ -23,7 +23,11 @@ def DS_ElementOpInterface : OpInterface<"ElementOpInterface"> {
       "bool", "isPointwise", (ins), "", "return false;">,
     InterfaceMethod<
       "A rough number of arithmetic operations an element of the result costs, reads of operands not counted.",
-      "int64_t", "elementCost", (ins), "", "return 1;">
+      "int64_t", "elementCost", (ins), "", "return 1;">,
+    InterfaceMethod<
+      "The name of a #ds.shape attribute whose entries are only added to indices, or a null attribute: code that differs "
+      "in such places alone is the same code, given other places.",
+      "::mlir::StringAttr", "getPlacesAttrName", (ins), "", "return {};">
   ];
 }
 

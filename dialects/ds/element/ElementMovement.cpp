@@ -153,6 +153,8 @@ FailureOr<Value> SliceOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<La
   return eb.element(getX(), own);
 }
 
+StringAttr SliceOp::getPlacesAttrName() { return getStartAttrName(); }
+
 /// Element `index` along `axis` of inputs[first ...], counted from the start of inputs[first].
 static FailureOr<Value> concatElement(ElementBuilder &eb, ArrayRef<Value> inputs, unsigned axis,
                                       SmallVector<LaneIndex> indices) {

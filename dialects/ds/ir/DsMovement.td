@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand", [DS_Broadcasts, DS_RepeatsElements, DS_E
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<["getPlacesAttrName"]>, AttrSizedOperandSegments, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
