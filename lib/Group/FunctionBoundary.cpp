@@ -3,9 +3,9 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Group/FunctionBoundary.h"
 #include "dialects/ds/ir/DsOps.h"
-#include "dialects/ds/ir/NodeName.h"
+#include "dialects/ds/ir/ModelAttrs.h"
+#include "dialects/ds/shape/Requirements.h"
 #include "dialects/rt/RtDialect.h"
-#include <unordered_set>
 
 using namespace mlir;
 
@@ -63,26 +63,11 @@ void copyViewsToRead(func::FuncOp function) {
 }
 
 void stateConstraints(func::FuncOp function, ShapeState &shapes) {
-  Builder builder(function.getContext());
   SmallVector<Attribute> all;
-  auto state = [&](const SymExpr &a, const SymExpr &b, ShapeConstraint::Kind kind, const Twine &message) {
-    auto sides = ShapeAttr::get(function.getContext(), ArrayRef<SymExpr>{a, b});
-    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("sides", sides),
-                                             builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
-                                             builder.getNamedAttr("message", builder.getStringAttr(message))}));
-  };
-  for (const ShapeConstraint &constraint : shapes.getConstraints())
-    state(constraint.a, constraint.b, constraint.kind, constraint.message);
-  std::unordered_set<SymExpr, SymExpr::Hash> seen;
-  function.walk([&](Operation *op) {
-    for (Value result : op->getResults())
-      if (auto dims = shapes.getDims(result))
-        for (const SymExpr &dim : *dims)
-          if (!dim.isNonNegative() && seen.insert(dim).second)
-            state(SymExpr(0), dim, ShapeConstraint::LessEqual,
-                  describeNode(op) + ": its result would have the negative dimension " + dim.str());
-  });
-  function->setAttr(rt::kConstraints, builder.getArrayAttr(all));
+  for (const ShapeConstraint &constraint : allRequirements(function, shapes))
+    all.push_back(describeRequirement(function.getContext(), constraint));
+  function->removeAttr(kRequirementsAttr);
+  function->setAttr(rt::kConstraints, ArrayAttr::get(function.getContext(), all));
 }
 
 } // namespace ds

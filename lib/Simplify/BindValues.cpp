@@ -4,6 +4,7 @@
 // Declines: ops whose rank depends on data; they are errors later.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/Requirements.h"
 #include "dialects/ds/shape/ShapeBinder.h"
 #include "ds/Simplify/Passes.h"
 
@@ -57,6 +58,7 @@ void BindValuesPass::runOnOperation() {
     if (old.use_empty())
       op.erase();
   }
+  keepRequirements(function, state);
   function.setType(FunctionType::get(&getContext(), function.getBody().getArgumentTypes(),
                                      function.getBody().front().getTerminator()->getOperandTypes()));
 }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/Requirements.h"
 #include "ds/Simplify/Passes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -90,6 +91,7 @@ void InferShapesPass::runOnOperation() {
   ShapeState state;
   if (failed(inferFunction(function, state)))
     return signalPassFailure();
+  keepRequirements(function, state);
 
   auto refine = [&](Value value) {
     auto type = dyn_cast<RankedTensorType>(value.getType());

@@ -34,16 +34,34 @@ static std::optional<int> signOf(const SymExpr &expr) {
 /// a - b up to a positive factor.
 static SymExpr difference(const SymFraction &a, const SymFraction &b) { return a.num * b.den - b.num * a.den; }
 
+/// Whether floats hold them exactly: a third is rounded, and what is computed from it is not what a fraction says.
+static bool areExact(Operands x) {
+  return llvm::all_of(x, [](const SymFraction &operand) {
+    std::optional<int64_t> den = operand.den.tryConst();
+    return den && llvm::isPowerOf2_64(*den);
+  });
+}
+
 Fraction AddOp::inferElement(Operands x) {
+  if (!areExact(x))
+    return std::nullopt;
   return SymFraction(x[0].num * x[1].den + x[1].num * x[0].den, x[0].den * x[1].den);
 }
 Fraction SubOp::inferElement(Operands x) {
+  if (!areExact(x))
+    return std::nullopt;
   return SymFraction(x[0].num * x[1].den - x[1].num * x[0].den, x[0].den * x[1].den);
 }
-Fraction MulOp::inferElement(Operands x) { return SymFraction(x[0].num * x[1].num, x[0].den * x[1].den); }
+Fraction MulOp::inferElement(Operands x) {
+  if (!areExact(x))
+    return std::nullopt;
+  return SymFraction(x[0].num * x[1].num, x[0].den * x[1].den);
+}
 
 /// a / b with a positive denominator; a divisor of unknown sign is a dim, hence not negative.
 static Fraction divide(const SymFraction &a, const SymFraction &b) {
+  if (!areExact({a, b}))
+    return std::nullopt;
   SymExpr num = a.num * b.den, den = a.den * b.num;
   std::optional<int> sign = signOf(den);
   if (sign == 0)

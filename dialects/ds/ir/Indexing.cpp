@@ -13,63 +13,52 @@ namespace ds {
 
 static constexpr int64_t kFarAway = INT32_MAX;
 
-/// A bound of the operand form, counted from the start (not yet clamped). nullopt with a diagnostic on failure.
-static FailureOr<SymExpr> fromStart(const SymExpr &bound, const SymExpr &dim, Operation *op, ShapeState &state) {
+/// A bound of the operand form, counted from the start (not yet clamped).
+static SymExpr fromStart(const SymExpr &bound, const SymExpr &dim) {
   if (bound.isNonNegative())
     return bound;
   if ((-bound).isPositive())
     return bound + dim;
-  // An expression of unknown sign, such as S-1: Python would count a negative one from the end, which no expression
-  // says; so that is made a run-time error.
-  if (failed(state.requireLessEqual(SymExpr(0), bound, op, "a slice bound that is not negative")))
-    return failure();
-  return bound;
+  // Of unknown sign, such as S-1: a negative one, for which min(1, -bound) is 1, counts from the end.
+  return bound + dim * SymExpr::min(SymExpr(1), SymExpr::max(-bound, SymExpr(0)));
 }
 
 /// start and size of one sliced dim, by Python's rules.
-static LogicalResult resolveSlice(Operation *op, const SymExpr &dim, const SymExpr &start, const SymExpr &end,
-                                  int64_t step, ShapeState &state, SymExpr &resultStart, SymExpr &resultSize) {
+static void resolveSlice(const SymExpr &dim, const SymExpr &start, const SymExpr &end, int64_t step,
+                         SymExpr &resultStart, SymExpr &resultSize) {
   auto isFar = [](const SymExpr &bound, int sign) {
     std::optional<int64_t> value = bound.tryConst();
     return value && (sign > 0 ? *value >= kFarAway : *value <= -kFarAway);
   };
   // Clamps to [low, dim + highOffset].
-  auto clamp = [&](const SymExpr &bound, int64_t low, int64_t highOffset) -> FailureOr<SymExpr> {
+  auto clamp = [&](const SymExpr &bound, int64_t low, int64_t highOffset) {
     if (isFar(bound, 1))
       return dim + SymExpr(highOffset);
     if (isFar(bound, -1))
       return SymExpr(low);
-    FailureOr<SymExpr> value = fromStart(bound, dim, op, state);
-    if (failed(value))
-      return failure();
-    return SymExpr::max(SymExpr::min(*value, dim + SymExpr(highOffset)), SymExpr(low));
+    return SymExpr::max(SymExpr::min(fromStart(bound, dim), dim + SymExpr(highOffset)), SymExpr(low));
   };
   if (step > 0) {
-    FailureOr<SymExpr> from = clamp(start, 0, 0), to = clamp(end, 0, 0);
-    if (failed(from) || failed(to))
-      return failure();
-    resultStart = *from;
-    SymExpr length = *to - *from;
+    SymExpr from = clamp(start, 0, 0), to = clamp(end, 0, 0);
+    resultStart = from;
+    SymExpr length = to - from;
     // dim - max(dim - c, 0) is min(c, dim): the last c entries.
-    if (std::optional<int64_t> c = start.tryConst(); c && *c < 0 && *to == dim && !isFar(start, -1))
+    if (std::optional<int64_t> c = start.tryConst(); c && *c < 0 && to == dim && !isFar(start, -1))
       length = SymExpr::min(SymExpr(-*c), dim);
     resultSize = SymExpr::max(SymExpr::ceilDiv(length, SymExpr(step)), SymExpr(0));
-    return success();
+    return;
   }
   // Downward: the start is at most dim - 1, the end at least -1 (before the first).
-  FailureOr<SymExpr> from = clamp(start, 0, -1), to = clamp(end, -1, -1);
-  if (failed(from) || failed(to))
-    return failure();
+  SymExpr from = clamp(start, 0, -1), to = clamp(end, -1, -1);
   if (isFar(end, -1))
     to = SymExpr(-1);
   // From the last entry, which an empty dim has not: it starts at -1 then, where its end is.
   if (start.isConst(-1))
     from = dim - SymExpr(1);
-  resultSize = SymExpr::max(SymExpr::ceilDiv(*from - *to, SymExpr(-step)), SymExpr(0));
-  if (!dim.isPositive() && *from != dim - SymExpr(1))
+  resultSize = SymExpr::max(SymExpr::ceilDiv(from - to, SymExpr(-step)), SymExpr(0));
+  if (!dim.isPositive() && from != dim - SymExpr(1))
     resultSize = SymExpr::min(resultSize, dim);
-  resultStart = *from;
-  return success();
+  resultStart = from;
 }
 
 FailureOr<ResolvedSlice> resolveSlice(SliceOp op, ShapeState &state) {
@@ -137,8 +126,7 @@ FailureOr<ResolvedSlice> resolveSlice(SliceOp op, ShapeState &state) {
       continue;
     }
     slice.step[axis] = *step;
-    if (failed(resolveSlice(op, x[axis], (*starts)[i], (*ends)[i], *step, state, slice.start[axis], slice.size[axis])))
-      return failure();
+    resolveSlice(x[axis], (*starts)[i], (*ends)[i], *step, slice.start[axis], slice.size[axis]);
   }
   return slice;
 }

@@ -14,6 +14,8 @@ inline constexpr llvm::StringLiteral kDonateAttr = "ds.donate";
 inline constexpr llvm::StringLiteral kInPlaceAttr = "ds.in_place";
 /// On the model's function: the symbols (an array of strings) that no argument's dim says, and the session is given.
 inline constexpr llvm::StringLiteral kGivenAttr = "ds.given";
+/// On a function: what sizes must fulfil besides what its ops ask for, {sides, kind, message} each (Requirements.h).
+inline constexpr llvm::StringLiteral kRequirementsAttr = "ds.requirements";
 
 } // namespace ds
 

@@ -273,8 +273,16 @@ LogicalResult PadOp::inferShapes(ShapeState &state) {
     state.setDims(getResult(), dims);
     return success();
   }
-  for (auto [dim, before, after] : llvm::zip_equal(x, low, high))
-    dim = dim + before + after;
+  for (auto [dim, before, after] : llvm::zip_equal(x, low, high)) {
+    SymExpr padded = dim + before + after;
+    // An empty dim has no border, and nothing to repeat.
+    if (getMode() != PadMode::constant && padded != dim &&
+        failed(
+            state.requireLessEqual(SymExpr::min(padded, SymExpr(1)), dim, *this,
+                                   "an operand with at least one element in a dimension that is padded with its own")))
+      return failure();
+    dim = padded;
+  }
   state.setDims(getResult(), x);
   return success();
 }

@@ -51,6 +51,8 @@ std::optional<SmallVector<SymFraction>> ShapeState::getFractions(Value value) co
   SmallVector<SymFraction> result;
   for (int64_t i = 0; i < view->size(); ++i) {
     if (!isFloat(view->getKind())) {
+      if (view->getKind() == ElementKind::U64 && view->getInt(i) < 0) // past what expressions hold
+        return std::nullopt;
       result.push_back(SymExpr(view->getInt(i)));
       continue;
     }
@@ -82,11 +84,33 @@ void ShapeState::setContents(Value value, ArrayRef<SymExpr> newContents) {
   setFractions(value, SmallVector<SymFraction>(newContents.begin(), newContents.end()));
 }
 
+/// Whether an element of the type is exactly this number: kernels wrap and round, fractions do not. Of numbers that
+/// hold symbols it is taken for granted that they are small, but not that they are positive.
+static bool isExact(const SymFraction &number, Type type) {
+  if (number.num.isOverflow() || number.den.isOverflow())
+    return false;
+  if (auto integer = dyn_cast<IntegerType>(type)) {
+    std::optional<int64_t> value = number.isInteger() ? number.num.tryConst() : std::nullopt;
+    if (!value)
+      return number.isInteger() && integer.getWidth() >= 32 && (!integer.isUnsigned() || number.num.isNonNegative());
+    if (integer.getWidth() == 64)
+      return !integer.isUnsigned() || *value >= 0;
+    if (integer.getWidth() == 1)
+      return *value == 0 || *value == 1;
+    return integer.isUnsigned() ? llvm::isUIntN(integer.getWidth(), *value) && *value >= 0
+                                : llvm::isIntN(integer.getWidth(), *value);
+  }
+  auto floating = dyn_cast<FloatType>(type);
+  if (!floating || !number.isConst())
+    return bool(floating);
+  uint64_t magnitude = std::abs(number.num.getConst());
+  return llvm::isPowerOf2_64(number.den.getConst()) && magnitude >> std::min(floating.getFPMantissaWidth(), 62u) == 0;
+}
+
 void ShapeState::setFractions(Value value, ArrayRef<SymFraction> newContents) {
-  bool usable =
-      int64_t(newContents.size()) <= kMaxContents && llvm::none_of(newContents, [](const SymFraction &fraction) {
-        return fraction.num.isOverflow() || fraction.den.isOverflow();
-      });
+  Type type = getElementTypeOrSelf(value.getType());
+  bool usable = int64_t(newContents.size()) <= kMaxContents &&
+                llvm::all_of(newContents, [&](const SymFraction &fraction) { return isExact(fraction, type); });
   if (usable)
     contents[value] = SmallVector<SymFraction>(newContents.begin(), newContents.end());
   else

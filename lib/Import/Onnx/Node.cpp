@@ -408,6 +408,14 @@ Value Node::squeeze(Value x, ArrayRef<int64_t> sortedAxes) {
   return reshape(x, to);
 }
 
+void Node::require(const SymExpr &x, const SymExpr &y, const Twine &what) {
+  if (failed || x == y)
+    return;
+  auto one = [&](const SymExpr &size) { return ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>{size}); };
+  auto condition = RequireOp::create(b, loc, one(x), one(y), what.str());
+  failed |= mlir::failed(condition.inferShapes(shapes));
+}
+
 Value Node::sliceAxis(Value x, int64_t axis, SymExpr start, SymExpr size, int64_t step) {
   SymDims starts(rank(x), SymExpr(0)), sizes = dims(x);
   Ints steps(rank(x), 1);

@@ -192,6 +192,8 @@ public:
   Value unsqueeze(Value x, llvm::ArrayRef<int64_t> sortedAxes);
   Value squeeze(Value x, llvm::ArrayRef<int64_t> sortedAxes);
   /// `size` elements from `start` along `axis`.
+  /// Two sizes that must be equal, "expected <what>"; what only the run knows, it checks.
+  void require(const SymExpr &a, const SymExpr &b, const llvm::Twine &what);
   Value sliceAxis(Value x, int64_t axis, SymExpr start, SymExpr size, int64_t step = 1);
   Value concat(llvm::ArrayRef<Value> values, int64_t axis);
   Value padConstant(Value x, llvm::ArrayRef<SymExpr> low, llvm::ArrayRef<SymExpr> high, Value value = {});

@@ -4,6 +4,7 @@
 #include "Npy.h"
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -46,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   if (parseNpy(buffer, size, "fuzz.npy", array, &error) != DS_OK)
     return expect(error.message[0]), 0;
   touch(array);
-  static const std::string path = "/tmp/ds-fuzz-" + std::to_string(getpid()) + ".npy";
+  static const std::string path =
+      std::filesystem::temp_directory_path() / ("ds-fuzz-" + std::to_string(getpid()) + ".npy");
   const ds_tensor tensor = array.tensor();
   expect(writeNpy(path.c_str(), tensor, &error) == DS_OK || error.message[0]);
   NpyArray again;

@@ -146,6 +146,9 @@ static void split(Node &n) {
     if (n.opset < 18 && size.isConst() && size.getConst() % count)
       return (void)n.fail("dimension " + Twine(axis) + " of size " + size.str() + " cannot be split into " +
                           Twine(count) + " equal parts");
+    if (n.opset < 18)
+      n.require(SymExpr::mod(size, SymExpr(count)), SymExpr(0),
+                "dimension " + Twine(axis) + " to be divisible into " + Twine(count) + " equal parts");
     SymExpr part = SymExpr::ceilDiv(size, SymExpr(count));
     parts.assign(count, part);
     parts.back() = size - part * SymExpr(count - 1);
@@ -161,6 +164,7 @@ static void split(Node &n) {
   if (start.isConst() && size.isConst() && start != size)
     return (void)n.fail("the parts of the split add up to " + start.str() + ", but dimension " + Twine(axis) +
                         " has size " + size.str());
+  n.require(start, size, "parts of the split that add up to dimension " + Twine(axis));
   start = SymExpr(0);
   for (auto [index, part] : enumerate(parts)) {
     if (n.wants(index))

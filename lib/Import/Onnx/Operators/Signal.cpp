@@ -69,12 +69,10 @@ static Value withParts(Node &n, Value x, const Transform &t) {
     return x;
   }
   SymExpr allowed = needsReal ? SymExpr(1) : SymExpr::min(SymExpr::max(parts, SymExpr(1)), SymExpr(2));
-  auto one = [&](const SymExpr &size) { return llvm::cast<ShapeAttr>(n.shape("size", {size}).getValue()); };
-  auto condition =
-      RequireOp::create(n.b, n.loc, one(parts), one(allowed),
-                        needsReal ? "1 (real) as the last dimension" : "1 (real) or 2 (complex) as the last dimension");
-  if (mlir::failed(condition.inferShapes(n.shapes)))
-    return n.failed = true, Value();
+  n.require(parts, allowed,
+            needsReal ? "1 (real) as the last dimension" : "1 (real) or 2 (complex) as the last dimension");
+  if (n.failed)
+    return {};
   return fit(n, x, last, SymExpr(needsReal ? 1 : 2));
 }
 

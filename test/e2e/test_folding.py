@@ -1,0 +1,111 @@
+"""What the compiler computes from constants is what a kernel computes: sizes, folded elements, and contents of small
+tensors that shape inference follows."""
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from dsutil import tools
+from harness import compile_program, run_program, text_model
+from onnx import numpy_helper
+
+NAMES = {
+    np.int8: "int8",
+    np.int16: "int16",
+    np.int32: "int32",
+    np.int64: "int64",
+    np.uint8: "uint8",
+    np.uint16: "uint16",
+    np.uint32: "uint32",
+    np.uint64: "uint64",
+}
+
+
+def run_model(folder, model, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    folder.mkdir()
+    path, program, results = (str(folder / name) for name in ("model.onnx", "model", "results"))
+    onnx.save(model, path)
+    compiled = compile_program(path, program)
+    assert compiled.code == 0, compiled.stderr
+    result = run_program(program, arrays, results)
+    assert result.code == 0, result.stderr
+    names = [output.name for output in model.graph.output]
+    return {name: np.load(os.path.join(results, tools.output_file(name))) for name in names}
+
+
+def constant_model(signature: str, body: str, constants: dict[str, np.ndarray], opset: int):
+    """The model with initializers in the place of some inputs."""
+    model = text_model(signature, body, opset)
+    for value in [value for value in model.graph.input if value.name in constants]:
+        model.graph.input.remove(value)
+    for name, array in constants.items():
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    return model
+
+
+def same_folded(tmp_path, signature: str, body: str, constants: dict[str, np.ndarray], opset: int = 17):
+    """Bits are equal whether `constants` are constants or inputs. The model has one more input, `p`, which it copies."""
+    p = np.ones(1, np.float32)
+    computed = run_model(tmp_path / "run", text_model(signature, body, opset), {**constants, "p": p})
+    folded = run_model(tmp_path / "folded", constant_model(signature, body, constants, opset), {"p": p})
+    for name, array in computed.items():
+        np.testing.assert_array_equal(folded[name], array, err_msg=name)
+    return computed
+
+
+@pytest.mark.parametrize("dtype", NAMES, ids=NAMES.values())
+def test_integers_wrap_alike(dtype, tmp_path):
+    info, name = np.iinfo(dtype), NAMES[dtype]
+    a = np.array([info.max, info.min, info.max - 1, info.max // 2 + 1, 100, 3], dtype)
+    b = np.array([1, info.max, 2, 2, 3, info.max], dtype)
+    body = [
+        "q = Identity(p)",
+        *(f"{op.lower()} = {op}(a, b)" for op in ("Add", "Sub", "Mul", "Div", "Max", "Min")),
+        "mod = Mod(a, b)",
+        "fmod = Mod<fmod=1>(a, b)",
+        *(f"{op.lower()} = {op}(a, b)" for op in ("Less", "Greater", "Equal", "LessOrEqual")),
+        "abs = Abs(a)",
+        "sign = Sign(a)",
+        "clip = Clip(a, s, t)",
+        "wide = Cast<to=7>(add)",
+        "half = Cast<to=1>(a)",
+    ]
+    if info.bits >= 32:  # ONNX reduces no narrower ones
+        body += [
+            "most = ReduceMax<keepdims=0>(a)",
+            "least = ReduceMin<keepdims=0>(a)",
+            "total = ReduceSum<keepdims=0>(a)",
+            "next = Add(total, a)",
+        ]
+    flags = {"less", "greater", "equal", "lessorequal"}
+    outputs = ["float[1] q"]
+    for line in body[1:]:
+        out = line.split(" = ")[0]
+        kind = "bool" if out in flags else "int64" if out == "wide" else "float" if out == "half" else name
+        outputs.append(f"{kind} {out}" if out in ("most", "least", "total") else f"{kind}[6] {out}")
+    signature = f"{name}[6] a, {name}[6] b, {name} s, {name} t, float[1] p => {', '.join(outputs)}"
+    limits = {"s": np.array(2, dtype), "t": np.array(info.max - 1, dtype)}
+    computed = same_folded(tmp_path, signature, ";".join(body), {"a": a, "b": b, **limits})
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(computed["add"], a + b)
+        np.testing.assert_array_equal(computed["max"], np.maximum(a, b))
+        np.testing.assert_array_equal(computed["less"], a < b)
+    # Towards zero, as C divides.
+    quotients = [abs(int(x)) // abs(int(y)) * (1 if (x < 0) == (y < 0) else -1) for x, y in zip(a, b)]
+    np.testing.assert_array_equal(computed["div"], np.array(quotients, dtype))
+
+
+@pytest.mark.parametrize("values", [(1, 49), (1, 3), (2, 7), (1, 41), (5, 9)], ids=str)
+def test_floats_round_alike(values, tmp_path):
+    """A forty-ninth of a float, forty-nine times, is less than 1."""
+    a, b = (np.array(value, np.float32) for value in values)
+    body = "q = Identity(p);r = Div(a, b);s = Mul(r, b);f = Floor(s);i = Cast<to=7>(s);c = Ceil(r)"
+    signature = "float a, float b, float[1] p => float[1] q, float f, int64 i, float c"
+    same_folded(tmp_path, signature, body, {"a": a, "b": b})
+
+
+def test_large_floats_round_alike(tmp_path):
+    constants = {"a": np.array(2**24, np.float32), "b": np.array(1, np.float32)}
+    body = "q = Identity(p);s = Add(a, b);i = Cast<to=7>(s)"
+    same_folded(tmp_path, "float a, float b, float[1] p => float[1] q, int64 i", body, constants)
