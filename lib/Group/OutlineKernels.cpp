@@ -13,12 +13,6 @@ using namespace mlir;
 
 namespace ds {
 
-/// Constants that code holds by itself; others are arguments.
-static bool isImmediate(Operation *op) {
-  auto constant = dyn_cast_or_null<ConstantOp>(op);
-  return constant && isa<SplatElementsAttr>(constant.getValue());
-}
-
 StringRef KernelOutliner::unique(rt::KernelOp kernel) {
   std::string name = kernel.getSymName().str(), text;
   kernel.setSymName("kernel");
@@ -43,7 +37,7 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
       Operation *producer = operand.getDefiningOp();
       if (producer && inside.contains(producer))
         continue;
-      if (isImmediate(producer))
+      if (Fusion::isImmediate(producer))
         immediates.insert(producer);
       else
         arguments.insert(operand);

@@ -28,7 +28,7 @@ namespace {
 bool mayWorkInPlace(rt::KernelOp kernel) {
   return llvm::all_of(kernel.getBody().front().without_terminator(), [](Operation &op) {
     auto element = dyn_cast<ElementOpInterface>(op);
-    return (element && element.isPointwise()) || op.hasTrait<OpTrait::ConstantLike>() || isa<FillOp>(op);
+    return element && (element.isPointwise() || element.isUniform());
   });
 }
 
