@@ -5,6 +5,7 @@
 //   metadata is read from.
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"
+#include "ds/Codegen/CPU/Passes.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
@@ -62,10 +63,15 @@ static void buildRegions(OpPassManager &pm, const PipelineOptions &) {
   pm.addNestedPass<func::FuncOp>(createFormRegionsPass());
 }
 
-static void buildLayout(OpPassManager &pm, const PipelineOptions &options) {
+static void buildLayout(OpPassManager &pm, const PipelineOptions &) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createLayoutPass());
   function.addPass(createCanonicalizerPass());
+}
+
+/// The host target's own: data in the form in which a CPU's loops read it.
+static void buildPack(OpPassManager &pm, const PipelineOptions &options) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
   // Panels of two vectors: the register tile's width.
   function.addPass(createPackPass(2 * options.target.lanes(), /*winograd=*/!options.precise));
   function.addPass(createCanonicalizerPass());
@@ -101,7 +107,8 @@ ArrayRef<PassPhase> passPhases() {
   static const PassPhase phases[] = {
       {"simplify", "ds-simplify-pipeline", "shapes, constants, patterns", buildSimplify, /*judgesModel=*/true},
       {"regions", "ds-regions-pipeline", "static regions", buildRegions, /*judgesModel=*/true},
-      {"layout", "ds-layout-pipeline", "channels innermost, packed weights", buildLayout},
+      {"layout", "ds-layout-pipeline", "channels innermost", buildLayout},
+      {"pack", "ds-pack-pipeline", "packed weights and tables, for a CPU", buildPack},
       {"group", "ds-group-pipeline", "kernels", buildGroup},
       {"kernels", "ds-kernels-pipeline", "code of the kernels", buildKernels},
       // Sizes may be too large to be expressed.

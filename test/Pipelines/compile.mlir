@@ -1,5 +1,5 @@
 // RUN: ds-opt %s --ds-compile-pipeline=target-cpu=x86-64-v4 | FileCheck %s
-// RUN: ds-opt %s --ds-simplify-pipeline --ds-regions-pipeline --ds-layout-pipeline=target-cpu=x86-64-v4 \
+// RUN: ds-opt %s --ds-simplify-pipeline --ds-regions-pipeline --ds-layout-pipeline --ds-pack-pipeline=target-cpu=x86-64-v4 \
 // RUN:   --ds-group-pipeline --ds-kernels-pipeline=target-cpu=x86-64-v4 --ds-host-pipeline --ds-to-llvm-pipeline \
 // RUN:   | FileCheck %s
 

@@ -7,7 +7,7 @@
 #ifndef DS_LIB_CODEGEN_CPU_DFTTRANSFORM_H
 #define DS_LIB_CODEGEN_CPU_DFTTRANSFORM_H
 
-#include "dialects/ds/element/DftPlan.h"
+#include "lib/Codegen/CPU/DftPlan.h"
 #include "lib/Codegen/CPU/DftStages.h"
 
 namespace ds {

@@ -2,15 +2,15 @@
 // Assumes: f32; ds.conv_winograd with a transformed filter in panels ([panels, positions, C, tile]); what follows the
 //   root is pointwise in its result.
 // Guarantees: squares of m x m results are computed together, with (m+2)^2 products a channel
-// (dialects/ds/element/Winograd.h).
+// (WinogradForm.h).
 //   Channels are the vectors of both transformations; products are matrix products in register tiles. All intermediate
 //   results of a block of squares stay in the worker's scratch.
 // The loops, outside in: items (block of squares, share of the panels); input transformation of the block; panels;
 //   positions (products); squares (output transformation and epilogue).
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/Winograd.h"
 #include "lib/Codegen/CPU/Epilogue.h"
 #include "lib/Codegen/CPU/RegisterTile.h"
+#include "lib/Codegen/CPU/WinogradForm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
