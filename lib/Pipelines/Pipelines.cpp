@@ -16,6 +16,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include <map>
 
 using namespace mlir;
 
@@ -73,7 +74,7 @@ static void buildLayout(OpPassManager &pm, const PipelineOptions &) {
 static void buildPack(OpPassManager &pm, const PipelineOptions &options) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   // Panels of two vectors: the register tile's width.
-  function.addPass(createPackPass(2 * options.target.lanes(), /*winograd=*/!options.precise));
+  function.addPass(createPackPass(2 * options.target.host.lanes(), /*winograd=*/!options.precise));
   function.addPass(createCanonicalizerPass());
   pm.addPass(createFoldPackingPass());
   // After specialization and shapes, so that every length that can be known is.
@@ -120,16 +121,22 @@ ArrayRef<PassPhase> passPhases() {
 
 namespace {
 struct TargetOptions : PassPipelineOptions<TargetOptions> {
-  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
+  Option<std::string> text{*this, "target", llvm::cl::desc("what to generate code for"), llvm::cl::init("")};
   Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
   Option<bool> precise{*this, "precise", llvm::cl::desc("nothing that trades accuracy for speed"),
                        llvm::cl::init(false)};
-  CpuTarget resolve() const {
-    std::string error;
-    FailureOr<CpuTarget> target = CpuTarget::resolve(cpu, error, triple);
-    if (failed(target))
-      llvm::reportFatalUsageError(llvm::StringRef(error));
-    return *target;
+  /// Passes refer to it, which may live as long as the process.
+  const Target &resolve() const {
+    static std::map<std::pair<std::string, std::string>, Target> resolved;
+    auto found = resolved.find({text, cpu});
+    if (found == resolved.end()) {
+      std::string error;
+      FailureOr<Target> target = Target::resolve(text, cpu, error);
+      if (failed(target))
+        llvm::reportFatalUsageError(llvm::StringRef(error));
+      found = resolved.emplace(std::pair<std::string, std::string>(text, cpu), std::move(*target)).first;
+    }
+    return found->second;
   }
 };
 } // namespace

@@ -101,7 +101,7 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
   const char *cpu = std::getenv("DS_TEST_CPU");
   std::string error;
-  FailureOr<CpuTarget> target = CpuTarget::resolve(cpu ? cpu : "native", error);
+  FailureOr<Target> target = Target::resolve("", cpu ? cpu : "native", error);
   if (!module || failed(target))
     return fail("no module or no target " + error);
   PassManager passes(&context);
@@ -109,12 +109,12 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
     passes.addPass(createGroupPass());
   if (form == Form::Program)
     passes.addPass(createGenerateKernelsPass(*target));
-  else if (failed(generateElements(*module, *target, form == Form::Expanded)))
+  else if (failed(generateElements(*module, target->host, form == Form::Expanded)))
     return fail("code generation failed");
   buildLowerToLLVMPipeline(passes.nest<ModuleOp>());
   if (failed(passes.run(*module)))
     return fail("code generation failed");
-  auto objects = emitObjects(*module, *target, {});
+  auto objects = emitObjects(*module, target->host, {});
   if (failed(objects) || objects->size() != 1)
     return fail("no object");
   ModuleOp part = *module->getOps<ModuleOp>().begin();

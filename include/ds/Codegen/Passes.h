@@ -19,9 +19,9 @@ namespace ds {
 #define GEN_PASS_REGISTRATION
 #include "ds/Codegen/Passes.h.inc"
 
-/// ds-generate-kernels for `target`. With `kernels`, code that is known already is not generated: the kernel's module
-/// has its attributes alone.
-std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels = nullptr);
+/// ds-generate-kernels for `target`, which outlives the pass. With `kernels`, code that is known already is not
+/// generated: the kernel's module has its attributes alone.
+std::unique_ptr<mlir::Pass> createGenerateKernelsPass(const Target &target, ProgramKernels *kernels = nullptr);
 
 /// Adds what brings a module of scf, arith, math, vector, cf and func to the LLVM dialect.
 void buildLowerToLLVMPipeline(mlir::OpPassManager &pm);

@@ -38,7 +38,7 @@ def GenerateKernelsPass : Pass<"ds-generate-kernels", "::mlir::ModuleOp"> {
 
     Declines: nothing; an op without any code form is an error that names its node.
   }];
-  let options = [Option<"triple", "target", "std::string", "\"\"", "The machine to generate code for (default: this one)">,
+  let options = [Option<"text", "target", "std::string", "\"\"", "What to generate code for (default: this machine)">,
                  Option<"cpu", "target-cpu", "std::string", "\"\"", "Its processor (default: native)">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];

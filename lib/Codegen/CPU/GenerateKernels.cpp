@@ -83,7 +83,7 @@ OwningOpRef<ModuleOp> fromCache(rt::KernelOp kernel, ProgramKernels &known) {
 class GenerateKernelsPass : public impl::GenerateKernelsPassBase<GenerateKernelsPass> {
 public:
   using GenerateKernelsPassBase::GenerateKernelsPassBase;
-  GenerateKernelsPass(CpuTarget target, ProgramKernels *known) : target(std::move(target)), known(known) {}
+  GenerateKernelsPass(const Target &target, ProgramKernels *known) : given(&target), known(known) {}
 
   void getDependentDialects(DialectRegistry &registry) const override {
     GenerateKernelsPassBase::getDependentDialects(registry);
@@ -91,21 +91,23 @@ public:
   }
 
   void runOnOperation() override {
-    if (target.cpu.empty()) {
-      std::string error;
-      FailureOr<CpuTarget> resolved = CpuTarget::resolve(cpu, error, triple);
-      if (failed(resolved)) {
-        getOperation().emitError(error);
-        return signalPassFailure();
-      }
-      target = *resolved;
+    std::string error;
+    FailureOr<Target> own = failure();
+    if (!given)
+      own = Target::resolve(text, cpu, error);
+    const Target *target = given ? given : succeeded(own) ? &*own : nullptr;
+    if (target)
+      error = target->whyNoCode();
+    if (!error.empty()) {
+      getOperation().emitError(error);
+      return signalPassFailure();
     }
     auto kernels = llvm::to_vector(getOperation().getOps<rt::KernelOp>());
     std::vector<OwningOpRef<ModuleOp>> modules(kernels.size());
     auto one = [&](size_t i) {
       if (known && (modules[i] = fromCache(kernels[i], *known)))
         return success();
-      FailureOr<OwningOpRef<ModuleOp>> module = generate(kernels[i], target);
+      FailureOr<OwningOpRef<ModuleOp>> module = generate(kernels[i], target->host);
       if (failed(module))
         return failure();
       modules[i] = std::move(*module);
@@ -123,13 +125,13 @@ public:
   }
 
 private:
-  CpuTarget target;
+  const Target *given = nullptr; // null: the options say it
   ProgramKernels *known = nullptr;
 };
 
 } // namespace
 
-std::unique_ptr<Pass> createGenerateKernelsPass(const CpuTarget &target, ProgramKernels *kernels) {
+std::unique_ptr<Pass> createGenerateKernelsPass(const Target &target, ProgramKernels *kernels) {
   return std::make_unique<GenerateKernelsPass>(target, kernels);
 }
 
