@@ -22,22 +22,6 @@ using namespace mlir;
 
 namespace ds {
 
-namespace {
-class ForceStaticPass : public PassWrapper<ForceStaticPass, OperationPass<ModuleOp>> {
-public:
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ForceStaticPass)
-  explicit ForceStaticPass(ArrayRef<ForcedNode> forced) : forced(forced) {}
-  StringRef getName() const override { return "ForceStatic"; }
-  void runOnOperation() override {
-    if (failed(forceStatic(getOperation(), forced)))
-      signalPassFailure();
-  }
-
-private:
-  std::vector<ForcedNode> forced;
-};
-} // namespace
-
 static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createLowerStringsPass());
   OpPassManager &first = pm.nest<func::FuncOp>();
@@ -47,7 +31,7 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   // What no constant says is read while the model runs.
   first.addPass(createBindValuesPass());
   if (!options.forced.empty())
-    pm.addPass(std::make_unique<ForceStaticPass>(options.forced));
+    pm.addPass(createForceStaticPass(options.forced));
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createInferShapesPass());
   function.addPass(createCanonicalizerPass());

@@ -63,7 +63,8 @@ TEST(TargetTest, WhatIsNoTargetIsToldWhatWasExpected) {
   EXPECT_EQ(reject("x86_64-linux-gnu,cdua:sm_90a"),
             "unknown kind of device 'cdua' in 'cdua:sm_90a'; expected cuda:ARCH, such as 'cuda:sm_90a'; did you mean "
             "'cuda:sm_90a'?");
-  EXPECT_EQ(reject("metal:m3"), "unknown kind of device 'metal' in 'metal:m3'; expected cuda:ARCH, such as 'cuda:sm_90a'");
+  EXPECT_EQ(reject("metal:m3"),
+            "unknown kind of device 'metal' in 'metal:m3'; expected cuda:ARCH, such as 'cuda:sm_90a'");
   EXPECT_EQ(reject("cuda:sm_91"), "unknown CUDA architecture 'sm_91'; expected a name such as 'sm_80', 'sm_89', "
                                   "'sm_90a', 'sm_100a'; did you mean 'sm_90'?");
   EXPECT_EQ(reject("cuda:hopper"),

@@ -1,5 +1,5 @@
 //===- Passes.h - Kernels to code -----------------------------------------===//
-// Guarantees: passes of phase 6 (lib/Pipelines), and the last step to object files.
+// Guarantees: passes of the phases `kernels` and `llvm` (lib/Pipelines), and the last step to object files.
 //===----------------------------------------------------------------------===//
 #ifndef DS_CODEGEN_PASSES_H
 #define DS_CODEGEN_PASSES_H
