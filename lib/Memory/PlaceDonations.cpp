@@ -1,5 +1,5 @@
 //===- PlaceDonations.cpp - When an output may be its input's memory ------===//
-// Assumes: kernels are code (their modules say whether they work in place); each result is made by a launch of its own.
+// Assumes: kernels are code (which says whether it works in place); each result is made by a launch of its own.
 // Guarantees: where it says `ds.in_place`, nothing reads the donated input's old value once the launch that makes the
 //   output has run, and that launch reads it only where it writes. A launch moves behind the input's last reader where
 //   that makes it so.
@@ -65,10 +65,10 @@ void findReaders(Value input, Donation &donation) {
 /// the output's dims.
 bool worksInPlace(const Donation &donation, const ShapeState &shapes) {
   rt::LaunchOp launch = donation.writer;
-  auto code = SymbolTable::lookupNearestSymbolFrom<ModuleOp>(launch, launch.getKernelAttr());
-  if (!code || !code->hasAttr(rt::kInPlace) || launch.getNumResults() != 1)
+  auto code = SymbolTable::lookupNearestSymbolFrom<rt::CodeOp>(launch, launch.getKernelAttr());
+  if (!code || !code.getInPlace() || launch.getNumResults() != 1)
     return false;
-  auto made = *launch->getAttrOfType<ArrayAttr>(rt::kShapes).getAsRange<ShapeAttr>().begin();
+  auto made = cast<ShapeAttr>(launch.getShapes()[0]);
   return llvm::all_of(launch.getInputs(), [&](Value operand) {
     if (!donation.aliases.contains(operand))
       return true;

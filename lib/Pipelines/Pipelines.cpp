@@ -1,6 +1,6 @@
 //===- Pipelines.cpp - The order of all passes ----------------------------===//
 // Assumes: a module with one function of ds ops, as import leaves it.
-// Guarantees: modules in the LLVM dialect, one a kernel and one for the host, and the function of rt ops that the
+// Guarantees: the code of each kernel and of the host in the LLVM dialect, and the function of rt ops that the
 // artifact's
 //   metadata is read from.
 //===----------------------------------------------------------------------===//
@@ -83,10 +83,7 @@ static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createConvertRtToLLVMPass());
 }
 
-static void buildToLLVM(OpPassManager &pm, const PipelineOptions &) {
-  // Kernels and host are modules of their own: they are lowered in parallel.
-  buildLowerToLLVMPipeline(pm.nest<ModuleOp>());
-}
+static void buildToLLVM(OpPassManager &pm, const PipelineOptions &) { buildLowerToLLVMPipeline(pm); }
 
 ArrayRef<PassPhase> passPhases() {
   static const PassPhase phases[] = {

@@ -4,7 +4,8 @@
 // RUN:   | FileCheck %s
 
 // Nothing but LLVM is left in kernels and host; the host's description stays beside them.
-// CHECK:     module @ds_k0_matmul
+// CHECK:     rt.code @ds_k0_matmul
+// CHECK:       llvm.func @ds_k0_matmul
 // CHECK-NOT: {{arith|scf|vector|func}}.{{[a-z]+}}
 // CHECK:     func.func @main() attributes {{.*}}rt.outputs
 // CHECK:     module @host

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
+#include "ds/Codegen/Passes.h"
 #include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
 #include "ds/Memory/Passes.h"
@@ -69,12 +70,13 @@ class HostOpTest : public testing::Test {
 protected:
   HostOpTest() { context.loadDialect<DsDialect, rt::RtDialect, func::FuncDialect, HostDialect>(); }
 
-  /// Groups the function `main` and converts it; null, with `message` set, on failure.
+  /// Groups the function `main`, makes code of its kernels and converts it; null, with `message` set, on failure.
   func::FuncOp convert(StringRef text) {
     ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { message += diagnostic.str(); });
     module = parseSourceString<ModuleOp>(text, &context);
     PassManager passes(&context);
     passes.addPass(createGroupPass());
+    passes.addPass(createGenerateKernelsPass());
     passes.addPass(createConvertDsToRtPass());
     passes.addNestedPass<func::FuncOp>(createAssignMemoryPass());
     if (!module || failed(passes.run(*module)))

@@ -16,14 +16,15 @@ using namespace mlir;
 
 namespace ds {
 
-KernelEmitter::KernelEmitter(rt::KernelOp kernel, ModuleOp module, OpBuilder &builder, ShapeState &shapes,
-                             const CpuTarget &target, bool inPlace)
-    : ElementBuilder(builder, kernel.getLoc(), shapes, target.lanes()), kernel(kernel), module(module), target(target) {
+KernelEmitter::KernelEmitter(rt::KernelOp kernel, OpBuilder &builder, ShapeState &shapes, const CpuTarget &target,
+                             bool inPlace)
+    : ElementBuilder(builder, kernel.getLoc(), shapes, target.lanes()), kernel(kernel),
+      module(ModuleOp::create(kernel.getLoc())), target(target), inPlace(inPlace) {
   MLIRContext *context = builder.getContext();
   Type pointer = LLVM::LLVMPointerType::get(context), i64Type = b.getI64Type(), i32Type = b.getI32Type();
   unsigned inputs = kernel.getNumArguments(), outputs = kernel.getNumResults();
   unsigned count = inputs + outputs;
-  b.setInsertionPointToEnd(module.getBody());
+  b.setInsertionPointToEnd(module->getBody());
 
   // body(binding..., sizes, scratch, begin, end)
   SmallVector<Type> types(count + 2, pointer);
@@ -273,7 +274,7 @@ FailureOr<func::FuncOp> KernelEmitter::makeFunction(StringRef suffix, TypeRange 
   Scope scope(*this);
   OpBuilder::InsertionGuard guard(b);
   setMask(Value());
-  b.setInsertionPointToStart(module.getBody());
+  b.setInsertionPointToStart(module->getBody());
   auto helper =
       func::FuncOp::create(b, loc, (kernel.getSymName() + "." + suffix).str(), b.getFunctionType(arguments, results));
   helper.setPrivate();
@@ -339,23 +340,25 @@ void KernelEmitter::raiseScalar(Value bad, KernelError error) {
   LLVM::StoreOp::create(b, loc, code, errorSlot);
 }
 
-LogicalResult KernelEmitter::finish() {
-  if (overflowed || range.isOverflow() || grain.isOverflow() || scratchBytes.isOverflow())
-    return emitNodeError(kernel) << "a size that it needs is too large or too complex an expression of the model's "
-                                    "sizes; --shape can fix some";
+FailureOr<OwningOpRef<rt::CodeOp>> KernelEmitter::finish() {
+  if (overflowed || range.isOverflow() || grain.isOverflow() || scratchBytes.isOverflow()) {
+    emitNodeError(kernel) << "a size that it needs is too large or too complex an expression of the model's sizes; "
+                             "--shape can fix some";
+    return failure();
+  }
   Value code = LLVM::LoadOp::create(b, loc, b.getI32Type(), errorSlot);
   func::ReturnOp::create(b, loc, code);
   MLIRContext *context = b.getContext();
   auto one = [&](const SymExpr &expr) { return ShapeAttr::get(context, ArrayRef<SymExpr>{expr}); };
-  module->setAttr(rt::kSizes, ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)));
-  module->setAttr(rt::kRange, one(range));
-  module->setAttr(rt::kGrain, one(grain));
-  module->setAttr(rt::kScratch, one(scratchBytes));
   // Figures for reports, where 0 says that nobody knows.
   auto figure = [&](const SymExpr &expr) { return one(expr.isOverflow() ? SymExpr(0) : expr); };
-  module->setAttr(rt::kFlops, figure(flops));
-  module->setAttr(rt::kBytes, figure(memoryTraffic(kernel, shapes)));
-  return success();
+  OpBuilder detached(context);
+  OwningOpRef<rt::CodeOp> result = rt::CodeOp::create(
+      detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
+      ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes), figure(flops),
+      figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr());
+  result->getBody().emplaceBlock().push_back(module.release());
+  return result;
 }
 
 } // namespace ds

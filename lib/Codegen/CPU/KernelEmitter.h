@@ -24,9 +24,10 @@ struct MemoryRef {
 
 class KernelEmitter : public ElementBuilder {
 public:
-  /// Starts the function of `kernel` in `module`, with the body's insertion point in `builder`.
-  KernelEmitter(rt::KernelOp kernel, mlir::ModuleOp module, mlir::OpBuilder &builder, ShapeState &shapes,
-                const CpuTarget &target, bool inPlace);
+  /// Starts the function of `kernel`, with the body's insertion point in `builder`. `inPlace`: results may lie where an
+  /// argument of equal dims lies.
+  KernelEmitter(rt::KernelOp kernel, mlir::OpBuilder &builder, ShapeState &shapes, const CpuTarget &target,
+                bool inPlace);
 
   rt::KernelOp getKernel() { return kernel; }
   const CpuTarget &getTarget() const { return target; }
@@ -99,9 +100,9 @@ public:
   mlir::Value size(const SymExpr &expr) { return sizeValue(expr); }
   SymDims dimsOf(mlir::Value tensor) { return dims(tensor); }
 
-  /// Ends the function and states sizes, range, … on the module. Fails, with a diagnostic, if one of them is no number
-  /// that can be computed (SymExpr::isOverflow).
-  mlir::LogicalResult finish();
+  /// Ends the function; the code, and what it says of itself. Fails, with a diagnostic, if a size is no number that can
+  /// be computed (SymExpr::isOverflow).
+  mlir::FailureOr<mlir::OwningOpRef<rt::CodeOp>> finish();
 
 protected:
   mlir::FailureOr<mlir::Value> load(mlir::Value tensor, llvm::ArrayRef<LaneIndex> indices) override;
@@ -113,8 +114,9 @@ private:
   mlir::Value toStorage(mlir::Value value, mlir::Type elementType);
 
   rt::KernelOp kernel;
-  mlir::ModuleOp module;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
   const CpuTarget &target;
+  const bool inPlace;
   mlir::func::FuncOp function;
   mlir::Operation *entryEnd = nullptr; // what is computed once goes before this op
   mlir::Value begin, end, sizesPointer, scratchPointer, errorSlot;

@@ -1,5 +1,5 @@
 //===- DsToRt.cpp - Tensors to buffers, launches to dispatches ------------===//
-// Assumes: kernels are code (their modules say whether they may work in place); each result of a function is made by a
+// Assumes: kernels are code (which says whether it may work in place); each result of a function is made by a
 //   launch of its own (ds-group copies others).
 // Guarantees: a buffer for every tensor that a kernel or a call makes, results in the program's outputs directly; views
 //   are their operand's buffer. Dispatches say which inputs they may work in the place of.
@@ -62,10 +62,7 @@ LogicalResult Converter::inferShapes() {
     return failure();
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (auto launch = dyn_cast<rt::LaunchOp>(op)) {
-      auto stated = launch->getAttrOfType<ArrayAttr>(rt::kShapes);
-      if (!stated || stated.size() != launch.getNumResults())
-        return launch.emitOpError("expected the attribute '") << rt::kShapes << "' with one shape a result";
-      for (auto [result, shape] : llvm::zip_equal(launch.getResults(), stated.getAsRange<ShapeAttr>()))
+      for (auto [result, shape] : llvm::zip_equal(launch.getResults(), launch.getShapes().getAsRange<ShapeAttr>()))
         shapes.setDims(result, shape.getDims());
     } else if (failed(inferOp(&op, shapes))) {
       return failure();
@@ -195,13 +192,11 @@ LogicalResult Converter::createBuffers(Block &block, ArrayRef<Value> arguments, 
 }
 
 void Converter::dispatch(rt::LaunchOp launch) {
-  auto dispatch = rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(),
-                                         buffersOf(launch.getInputs()), buffersOf(launch.getResults()),
-                                         /*in_place=*/DenseI64ArrayAttr());
-  if (Attribute symbols = launch->getAttr(rt::kSymbols))
-    dispatch->setAttr(rt::kSymbols, symbols);
-  auto code = SymbolTable::lookupNearestSymbolFrom<ModuleOp>(launch, launch.getKernelAttr());
-  if (!code || !code->hasAttr(rt::kInPlace) || launch.getNumResults() != 1)
+  auto dispatch =
+      rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), buffersOf(launch.getInputs()),
+                             buffersOf(launch.getResults()), launch.getSymbols(), /*in_place=*/DenseI64ArrayAttr());
+  auto code = SymbolTable::lookupNearestSymbolFrom<rt::CodeOp>(launch, launch.getKernelAttr());
+  if (!code || !code.getInPlace() || launch.getNumResults() != 1)
     return;
   Value result = launch.getResult(0);
   SmallVector<int64_t> inPlace;
