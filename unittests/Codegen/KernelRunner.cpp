@@ -6,7 +6,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Group/Passes.h"
-#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -72,7 +72,7 @@ static LogicalResult generateElements(ModuleOp module, const CpuTarget &target, 
   if (failed(inferFunction(kernel, shapes)) || (expand && failed(expandComposites(kernel, shapes))))
     return failure();
   OpBuilder builder(module.getContext());
-  KernelEmitter emitter(kernel, builder, shapes, target, /*inPlace=*/false);
+  CpuKernelEmitter emitter(kernel, builder, shapes, target, /*inPlace=*/false);
   if (failed(emitLoops(emitter)))
     return failure();
   FailureOr<OwningOpRef<rt::CodeOp>> code = emitter.finish();

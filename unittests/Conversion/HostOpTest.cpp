@@ -1,7 +1,6 @@
 //===- HostOpTest.cpp - A view that no pass knows -------------------------===//
 // Guarantees: an op of another dialect that is another name for memory is grouped into no kernel, has no buffer, and
-// keeps
-//   alive the memory that it names; one that ends a stage and has no form in rt is an error in one line.
+//   keeps alive the memory that it names; one that ends a stage and has no form in rt is an error in one line.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"

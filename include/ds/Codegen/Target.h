@@ -8,6 +8,7 @@
 #define DS_CODEGEN_TARGET_H
 
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/StringRef.h"
 #include <string>
 #include <vector>
 

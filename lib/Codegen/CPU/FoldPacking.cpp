@@ -1,8 +1,7 @@
 //===- FoldPacking.cpp - Compute packed weights ---------------------------===//
 // Assumes: ds-pack ran; the context holds one model.
 // Guarantees: packings and depthwise filters that follow from constants are constants, equal ones of one resource are
-// one
-//   resource; every resource that no op of the module refers to is freed, each as soon as its last reader is gone.
+//   one resource; every resource that no op of the module refers to is freed, each as soon as its last reader is gone.
 // Declines: ops without FoldOpInterface in such a chain.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/ConstantData.h"

@@ -6,8 +6,8 @@
 // Declines: nothing; an op without any code form is an error that names its node.
 //===----------------------------------------------------------------------===//
 #include "ds/Codegen/Passes.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "lib/Codegen/CPU/CpuRootInterface.h"
-#include "lib/Codegen/CPU/KernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -39,7 +39,7 @@ FailureOr<OwningOpRef<rt::CodeOp>> generate(rt::KernelOp kernel, const CpuTarget
   if (failed(inferFunction(kernel, shapes)))
     return failure();
   OpBuilder builder(kernel.getContext());
-  KernelEmitter emitter(kernel, builder, shapes, target, mayWorkInPlace(kernel));
+  CpuKernelEmitter emitter(kernel, builder, shapes, target, mayWorkInPlace(kernel));
   auto run = [&]() -> LogicalResult {
     for (Operation &op : kernel.getBody().front().without_terminator())
       if (auto root = dyn_cast<CpuRootOpInterface>(op); root && root.hasCpuLoops())
