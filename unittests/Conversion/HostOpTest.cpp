@@ -115,7 +115,7 @@ TEST_F(HostOpTest, AViewOfAnotherDialectIsItsOperandsMemory) {
 
 TEST_F(HostOpTest, WhatEndsAStageAndHasNoFormInTheHostProgramIsAnError) {
   EXPECT_FALSE(convert(R"mlir(
-    func.func @main(%x: tensor<4xf32> {ds.shape = #ds.shape<[4]>}) -> tensor<4xf32> {
+    func.func @main(%x: tensor<4xf32> {ds.shape = #ds.shape<["4"]>}) -> tensor<4xf32> {
       %0 = "test.pause"(%x) : (tensor<4xf32>) -> tensor<4xf32>
       %1 = ds.exp %0 : (tensor<4xf32>) -> tensor<4xf32>
       return %1 : tensor<4xf32>

@@ -217,7 +217,7 @@ bool isTaken(KernelCache &cache) {
       })mlir",
       &context);
   std::string error;
-  auto target = CpuTarget::resolve("x86-64-v3", error, "x86_64-linux-gnu");
+  auto target = Target::resolve("x86_64-linux-gnu", "x86-64-v3", error);
   ProgramKernels kernels(cache, "");
   mlir::PassManager passes(&context);
   if (module)
