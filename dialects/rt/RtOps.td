@@ -20,8 +20,8 @@ def Rt_Dialect : Dialect {
   let cppNamespace = "::ds::rt";
   let summary = "the host program: kernels, their launches, and the buffers between them";
   let description = [{
-    `ds-group` turns the body of a model into `rt.kernel`s and `rt.launch`es on tensors; `convert-ds-to-rt` gives every
-    tensor a buffer; `ds-assign-memory` says how long buffers live and which share memory; `convert-rt-to-llvm` makes the
+    `ds-group` turns the body of a model into `rt.kernel`s and `rt.launch`es on tensors; `ds-generate-kernels` turns kernels
+    into `rt.code`; `convert-ds-to-rt` gives every tensor a buffer; `ds-assign-memory` says how long buffers live and which share memory; `convert-rt-to-llvm` makes the
     two host functions of `ds_kernel.h` from what remains.
   }];
   let dependentDialects = ["::ds::DsDialect"];
@@ -41,15 +41,26 @@ def Rt_KernelOp : Rt_Op<"kernel", [IsolatedFromAbove, Symbol, FunctionOpInterfac
   let description = [{
     The body holds `ds` ops and ends in `rt.yield`. At most one of them, the *root*, is an op with loops of its own (a
     contraction, a reduction, a normalization, attention); the others are computed where they are used: before it in its
-    operands, or after it in its epilogue. Arguments say their dims by `ds.shape`.
+    operands, or after it in its epilogue. Arguments say their dims by `ds.shape`. `symbols` are the names that sizes in
+    the kernel are expressed in, in the order in which launches give their values; where it does not say, the order in
+    which its attributes mention them.
 
-    Created by `ds-group`; replaced by code in `ds-generate-kernels`.
+    Constraints:
+    - (C1) `symbols` differ.
+    - (C2) Sizes in the kernel are expressed in `symbols` alone.
+    - (C3) The body yields values of the function type's results.
+
+    Created by `ds-group`; `ds-generate-kernels` makes an `rt.code` of it.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type,
-                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
+                       OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs,
+                       OptionalAttr<StrArrayAttr>:$symbols);
   let regions = (region AnyRegion:$body);
   let hasCustomAssemblyFormat = 1;
+  let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
+    /// `symbols`, or those that attributes mention.
+    ::mlir::ArrayAttr getSymbolNames();
     ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
     ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
     ::mlir::Region *getCallableRegion() { return &getBody(); }
@@ -62,14 +73,66 @@ def Rt_YieldOp : Rt_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"Kernel
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }
 
-def Rt_LaunchOp : Rt_Op<"launch", [Pure]> {
+def Rt_CodeOp : Rt_Op<"code", [IsolatedFromAbove, Symbol, NoTerminator, NoRegionArguments]> {
+  let summary = "the code of a kernel, and all that others know of it";
+  let description = [{
+    The contract between a kernel's code and the host program. `function_type` and `symbols` are the kernel's; the other
+    expressions are over these symbols:
+
+    | attribute | says |
+    |---|---|
+    | `sizes` | the numbers that the code is handed with each launch, in order |
+    | `range` | items of a launch, which threads share out |
+    | `grain` | fewest items worth a thread |
+    | `scratch` | bytes that each worker needs |
+    | `flops`, `bytes` | floating-point operations, and bytes that it must read and write; 0 where nobody knows |
+    | `in_place` | the result may lie where an argument of its size lies: of each the code reads the element that it is about to write, and no other |
+
+    The body is a module that defines the function of `ds_kernel.h`, in whatever dialects the phase has reached. Without one,
+    the object comes from the cache of kernels.
+
+    Constraints:
+    - (C1) `range`, `grain`, `scratch`, `flops` and `bytes` are one expression each.
+    - (C2) `symbols` differ.
+    - (C3) Expressions are over `symbols` alone.
+    - (C4) Arguments and results are ranked tensors.
+    - (C5) The body is one module, which defines a function of the code's name.
+
+    Created by `ds-generate-kernels`. Read by `ds-place-donations`, `convert-ds-to-rt`, `convert-rt-to-llvm`; what the
+    artifact says of kernels and launches comes from it.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, StrArrayAttr:$symbols,
+                       DS_ShapeAttr:$sizes, DS_ShapeAttr:$range, DS_ShapeAttr:$grain, DS_ShapeAttr:$scratch,
+                       DS_ShapeAttr:$flops, DS_ShapeAttr:$bytes, UnitAttr:$in_place);
+  let regions = (region MaxSizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `:` $function_type attr-dict-with-keyword ($body^)?";
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Null where the object comes from the cache.
+    ::mlir::ModuleOp getModule();
+  }];
+}
+
+def Rt_LaunchOp : Rt_Op<"launch", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs a kernel on tensors";
   let description = [{
-    The operands are the kernel's arguments, the results what it yields.
+    The operands are the kernel's arguments, the results what it yields. `symbols` are the values of the kernel's symbols,
+    `shapes` the dims of the results, both in the function's symbols.
+
+    Constraints:
+    - (C1) `kernel` names an `rt.kernel` or `rt.code`.
+    - (C2) Operands and results have the types of its arguments and results.
+    - (C3) `symbols` has one expression for each of its symbols.
+    - (C4) `shapes` has one entry a result, with one expression a dimension.
+
+    Created by `ds-group`; `convert-ds-to-rt` makes an `rt.dispatch` of it.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyRankedTensor>:$inputs);
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyRankedTensor>:$inputs, DS_ShapeAttr:$symbols,
+                       TypedArrayAttrBase<DS_ShapeAttr, "shapes">:$shapes);
   let results = (outs Variadic<AnyRankedTensor>:$outputs);
   let assemblyFormat = "$kernel `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
+  let hasVerifier = 1;
 }
 
 def Rt_BufferKindAttr : EnumAttr<Rt_Dialect, Rt_BufferKind, "kind">;
@@ -86,17 +149,26 @@ def Rt_BufferOp : Rt_Op<"buffer"> {
   let assemblyFormat = "$kind $index `bytes` $bytes attr-dict";
 }
 
-def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments]> {
+def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "runs a kernel on buffers";
   let description = [{
-    The kernel's arguments are the inputs, which it reads, then the outputs, which it writes as a whole. `in_place` has
-    the numbers of inputs whose memory the only output may take: of these the kernel reads the element that it is about
-    to write, and no other, and they have the output's size. `convert-ds-to-rt` states them, `ds-assign-memory` decides and
-    removes them.
+    The kernel's arguments are the inputs, which it reads, then the outputs, which it writes as a whole. `symbols` are the
+    values of the kernel's symbols. `in_place` has the numbers of inputs whose memory the only output may take: of these
+    the kernel reads the element that it is about to write, and no other, and they have the output's size.
+    `convert-ds-to-rt` states them, `ds-assign-memory` decides and removes them.
+
+    Constraints:
+    - (C1) `kernel` names an `rt.code`.
+    - (C2) There is an input for each of its arguments, an output for each of its results.
+    - (C3) `symbols` has one expression for each of its symbols.
+    - (C4) Where `in_place` is said, the code is `in_place`, and there is one output.
+    - (C5) `in_place` has numbers of inputs.
+
+    Created by `convert-ds-to-rt`; `convert-rt-to-llvm` makes a part of the host's code of it.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Rt_Buffer>:$inputs, Variadic<Rt_Buffer>:$outputs,
-                       OptionalAttr<DenseI64ArrayAttr>:$in_place);
-  let assemblyFormat = "$kernel `(` $inputs `)` `to` `(` $outputs `)` attr-dict";
+                       DS_ShapeAttr:$symbols, OptionalAttr<DenseI64ArrayAttr>:$in_place);
+  let assemblyFormat = "$kernel `(` $inputs `)` `to` `(` $outputs `)` `symbols` $symbols attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// The kernel's arguments.

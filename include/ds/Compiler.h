@@ -46,7 +46,8 @@ struct CompileOptions {
   std::string output;
   EmitKind emit = EmitKind::Executable;
   WeightsPlace weights = WeightsPlace::Automatic;
-  /// The machine that the code is for ("aarch64-linux-gnu"), by default this one.
+  /// The machine that the code is for ("aarch64-linux-gnu"), by default this one, and its devices ("cuda:sm_90a"):
+  /// [HOST-TRIPLE][,cuda:ARCH]... No code is generated for devices yet: one is bad usage.
   std::string target;
   /// Its CPU; by default this machine's ("native"), or "generic" in a machine of another kind. A list
   /// ("znver4,x86-64-v3") makes code for each: loading chooses.

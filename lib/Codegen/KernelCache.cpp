@@ -26,9 +26,9 @@ std::shared_ptr<const KernelCode> ProgramKernels::found(llvm::StringRef name) co
   return part == parts.end() ? nullptr : part->second.code;
 }
 
-void ProgramKernels::describe(llvm::StringRef name, std::string attributes) {
+void ProgramKernels::describe(llvm::StringRef name, std::string contract) {
   std::lock_guard<std::mutex> lock(mutex);
-  parts[name].attributes = std::move(attributes);
+  parts[name].contract = std::move(contract);
 }
 
 void ProgramKernels::insert(llvm::StringRef name, llvm::StringRef object) {
@@ -41,7 +41,7 @@ void ProgramKernels::insert(llvm::StringRef name, llvm::StringRef object) {
     if (part == parts.end())
       return; // a part that nobody asked for
     key = part->second.key;
-    code->attributes = part->second.attributes;
+    code->contract = part->second.contract;
   }
   cache.insert(key, std::move(code));
 }

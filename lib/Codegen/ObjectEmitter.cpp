@@ -1,6 +1,7 @@
 //===- ObjectEmitter.cpp - LLVM dialect to object files -------------------===//
-// Assumes: modules hold the LLVM dialect only.
-// Guarantees: one object a module, the same bytes whatever the number of threads; an LLVM context a thread.
+// Assumes: kernels' code and the host program are in the LLVM dialect only.
+// Guarantees: one object a kernel, and one of the host program, the same bytes whatever the number of threads; an LLVM
+// context a thread.
 //===----------------------------------------------------------------------===//
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
@@ -37,7 +38,7 @@ using namespace mlir;
 
 namespace ds {
 
-void buildLowerToLLVMPipeline(OpPassManager &pm) {
+static void lowerToLLVM(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createSCFToControlFlowPass());
@@ -54,8 +55,31 @@ void buildLowerToLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
 
-/// A kernel, not the host program.
-static bool isKernel(ModuleOp part) { return part->hasAttr(rt::kSizes) && part.getSymName(); }
+void buildLowerToLLVMPipeline(OpPassManager &pm) {
+  // All are isolated, and lowered in parallel.
+  lowerToLLVM(pm.nest<rt::CodeOp>().nest<ModuleOp>());
+  lowerToLLVM(pm.nest<ModuleOp>());
+}
+
+namespace {
+/// What becomes an object: the code of a kernel, or the host program.
+struct Part {
+  rt::CodeOp kernel; // null: the host program
+  ModuleOp module;   // null: a kernel's object is known
+
+  std::string name() { return kernel ? kernel.getSymName().str() : module.getSymName().value_or("host").str(); }
+};
+} // namespace
+
+static SmallVector<Part> partsOf(ModuleOp program) {
+  SmallVector<Part> parts;
+  for (Operation &op : *program.getBody())
+    if (auto kernel = dyn_cast<rt::CodeOp>(op))
+      parts.push_back({kernel, kernel.getModule()});
+    else if (auto host = dyn_cast<ModuleOp>(op))
+      parts.push_back({{}, host});
+  return parts;
+}
 
 static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &target) {
   std::string error;
@@ -132,13 +156,15 @@ struct NoStrengthReduction : llvm::OptPassGate {
   bool shouldRunPass(StringRef pass, StringRef) const override { return pass != "Loop Strength Reduction"; }
 };
 
-/// The symbols that the modules define and other modules may see.
-static llvm::StringSet<> definedSymbols(ArrayRef<ModuleOp> parts) {
+/// The symbols that the parts define and others may see.
+static llvm::StringSet<> definedSymbols(ArrayRef<Part> parts) {
   llvm::StringSet<> names;
-  for (ModuleOp part : parts) {
-    if (isKernel(part)) // its function is not there where its code was known
-      names.insert(*part.getSymName());
-    for (Operation &op : *part.getBody()) {
+  for (Part part : parts) {
+    if (part.kernel)
+      names.insert(part.name());
+    if (!part.module)
+      continue;
+    for (Operation &op : *part.module.getBody()) {
       auto function = dyn_cast<LLVM::LLVMFuncOp>(op);
       auto global = dyn_cast<LLVM::GlobalOp>(op);
       if (function && !function.isExternal())
@@ -171,18 +197,18 @@ static std::string canonicalName(StringRef name, StringRef kernel) {
              : name.str();
 }
 
-static bool emitObject(ModuleOp source, const CpuTarget &target, const std::string &next, std::string &object) {
+static bool emitObject(Part part, const CpuTarget &target, const std::string &next, std::string &object) {
   llvm::LLVMContext context;
-  StringRef part = source.getSymName().value_or("host");
+  const std::string name = part.name();
   std::unique_ptr<llvm::Module> module =
-      translateModuleToLLVMIR(source, context, isKernel(source) ? StringRef(kCachedSymbol) : part);
+      translateModuleToLLVMIR(part.module, context, part.kernel ? StringRef(kCachedSymbol) : name);
   std::unique_ptr<llvm::TargetMachine> machine = createMachine(target);
   if (!module || !machine)
     return false;
-  if (isKernel(source))
+  if (part.kernel)
     for (llvm::GlobalValue &value : module->global_values())
-      if (std::string name = canonicalName(value.getName(), part); name != value.getName())
-        value.setName(name);
+      if (std::string other = canonicalName(value.getName(), name); other != value.getName())
+        value.setName(other);
   linkNext(*module, next);
   module->setTargetTriple(llvm::Triple(target.triple));
   module->setDataLayout(machine->createDataLayout());
@@ -196,13 +222,13 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, const std::stri
     function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
   }
-  optimize(*module, *machine, target.optLevel, !isKernel(source));
+  optimize(*module, *machine, target.optLevel, /*isHost=*/!part.kernel);
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   NoStrengthReduction gate;
   if (hasManyBuffers(*module))
     context.setOptPassGate(gate);
-  if (!isKernel(source) && isLong(*module))
+  if (!part.kernel && isLong(*module))
     machine->setFastISel(true);
   llvm::legacy::PassManager emission;
   if (machine->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
@@ -213,29 +239,29 @@ static bool emitObject(ModuleOp source, const CpuTarget &target, const std::stri
 }
 
 /// The object of one part, from the cache or compiled, with the names that it has in the program.
-static bool emitPart(ModuleOp source, const CpuTarget &target, const VariantNames &names,
-                     const llvm::StringSet<> &defined, ProgramKernels *kernels, std::string &object) {
-  const std::string part = source.getSymName().value_or("host").str();
+static bool emitPart(Part part, const CpuTarget &target, const VariantNames &names, const llvm::StringSet<> &defined,
+                     ProgramKernels *kernels, std::string &object) {
+  const std::string own = part.name();
   std::shared_ptr<const KernelCode> code;
-  if (kernels && isKernel(source)) {
-    code = kernels->found(part);
+  if (kernels && part.kernel) {
+    code = kernels->found(own);
   } else if (kernels) {
     std::string text = names.next + "\n";
     llvm::raw_string_ostream stream(text);
-    source->print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
-    code = kernels->find(part, text);
+    part.module->print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
+    code = kernels->find(own, text);
   }
   if (code) {
     object = code->object;
   } else {
-    if (!emitObject(source, target, names.next, object))
+    if (!part.module || !emitObject(part, target, names.next, object))
       return false;
     if (kernels)
-      kernels->insert(part, object);
+      kernels->insert(own, object);
   }
   return renameSymbols(object, [&](StringRef name) {
-    bool isOwn = isKernel(source) && (name == kCachedSymbol || name.starts_with((kCachedSymbol + ".").str()));
-    std::string full = (isOwn ? part : "") + name.drop_front(isOwn ? kCachedSymbol.size() : 0).str();
+    bool isOwn = part.kernel && (name == kCachedSymbol || name.starts_with((kCachedSymbol + ".").str()));
+    std::string full = (isOwn ? own : "") + name.drop_front(isOwn ? kCachedSymbol.size() : 0).str();
     return isOwn || defined.contains(full) ? full + names.suffix : full;
   });
 }
@@ -243,14 +269,15 @@ static bool emitPart(ModuleOp source, const CpuTarget &target, const VariantName
 FailureOr<std::vector<std::string>> emitObjects(ModuleOp module, const CpuTarget &target,
                                                 std::function<void(size_t, size_t)> progress, const VariantNames &names,
                                                 ProgramKernels *kernels) {
-  auto parts = llvm::to_vector(module.getOps<ModuleOp>());
+  const SmallVector<Part> parts = partsOf(module);
   const llvm::StringSet<> defined = names.suffix.empty() ? llvm::StringSet<>() : definedSymbols(parts);
   std::vector<std::string> objects(parts.size());
   // The longest first: none is begun when the others are about to end.
   SmallVector<std::pair<size_t, size_t>> order; // ops, part
   for (auto [i, part] : llvm::enumerate(parts)) {
     size_t ops = 0;
-    part.walk([&](Operation *) { ++ops; });
+    if (ModuleOp(part.module))
+      ModuleOp(part.module).walk([&](Operation *) { ++ops; });
     order.emplace_back(ops, i);
   }
   llvm::sort(order, std::greater<>());

@@ -1,5 +1,5 @@
-//===- Target.cpp - What code generation knows of a processor -------------===//
-// Assumes: LLVM was built with its X86 and AArch64 back ends.
+//===- Target.cpp - What a program runs on --------------------------------===//
+// Assumes: LLVM was built with its X86, AArch64 and NVPTX back ends.
 // Guarantees: see Target.h.
 //===----------------------------------------------------------------------===//
 #include "ds/Codegen/Target.h"
@@ -29,6 +29,9 @@ static void initializeBackEnds() {
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
     LLVMInitializeAArch64AsmParser();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
     return true;
   }();
   (void)initialized;
@@ -65,17 +68,23 @@ static bool isCheckable(StringRef feature, bool isArm) {
   return llvm::is_contained(names, feature) || !llvm::AArch64::targetFeatureToExtension(("+" + feature).str());
 }
 
-/// "; did you mean 'znver4'?", or nothing.
+static size_t commonPrefix(StringRef a, StringRef b) {
+  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+}
+
+/// "; did you mean 'znver4'?", or nothing. Of names that are equally near the one that begins alike.
 static std::string nearestCpu(StringRef given, const llvm::MCSubtargetInfo *info) {
   StringRef nearest;
-  unsigned best = std::min<unsigned>(3, given.size() / 3 + 1); // edits, at most two
+  unsigned best = std::min<unsigned>(2, given.size() / 3); // edits
   for (const llvm::SubtargetSubTypeKV &cpu :
-       info ? info->getAllProcessorDescriptions() : ArrayRef<llvm::SubtargetSubTypeKV>())
-    if (unsigned distance = given.edit_distance_insensitive(cpu.Key, /*AllowReplacements=*/true, best);
-        distance < best) {
-      best = distance;
-      nearest = cpu.Key;
-    }
+       info ? info->getAllProcessorDescriptions() : ArrayRef<llvm::SubtargetSubTypeKV>()) {
+    unsigned distance = given.edit_distance_insensitive(cpu.Key, /*AllowReplacements=*/true, best);
+    if (distance > best ||
+        (distance == best && !nearest.empty() && commonPrefix(given, cpu.Key) <= commonPrefix(given, nearest)))
+      continue;
+    best = distance;
+    nearest = cpu.Key;
+  }
   return nearest.empty() ? "" : "; did you mean '" + nearest.str() + "'?";
 }
 
@@ -138,6 +147,88 @@ FailureOr<CpuTarget> CpuTarget::resolve(StringRef cpu, std::string &error, Strin
     target.vectorBytes = 32;
   }
   return target;
+}
+
+//===----------------------------------------------------------------------===//
+// Host and devices
+//===----------------------------------------------------------------------===//
+
+std::string DeviceTarget::str() const { return "cuda:" + arch; }
+
+static std::unique_ptr<llvm::MCSubtargetInfo> cudaArchitectures() {
+  initializeBackEnds();
+  std::string error;
+  llvm::Triple triple("nvptx64-nvidia-cuda");
+  const llvm::Target *backend = llvm::TargetRegistry::lookupTarget(triple, error);
+  return std::unique_ptr<llvm::MCSubtargetInfo>(backend ? backend->createMCSubtargetInfo(triple, "", "") : nullptr);
+}
+
+/// "cuda:sm_90a".
+static FailureOr<DeviceTarget> resolveDevice(StringRef text, std::string &error) {
+  auto [kind, arch] = text.split(':');
+  if (kind != "cuda") {
+    error =
+        ("unknown kind of device '" + kind + "' in '" + text + "'; expected cuda:ARCH, such as 'cuda:sm_90a'").str();
+    if (kind.edit_distance_insensitive("cuda", /*AllowReplacements=*/true, 2) <= 2)
+      error += ("; did you mean 'cuda:" + arch + "'?").str();
+    return failure();
+  }
+  if (arch.empty()) {
+    error = ("the device '" + text + "' needs an architecture, such as 'cuda:sm_90a'").str();
+    return failure();
+  }
+  std::unique_ptr<llvm::MCSubtargetInfo> info = cudaArchitectures();
+  if (!info || !info->isCPUStringValid(arch)) {
+    error = ("unknown CUDA architecture '" + arch + "'; expected a name such as 'sm_80', 'sm_89', 'sm_90a', 'sm_100a'" +
+             nearestCpu(arch, info.get()))
+                .str();
+    return failure();
+  }
+  return DeviceTarget{DeviceTarget::Kind::Cuda, arch.str()};
+}
+
+FailureOr<Target> Target::resolve(StringRef text, StringRef cpu, std::string &error) {
+  SmallVector<StringRef> entries;
+  if (!text.empty())
+    text.split(entries, ',');
+  StringRef triple;
+  std::vector<DeviceTarget> devices;
+  auto fail = [&](const Twine &message) {
+    error = message.str();
+    return failure();
+  };
+  for (auto [index, entry] : llvm::enumerate(entries)) {
+    if (entry.empty())
+      return fail("the target '" + text + "' has an empty entry; expected HOST,cuda:ARCH,...");
+    if (entry.contains(':') || entry == "cuda") {
+      FailureOr<DeviceTarget> device = resolveDevice(entry, error);
+      if (failed(device))
+        return failure();
+      if (llvm::is_contained(devices, *device))
+        return fail("the target '" + text + "' has the device '" + entry + "' twice");
+      devices.push_back(std::move(*device));
+    } else if (entry.starts_with("sm_")) {
+      return fail("'" + entry + "' is no machine; did you mean the device 'cuda:" + entry + "'?");
+    } else if (!triple.empty()) {
+      return fail("the target '" + text + "' has two hosts, '" + triple + "' and '" + entry +
+                  "'; expected one, and devices such as 'cuda:sm_90a'");
+    } else if (index != 0) {
+      return fail("the host '" + entry + "' comes first in a target, before devices, not as in '" + text + "'");
+    } else {
+      triple = entry;
+    }
+  }
+  FailureOr<CpuTarget> host = CpuTarget::resolve(cpu, error, triple);
+  if (failed(host))
+    return failure();
+  return Target{std::move(*host), std::move(devices)};
+}
+
+std::string Target::whyNoCode() const {
+  if (devices.empty())
+    return "";
+  return "the target has the device '" + devices.front().str() +
+         "', and this compiler generates no code for devices yet; leave it out";
 }
 
 } // namespace ds

@@ -132,15 +132,17 @@ private:
   CompileStatus compileFor(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
   CompileStatus runPhases(size_t index, mlir::ModuleOp module);
   mlir::OwningOpRef<mlir::ModuleOp> copyModule(mlir::MLIRContext &context);
-  std::string circumstances(const CpuTarget &target) const;
+  std::string circumstances(const Target &target) const;
   CompileStatus finish();
   void lap(const Twine &phase);
   /// "kernels", or "kernels for znver4" where there are several CPUs.
   std::string nameOf(StringRef phase, size_t index) const {
-    return targets.size() == 1 ? phase.str() : (phase + " for " + targets[index].cpu).str();
+    return targets.size() == 1 ? phase.str() : (phase + " for " + targets[index].host.cpu).str();
   }
   VariantNames variantNames(size_t index) const {
-    auto suffix = [&](size_t number) { return number < targets.size() ? "." + targets[number].cpu : std::string(); };
+    auto suffix = [&](size_t number) {
+      return number < targets.size() ? "." + targets[number].host.cpu : std::string();
+    };
     return {index ? suffix(index) : std::string(), suffix(index + 1)};
   }
   void report(Severity severity, const Twine &message) {
@@ -156,8 +158,8 @@ private:
 
   CompilerSession::State &session;
   const CompileOptions &options;
-  const InMemory *memory;         // null: files
-  std::vector<CpuTarget> targets; // the most capable first
+  const InMemory *memory;      // null: files
+  std::vector<Target> targets; // the most capable first
   std::vector<artifact::Variant> variants;
   std::string bytecode; // of the module in memory
   int memoryFile = -1;
@@ -251,12 +253,14 @@ CompileStatus Compilation::checkOptions() {
   if (!options.stopAfter.empty() && !is_contained(phaseNames(), options.stopAfter))
     return usage("there is no phase '" + options.stopAfter + "'; the phases are " + join(phaseNames(), ", "));
   std::string reason;
-  mlir::FailureOr<std::vector<CpuTarget>> resolved = resolveTargets(options.targetCpu, options.target, reason);
+  mlir::FailureOr<std::vector<Target>> resolved = resolveTargets(options.targetCpu, options.target, reason);
   if (failed(resolved))
     return usage(reason);
   targets = std::move(*resolved);
-  for (CpuTarget &target : targets)
-    target.optLevel = options.optLevel;
+  if (reason = targets.front().whyNoCode(); !reason.empty())
+    return usage(reason);
+  for (Target &target : targets)
+    target.host.optLevel = options.optLevel;
   if (targets.size() > 1 && !options.stopAfter.empty())
     return usage("--stop-after prints the program for one CPU, not for '" + options.targetCpu + "'; name one");
   if (memory && !options.stopAfter.empty())
@@ -267,7 +271,7 @@ CompileStatus Compilation::checkOptions() {
       !sys::fs::real_path(options.output, output) && model == output)
     return usage("the output '" + options.output + "' is the model itself; write to another file");
   if (options.stopAfter.empty())
-    if (reason = artifact::missingLinkFiles(targets.front().triple); !reason.empty()) {
+    if (reason = artifact::missingLinkFiles(targets.front().host.triple); !reason.empty()) {
       report(Severity::Error, reason);
       return CompileStatus::BadModel;
     }
@@ -350,13 +354,16 @@ void Compilation::lap(const Twine &phase) {
 }
 
 /// What a kernel's code depends on beside its text. A line each; Compiling.md lists them.
-std::string Compilation::circumstances(const CpuTarget &target) const {
+std::string Compilation::circumstances(const Target &target) const {
+  const CpuTarget &host = target.host;
   std::string text;
-  raw_string_ostream(text) << "ds " << compilerVersion() << "\nbuild " << buildIdentity() << "\nLLVM "
-                           << LLVM_VERSION_STRING << "\ntarget " << target.triple << "\ncpu " << target.cpu
-                           << "\nfeatures " << target.features << "\nvectors " << target.vectorBytes << " "
-                           << target.vectorRegisters << "\nlevel " << target.optLevel << "\nprecise " << options.precise
-                           << "\n";
+  raw_string_ostream stream(text);
+  stream << "ds " << compilerVersion() << "\nbuild " << buildIdentity() << "\nLLVM " << LLVM_VERSION_STRING
+         << "\ntarget " << host.triple << "\ncpu " << host.cpu << "\nfeatures " << host.features << "\nvectors "
+         << host.vectorBytes << " " << host.vectorRegisters << "\nlevel " << host.optLevel << "\nprecise "
+         << options.precise << "\n";
+  for (const DeviceTarget &device : target.devices)
+    stream << "device " << device.str() << "\n";
   return text;
 }
 
@@ -415,7 +422,7 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
   });
   phaseFolder = options.savePhases;
   if (!phaseFolder.empty() && targets.size() > 1)
-    phaseFolder += "/" + targets[index].cpu;
+    phaseFolder += "/" + targets[index].host.cpu;
   if (options.progress)
     options.progress(nameOf("import", index), 0, 0);
   module = load(context);

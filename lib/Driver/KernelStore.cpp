@@ -1,6 +1,6 @@
 //===- KernelStore.cpp - Code of kernels, in memory and in a folder -------===//
 // Guarantees: see KernelStore.h.
-// Entries: `<key in hexadecimal>.kernel`, a Header, the attributes, the object.
+// Entries: `<key in hexadecimal>.kernel`, a Header, the contract, the object.
 //===----------------------------------------------------------------------===//
 #include "KernelStore.h"
 
@@ -24,10 +24,10 @@ static constexpr StringLiteral kSuffix = ".kernel", kTemporarySuffix = ".kernel.
 namespace {
 struct Header {
   char magic[8] = {'d', 's', 'k', 'e', 'r', 'n', 'e', 'l'};
-  uint32_t version = 1, attributesSize = 0;
+  uint32_t version = 2, contractSize = 0;
   uint64_t objectSize = 0;
   KernelKey key = {};
-  /// BLAKE3 of all above, the attributes and the object.
+  /// BLAKE3 of all above, the contract and the object.
   KernelKey checksum = {};
 };
 static_assert(sizeof(Header) == 88, "no padding, whose bytes would be left to chance");
@@ -81,13 +81,13 @@ std::shared_ptr<const KernelCode> KernelStore::read(const KernelKey &key) const 
   std::memcpy(&header, contents.data(), sizeof header);
   StringRef payload = StringRef(contents).drop_front(sizeof header);
   if (std::memcmp(header.magic, expected.magic, sizeof header.magic) != 0 || header.version != expected.version ||
-      header.key != key || header.attributesSize > payload.size() ||
-      header.objectSize != payload.size() - header.attributesSize || checksumOf(header, payload) != header.checksum)
+      header.key != key || header.contractSize > payload.size() ||
+      header.objectSize != payload.size() - header.contractSize || checksumOf(header, payload) != header.checksum)
     return nullptr;
   futimens(file.get(), nullptr); // used now
   auto code = std::make_shared<KernelCode>();
-  code->attributes = payload.take_front(header.attributesSize).str();
-  code->object = payload.drop_front(header.attributesSize).str();
+  code->contract = payload.take_front(header.contractSize).str();
+  code->object = payload.drop_front(header.contractSize).str();
   return code;
 }
 
@@ -97,10 +97,10 @@ void KernelStore::write(const KernelKey &key, const KernelCode &code) const {
   const std::string temporary = path.substr(0, path.size() - kSuffix.size()) + "." + std::to_string(getpid()) + "." +
                                 std::to_string(number++) + kTemporarySuffix.str();
   Header header;
-  header.attributesSize = uint32_t(code.attributes.size());
+  header.contractSize = uint32_t(code.contract.size());
   header.objectSize = code.object.size();
   header.key = key;
-  const std::string payload = code.attributes + code.object;
+  const std::string payload = code.contract + code.object;
   header.checksum = checksumOf(header, payload);
   const std::string contents = std::string(reinterpret_cast<const char *>(&header), sizeof header) + payload;
   bool whole = false;
@@ -126,7 +126,7 @@ void KernelStore::write(const KernelKey &key, const KernelCode &code) const {
 void KernelStore::remember(const KernelKey &key, const std::shared_ptr<const KernelCode> &code) {
   std::lock_guard<std::mutex> lock(mutex);
   Entry &entry = entries[key];
-  auto sizeOf = [](const Entry &e) { return e.code ? e.code->attributes.size() + e.code->object.size() : 0; };
+  auto sizeOf = [](const Entry &e) { return e.code ? e.code->contract.size() + e.code->object.size() : 0; };
   bytes -= sizeOf(entry);
   entry = {code, ++uses};
   bytes += sizeOf(entry);

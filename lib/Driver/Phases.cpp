@@ -56,16 +56,17 @@ static std::string assemble(PhaseContext &context) {
 /// Object files of all kernels and the host program; with the last variant, the artifact.
 static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &context) {
   mlir::FailureOr<std::vector<std::string>> code =
-      emitObjects(module, context.target, context.progress, context.names, context.kernels);
+      emitObjects(module, context.target.host, context.progress, context.names, context.kernels);
   if (failed(code))
     return mlir::failure();
   mlir::FailureOr<artifact::Program> program = describeProgram(module);
   if (failed(program))
     return mlir::failure();
-  program->triple = context.target.triple;
-  program->cpu = context.target.cpu;
+  const CpuTarget &host = context.target.host;
+  program->triple = host.triple;
+  program->cpu = host.cpu;
   program->compiler = "ds " + compilerVersion().str();
-  program->features = artifact::checkedFeatures(context.target.triple, context.target.features);
+  program->features = artifact::checkedFeatures(host.triple, host.features);
   if (auto properties = module->getAttrOfType<mlir::DictionaryAttr>(kPropertiesAttr))
     for (mlir::NamedAttribute property : properties)
       program->properties.emplace_back(property.getName().str(),
@@ -80,6 +81,12 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
   };
   addSuffix(*program);
   llvm::for_each(program->bodies, addSuffix);
+  auto addDevices = [&](artifact::Program &part) {
+    for (const DeviceTarget &device : context.target.devices)
+      part.devices.push_back({DS_DEVICE_CUDA, device.arch});
+  };
+  addDevices(*program);
+  llvm::for_each(program->bodies, addDevices);
   dropPagesOnceWritten(*program);
 
   context.variants.push_back({std::move(*code), std::move(*program)});

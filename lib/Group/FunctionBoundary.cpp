@@ -22,15 +22,15 @@ void copyAliasedResults(func::FuncOp function) {
   for (OpOperand &operand : terminator->getOpOperands()) {
     Value root = operand.get();
     Operation *lastView = nullptr;
-    for (Operation *op = root.getDefiningOp(); isa_and_nonnull<ReshapeOp, BindOp>(op); op = root.getDefiningOp()) {
-      lastView = lastView ? lastView : op;
-      root = op->getOperand(0);
+    while (Value viewed = viewedBy(root.getDefiningOp())) {
+      lastView = lastView ? lastView : root.getDefiningOp();
+      root = viewed;
     }
     bool late = lastView && root.getDefiningOp() && llvm::any_of(boundaries, [&](Operation *boundary) {
                   return root.getDefiningOp()->isBeforeInBlock(boundary) && boundary->isBeforeInBlock(lastView);
                 });
     Operation *maker = root.getDefiningOp();
-    bool owned = maker && !isa<ConstantOp>(maker) && !isCall(maker) && !late && taken.insert(root).second;
+    bool owned = maker && !isHostOp(maker) && !late && taken.insert(root).second;
     if (owned)
       continue;
     OpBuilder builder(terminator);
@@ -41,25 +41,16 @@ void copyAliasedResults(func::FuncOp function) {
 
 void copyViewsToRead(func::FuncOp function) {
   auto copyView = [](OpOperand &operand) {
-    Value root = operand.get();
-    while (isa_and_nonnull<ReshapeOp, BindOp>(root.getDefiningOp()))
-      root = root.getDefiningOp()->getOperand(0);
-    if (cast<RankedTensorType>(root.getType()).hasStaticShape())
+    if (cast<RankedTensorType>(memoryOf(operand.get()).getType()).hasStaticShape())
       return;
     OpBuilder builder(operand.getOwner());
     Value value = operand.get();
     operand.set(CastOp::create(builder, value.getLoc(), value.getType(), value));
   };
-  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
-    if (auto bind = dyn_cast<BindOp>(op))
-      copyView(bind.getXMutable());
-    if (auto branch = dyn_cast<IfOp>(op))
-      copyView(branch.getConditionMutable());
-    if (auto loop = dyn_cast<LoopOp>(op))
-      for (MutableOperandRange operands : {loop.getTripsMutable(), loop.getConditionMutable()})
-        for (OpOperand &operand : operands)
-          copyView(operand);
-  }
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
+    if (auto host = dyn_cast<HostOpInterface>(op))
+      for (OpOperand *operand : host.getOperandsRead())
+        copyView(*operand);
 }
 
 void stateConstraints(func::FuncOp function, ShapeState &shapes) {

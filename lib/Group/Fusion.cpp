@@ -18,7 +18,7 @@ static constexpr size_t kMostOps = 64;
 /// Costs are counted up to here.
 static constexpr int64_t kMostCost = 1000;
 
-bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp>(op) || endsStage(op); }
+bool Fusion::isImmediate(Operation *op) { return isHostOp(op) && isUniform(op); }
 
 bool Fusion::isRoot(Operation *op) {
   auto root = dyn_cast<KernelRootOpInterface>(op);
@@ -69,10 +69,7 @@ bool Fusion::shouldInline(Operation *op) {
   int64_t cost = treeCost.lookup(op);
   bool isScalar = product(dims(result)).isConst(1);
   // What needs no memory is never worth storing.
-  if (llvm::all_of(op->getOperands(), [](Value operand) {
-        auto constant = operand.getDefiningOp<ConstantOp>();
-        return constant && isa<SplatElementsAttr>(constant.getValue());
-      }))
+  if (llvm::all_of(op->getOperands(), [](Value operand) { return isImmediate(operand.getDefiningOp()); }))
     return cost <= 4 * kCheap;
   if (isScalar)
     return cost <= 4 * kCheap;

@@ -1,6 +1,6 @@
 //===- Fusion.h - What is fused with what ---------------------------------===//
 // Assumes: one block of ds ops in attribute form, shapes inferred.
-// Guarantees: decisions only; nothing is changed. Every op belongs to the host (constants, views), to exactly one
+// Guarantees: decisions only; nothing is changed. Every op belongs to the host (HostOpInterface), to exactly one
 // kernel as
 //   its root or part of its epilogue, or is computed inside each kernel that uses it.
 //===----------------------------------------------------------------------===//
@@ -23,8 +23,8 @@ public:
   llvm::ArrayRef<mlir::Operation *> kernels() const { return tails; }
   /// The ops of the kernel that ends in `tail`, in program order.
   llvm::SmallVector<mlir::Operation *> members(mlir::Operation *tail) const;
-  /// Constants; reshapes, which only rename memory; what ends stages; conditions on sizes.
-  static bool isHostOp(mlir::Operation *op);
+  /// Constants that code holds by itself; others are arguments of kernels.
+  static bool isImmediate(mlir::Operation *op);
   /// Ops with loops of their own: see KernelRootOpInterface.
   static bool isRoot(mlir::Operation *op);
 

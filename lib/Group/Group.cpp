@@ -53,7 +53,7 @@ static LogicalResult group(func::FuncOp function, KernelOutliner &outliner) {
     if (op->use_empty() && isPure(op))
       op->erase();
   for (Operation &op : block.without_terminator())
-    if (!isa<rt::LaunchOp>(op) && !Fusion::isHostOp(&op))
+    if (!isa<rt::LaunchOp>(op) && !isHostOp(&op))
       return op.emitOpError("was not grouped into a kernel");
   return success();
 }

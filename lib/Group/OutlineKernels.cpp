@@ -14,12 +14,6 @@ using namespace mlir;
 
 namespace ds {
 
-/// Constants that code holds by itself; others are arguments.
-static bool isImmediate(Operation *op) {
-  auto constant = dyn_cast_or_null<ConstantOp>(op);
-  return constant && isa<SplatElementsAttr>(constant.getValue());
-}
-
 StringRef KernelOutliner::unique(rt::KernelOp kernel) {
   std::string name = kernel.getSymName().str(), text;
   kernel.setSymName("kernel");
@@ -44,7 +38,7 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
       Operation *producer = operand.getDefiningOp();
       if (producer && inside.contains(producer))
         continue;
-      if (isImmediate(producer))
+      if (Fusion::isImmediate(producer))
         immediates.insert(producer);
       else
         arguments.insert(operand);
@@ -70,7 +64,7 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
   OpBuilder atModule(builder.getContext());
   atModule.setInsertionPoint(tail->getParentOp());
   auto kernel = rt::KernelOp::create(atModule, loc, name, builder.getFunctionType(inputs, tail->getResultTypes()),
-                                     builder.getArrayAttr(attributes), ArrayAttr());
+                                     builder.getArrayAttr(attributes), ArrayAttr(), ArrayAttr());
   Block *body = atModule.createBlock(&kernel.getBody());
   IRMapping mapping;
   for (Value argument : arguments)
@@ -89,20 +83,21 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
   // sizes alone are equal.
   std::map<std::string, SymExpr> formal;
   SmallVector<SymExpr> actual;
+  SmallVector<std::string> names;
   for (const std::string &name : symbolsInAttributes(kernel)) {
-    formal.try_emplace(name, SymExpr::symbol("k" + std::to_string(actual.size())));
+    names.push_back("k" + std::to_string(actual.size()));
+    formal.try_emplace(name, SymExpr::symbol(names.back()));
     auto value = given.find(name);
     actual.push_back(value == given.end() ? SymExpr::symbol(name) : value->second);
   }
   substituteSymbols(kernel, formal);
-  StringRef symbol = unique(kernel);
-  auto launch = rt::LaunchOp::create(builder, loc, tail->getResultTypes(), symbol, arguments.getArrayRef());
-  launch->setAttr(rt::kSymbols, ShapeAttr::get(context, ArrayRef<SymExpr>(actual)));
-  SmallVector<Attribute> resultShapes;
+  kernel.setSymbolsAttr(builder.getStrArrayAttr(SmallVector<StringRef>(names.begin(), names.end())));
+  SmallVector<Attribute> shapesOfResults;
   for (Value result : tail->getResults())
-    resultShapes.push_back(ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(result))));
-  launch->setAttr(rt::kShapes, builder.getArrayAttr(resultShapes));
-  return launch;
+    shapesOfResults.push_back(ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(result))));
+  return rt::LaunchOp::create(builder, loc, tail->getResultTypes(), unique(kernel), arguments.getArrayRef(),
+                              ShapeAttr::get(context, ArrayRef<SymExpr>(actual)),
+                              builder.getArrayAttr(shapesOfResults));
 }
 
 void KernelOutliner::eraseDead(ModuleOp module) {

@@ -4,6 +4,7 @@
 #include "ds/InitAll.h"
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/rt/RtDialect.h"
+#include "ds/Codegen/CPU/Passes.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
@@ -30,6 +31,7 @@ void registerAllPasses() {
   registerDsRegionsPasses();
   registerDsLayoutPasses();
   registerDsGroupPasses();
+  registerDsCodegenCPUPasses();
   registerDsCodegenPasses();
   registerDsMemoryPasses();
   registerDsConversionPasses();

@@ -4,7 +4,7 @@
 #ifndef DS_LIB_LAYOUT_SINKTRANSPOSES_H
 #define DS_LIB_LAYOUT_SINKTRANSPOSES_H
 
-#include "lib/Layout/Transposes.h"
+#include "ds/Layout/Transposes.h"
 
 namespace ds {
 

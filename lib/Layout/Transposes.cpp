@@ -1,8 +1,8 @@
 //===- Transposes.cpp - Making, merging and weighing transposes -----------===//
 // Guarantees: see Transposes.h.
 //===----------------------------------------------------------------------===//
-#include "lib/Layout/Transposes.h"
-#include "lib/Layout/ConstantData.h"
+#include "ds/Layout/Transposes.h"
+#include "dialects/ds/fold/ConstantData.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;

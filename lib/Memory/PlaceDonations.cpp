@@ -1,5 +1,5 @@
 //===- PlaceDonations.cpp - When an output may be its input's memory ------===//
-// Assumes: kernels are code (their modules say whether they work in place); each result is made by a launch of its own.
+// Assumes: kernels are code (which says whether it works in place); each result is made by a launch of its own.
 // Guarantees: where it says `ds.in_place`, nothing reads the donated input's old value once the launch that makes the
 //   output has run, and that launch reads it only where it writes. A launch moves behind the input's last reader where
 //   that makes it so.
@@ -40,11 +40,8 @@ struct Donation {
   }
 };
 
-Value rootOf(Value value) {
-  while (isa_and_nonnull<ReshapeOp, BindOp>(value.getDefiningOp()))
-    value = value.getDefiningOp()->getOperand(0);
-  return value;
-}
+/// Another name for memory, which reads nothing itself.
+bool isView(Operation *op) { return viewedBy(op) && !endsStage(op); }
 
 /// Views are their operand's memory, and what a branch or loop hands on may be.
 void findReaders(Value input, Donation &donation) {
@@ -56,9 +53,9 @@ void findReaders(Value input, Donation &donation) {
     for (Operation *user : value.getUsers()) {
       if (user == donation.writer)
         donation.readByWriter = true;
-      else if (!isa<ReshapeOp>(user))
+      else if (!isView(user))
         donation.readers.push_back(user);
-      if (isa<ReshapeOp, BindOp, IfOp, LoopOp>(user))
+      if (auto host = dyn_cast<HostOpInterface>(user); host && host.mayHandOn())
         llvm::append_range(work, user->getResults());
     }
   }
@@ -68,10 +65,10 @@ void findReaders(Value input, Donation &donation) {
 /// the output's dims.
 bool worksInPlace(const Donation &donation, const ShapeState &shapes) {
   rt::LaunchOp launch = donation.writer;
-  auto code = SymbolTable::lookupNearestSymbolFrom<ModuleOp>(launch, launch.getKernelAttr());
-  if (!code || !code->hasAttr(rt::kInPlace) || launch.getNumResults() != 1)
+  auto code = SymbolTable::lookupNearestSymbolFrom<rt::CodeOp>(launch, launch.getKernelAttr());
+  if (!code || !code.getInPlace() || launch.getNumResults() != 1)
     return false;
-  auto made = *launch->getAttrOfType<ArrayAttr>(rt::kShapes).getAsRange<ShapeAttr>().begin();
+  auto made = cast<ShapeAttr>(launch.getShapes()[0]);
   return llvm::all_of(launch.getInputs(), [&](Value operand) {
     if (!donation.aliases.contains(operand))
       return true;
@@ -90,7 +87,7 @@ void sinkWriter(Donation &donation, ArrayRef<Donation> all) {
     for (Operation *user : moved[i]->getUsers()) {
       if (last->isBeforeInBlock(user) || llvm::is_contained(moved, user))
         continue;
-      if (!isa<ReshapeOp>(user))
+      if (!isView(user))
         return;
       moved.push_back(user);
     }
@@ -117,7 +114,7 @@ public:
       auto output = function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), kDonateAttr);
       if (!output)
         continue;
-      Value result = rootOf(function.getBody().front().getTerminator()->getOperand(output.getInt()));
+      Value result = memoryOf(function.getBody().front().getTerminator()->getOperand(output.getInt()));
       Donation donation{argument.getArgNumber(), result.getDefiningOp<rt::LaunchOp>(), {}, {}};
       if (!donation.writer)
         continue;

@@ -1,10 +1,11 @@
 //===- Pipelines.cpp - The order of all passes ----------------------------===//
 // Assumes: a module with one function of ds ops, as import leaves it.
-// Guarantees: modules in the LLVM dialect, one a kernel and one for the host, and the function of rt ops that the
+// Guarantees: the code of each kernel and of the host in the LLVM dialect, and the function of rt ops that the
 // artifact's
 //   metadata is read from.
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"
+#include "ds/Codegen/CPU/Passes.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/Passes.h"
 #include "ds/Group/Passes.h"
@@ -15,26 +16,11 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include <map>
 
 using namespace mlir;
 
 namespace ds {
-
-namespace {
-class ForceStaticPass : public PassWrapper<ForceStaticPass, OperationPass<ModuleOp>> {
-public:
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ForceStaticPass)
-  explicit ForceStaticPass(ArrayRef<ForcedNode> forced) : forced(forced) {}
-  StringRef getName() const override { return "ForceStatic"; }
-  void runOnOperation() override {
-    if (failed(forceStatic(getOperation(), forced)))
-      signalPassFailure();
-  }
-
-private:
-  std::vector<ForcedNode> forced;
-};
-} // namespace
 
 static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createLowerStringsPass());
@@ -45,7 +31,7 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   // What no constant says is read while the model runs.
   first.addPass(createBindValuesPass());
   if (!options.forced.empty())
-    pm.addPass(std::make_unique<ForceStaticPass>(options.forced));
+    pm.addPass(createForceStaticPass(options.forced));
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createInferShapesPass());
   function.addPass(createCanonicalizerPass());
@@ -62,12 +48,17 @@ static void buildRegions(OpPassManager &pm, const PipelineOptions &) {
   pm.addNestedPass<func::FuncOp>(createFormRegionsPass());
 }
 
-static void buildLayout(OpPassManager &pm, const PipelineOptions &options) {
+static void buildLayout(OpPassManager &pm, const PipelineOptions &) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createLayoutPass());
   function.addPass(createCanonicalizerPass());
+}
+
+/// The host target's own: data in the form in which a CPU's loops read it.
+static void buildPack(OpPassManager &pm, const PipelineOptions &options) {
+  OpPassManager &function = pm.nest<func::FuncOp>();
   // Panels of two vectors: the register tile's width.
-  function.addPass(createPackPass(2 * options.target.lanes(), /*winograd=*/!options.precise));
+  function.addPass(createPackPass(2 * options.target.host.lanes(), /*winograd=*/!options.precise));
   function.addPass(createCanonicalizerPass());
   pm.addPass(createFoldPackingPass());
   // After specialization and shapes, so that every length that can be known is.
@@ -92,16 +83,14 @@ static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
   pm.addPass(createConvertRtToLLVMPass());
 }
 
-static void buildToLLVM(OpPassManager &pm, const PipelineOptions &) {
-  // Kernels and host are modules of their own: they are lowered in parallel.
-  buildLowerToLLVMPipeline(pm.nest<ModuleOp>());
-}
+static void buildToLLVM(OpPassManager &pm, const PipelineOptions &) { buildLowerToLLVMPipeline(pm); }
 
 ArrayRef<PassPhase> passPhases() {
   static const PassPhase phases[] = {
       {"simplify", "ds-simplify-pipeline", "shapes, constants, patterns", buildSimplify, /*judgesModel=*/true},
       {"regions", "ds-regions-pipeline", "static regions", buildRegions, /*judgesModel=*/true},
-      {"layout", "ds-layout-pipeline", "channels innermost, packed weights", buildLayout},
+      {"layout", "ds-layout-pipeline", "channels innermost", buildLayout},
+      {"pack", "ds-pack-pipeline", "packed weights and tables, for a CPU", buildPack},
       {"group", "ds-group-pipeline", "kernels", buildGroup},
       {"kernels", "ds-kernels-pipeline", "code of the kernels", buildKernels},
       // Sizes may be too large to be expressed.
@@ -113,16 +102,22 @@ ArrayRef<PassPhase> passPhases() {
 
 namespace {
 struct TargetOptions : PassPipelineOptions<TargetOptions> {
-  Option<std::string> triple{*this, "target", llvm::cl::desc("the machine to generate code for"), llvm::cl::init("")};
+  Option<std::string> text{*this, "target", llvm::cl::desc("what to generate code for"), llvm::cl::init("")};
   Option<std::string> cpu{*this, "target-cpu", llvm::cl::desc("its processor"), llvm::cl::init("")};
   Option<bool> precise{*this, "precise", llvm::cl::desc("nothing that trades accuracy for speed"),
                        llvm::cl::init(false)};
-  CpuTarget resolve() const {
-    std::string error;
-    FailureOr<CpuTarget> target = CpuTarget::resolve(cpu, error, triple);
-    if (failed(target))
-      llvm::reportFatalUsageError(llvm::StringRef(error));
-    return *target;
+  /// Passes refer to it, which may live as long as the process.
+  const Target &resolve() const {
+    static std::map<std::pair<std::string, std::string>, Target> resolved;
+    auto found = resolved.find({text, cpu});
+    if (found == resolved.end()) {
+      std::string error;
+      FailureOr<Target> target = Target::resolve(text, cpu, error);
+      if (failed(target))
+        llvm::reportFatalUsageError(llvm::StringRef(error));
+      found = resolved.emplace(std::pair<std::string, std::string>(text, cpu), std::move(*target)).first;
+    }
+    return found->second;
   }
 };
 } // namespace

@@ -2,7 +2,7 @@
 // RUN: ds-opt %s --split-input-file "--ds-generate-kernels=target=aarch64-linux-gnu target-cpu=neoverse-v2" | FileCheck %s
 
 // NEON's vectors have four floats, whatever else the CPU has.
-// CHECK-LABEL: module @flat
+// CHECK-LABEL: rt.code @flat
 // CHECK:         llvm.load {{.*}} -> vector<4xf32>
 // CHECK:         arith.addf {{.*}} : vector<4xf32>
 // CHECK:         llvm.intr.masked.store {{.*}} : vector<4xf32>, vector<4xi1>
@@ -15,7 +15,7 @@ rt.kernel @flat(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>},
 // -----
 
 // The tallest register tile of 32 registers: twelve rows of two vectors in flight.
-// CHECK-LABEL: module @product
+// CHECK-LABEL: rt.code @product
 // CHECK-COUNT-24: vector.fma {{.*}} : vector<4xf32>
 // CHECK:         scf.yield
 rt.kernel @product(%a: tensor<?x32xf32> {ds.shape = #ds.shape<["N", "32"]>},

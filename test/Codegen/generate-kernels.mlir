@@ -1,9 +1,9 @@
 // RUN: ds-opt %s --split-input-file --ds-generate-kernels=target-cpu=x86-64-v3 | FileCheck %s
 
 // One loop over all elements: every operand is read alike. Vectors of eight on a 256-bit machine, the rest under a mask.
-// CHECK-LABEL: module @flat
-// CHECK-SAME:    rt.in_place
-// CHECK-SAME:    rt.range = #ds.shape<["floordiv(N+255, 256)"]>
+// CHECK-LABEL: rt.code @flat
+// CHECK-SAME:    in_place
+// CHECK-SAME:    range = #ds.shape<["floordiv(N+255, 256)"]>
 // CHECK:         llvm.load {{.*}} -> vector<8xf32>
 // CHECK:         arith.addf {{.*}} : vector<8xf32>
 // CHECK:         llvm.store {{.*}} : vector<8xf32>
@@ -19,9 +19,9 @@ rt.kernel @flat(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>},
 // -----
 
 // The tallest register tile of 16 registers: six rows of two vectors in flight.
-// CHECK-LABEL: module @product
-// CHECK-SAME:    rt.bytes = #ds.shape<["256*N+4096"]>
-// CHECK-SAME:    rt.flops = #ds.shape<["2048*N"]>
+// CHECK-LABEL: rt.code @product
+// CHECK-SAME:    bytes = #ds.shape<["256*N+4096"]>
+// CHECK-SAME:    flops = #ds.shape<["2048*N"]>
 // CHECK-COUNT-12: vector.fma {{.*}} : vector<8xf32>
 // CHECK:         scf.yield
 rt.kernel @product(%a: tensor<?x32xf32> {ds.shape = #ds.shape<["N", "32"]>},
@@ -33,7 +33,7 @@ rt.kernel @product(%a: tensor<?x32xf32> {ds.shape = #ds.shape<["N", "32"]>},
 // -----
 
 // A reduction of the innermost dimension keeps four partial results.
-// CHECK-LABEL: module @rows
+// CHECK-LABEL: rt.code @rows
 // CHECK-COUNT-4: arith.addf {{.*}} : vector<8xf32>
 // CHECK:         vector.shuffle
 // CHECK:         vector.extract
@@ -45,8 +45,8 @@ rt.kernel @rows(%x: tensor<?x?xf32> {ds.shape = #ds.shape<["N", "S"]>}) -> tenso
 // -----
 
 // Bytes that a launch must move: of a table that rows are looked up in, those rows, however they are used afterwards.
-// CHECK-LABEL: module @lookup
-// CHECK-SAME:    rt.bytes = #ds.shape<["40*N+4*min(8*N, 8000)+64"]>
+// CHECK-LABEL: rt.code @lookup
+// CHECK-SAME:    bytes = #ds.shape<["40*N+4*min(8*N, 8000)+64"]>
 rt.kernel @lookup(%table: tensor<1000x8xf32> {ds.shape = #ds.shape<["1000", "8"]>},
                   %rows: tensor<?xi64> {ds.shape = #ds.shape<["N"]>},
                   %scale: tensor<8xf64> {ds.shape = #ds.shape<["8"]>}) -> tensor<?x8xf32> {
@@ -59,8 +59,8 @@ rt.kernel @lookup(%table: tensor<1000x8xf32> {ds.shape = #ds.shape<["1000", "8"]
 // -----
 
 // Two parts of one tensor, through ops that pass on what is asked of them: no more than there is.
-// CHECK-LABEL: module @parts
-// CHECK-SAME:    rt.bytes = #ds.shape<["24*N"]>
+// CHECK-LABEL: rt.code @parts
+// CHECK-SAME:    bytes = #ds.shape<["24*N"]>
 rt.kernel @parts(%x: tensor<?x100xf32> {ds.shape = #ds.shape<["N", "100"]>}) -> tensor<?x2xf32> {
   %0 = ds.neg %x : (tensor<?x100xf32>) -> tensor<?x100xf32>
   %1 = ds.slice %0 {start = #ds.shape<["0", "0"]>, size = #ds.shape<["N", "2"]>, step = array<i64: 1, 1>}
@@ -74,8 +74,8 @@ rt.kernel @parts(%x: tensor<?x100xf32> {ds.shape = #ds.shape<["N", "100"]>}) -> 
 // -----
 
 // A root reads all of its operands.
-// CHECK-LABEL: module @largest
-// CHECK-SAME:    rt.bytes = #ds.shape<["6*N*S+4*N"]>
+// CHECK-LABEL: rt.code @largest
+// CHECK-SAME:    bytes = #ds.shape<["6*N*S+4*N"]>
 rt.kernel @largest(%x: tensor<?x?xf16> {ds.shape = #ds.shape<["N", "S"]>},
                    %y: tensor<?x?xf32> {ds.shape = #ds.shape<["N", "S"]>}) -> tensor<?xf32> {
   %0 = ds.cast %x : (tensor<?x?xf16>) -> tensor<?x?xf32>
@@ -88,8 +88,8 @@ rt.kernel @largest(%x: tensor<?x?xf16> {ds.shape = #ds.shape<["N", "S"]>},
 
 // Six points of a batch that only the run knows: an item is a vector's lanes of transforms, or one after another. Plan and
 // table are known: butterflies of 2 and 3, no loop over factors. Frames and their window are read by the transform itself.
-// CHECK-LABEL: module @frames
-// CHECK-SAME:    rt.range = #ds.shape<["floordiv(F+7, 8)"]>
+// CHECK-LABEL: rt.code @frames
+// CHECK-SAME:    range = #ds.shape<["floordiv(F+7, 8)"]>
 // CHECK-NOT:     scf.while
 // CHECK:         vector.shuffle
 // CHECK:         llvm.intr.masked.store
@@ -106,7 +106,7 @@ rt.kernel @frames(%x: tensor<?xf32> {ds.shape = #ds.shape<["6*F"]>}, %w: tensor<
 // -----
 
 // A length that only the run knows: factors, roots and the chirp are computed in the kernel.
-// CHECK-LABEL: module @any_length
+// CHECK-LABEL: rt.code @any_length
 // CHECK:         func.func private @any_length.stages
 // CHECK:         func.func private @any_length.factors
 // CHECK:           scf.while

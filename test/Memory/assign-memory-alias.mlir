@@ -10,6 +10,9 @@
 // ALONE-LABEL: func.func @loop_result_is_read_later
 // ALONE:       rt.buffer temporary 0 bytes <["4*N"]> {first = 0 : i64, last = 3 : i64}
 // ALONE:       rt.buffer temporary 1 bytes <["4*N"]> {first = 1 : i64, last = 3 : i64}
+rt.code @exp : (tensor<?xf32>) -> tensor<?xf32> attributes {
+    symbols = [], sizes = #ds.shape<[]>, range = #ds.shape<["1"]>, grain = #ds.shape<["1"]>, scratch = #ds.shape<["0"]>,
+    flops = #ds.shape<["0"]>, bytes = #ds.shape<["0"]>, in_place}
 func.func @loop_result_is_read_later() {
   %x = rt.buffer input 0 bytes <["4*N"]>
   %n = rt.buffer input 1 bytes <["8"]>
@@ -18,11 +21,11 @@ func.func @loop_result_is_read_later() {
   %s = rt.buffer temporary 0 bytes <["4*N"]>
   %z = rt.buffer temporary 1 bytes <["4*N"]>
   %r = rt.buffer result 0 bytes <["4*N"]>
-  rt.dispatch @exp(%x) to(%s) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%x) to(%s) symbols <[]> {in_place = array<i64: 0>}
   rt.call loop [@body] trips %n(%s) to(%r) {input_tensors = [{}], output_tensors = [{}], split = 1 : i64, symbols = #ds.shape<[]>, trips_width = 64 : i64}
-  rt.dispatch @exp(%s) to(%z) {in_place = array<i64: 0>}
-  rt.dispatch @exp(%r) to(%y) {in_place = array<i64: 0>}
-  rt.dispatch @exp(%z) to(%u) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%s) to(%z) symbols <[]> {in_place = array<i64: 0>}
+  rt.dispatch @exp(%r) to(%y) symbols <[]> {in_place = array<i64: 0>}
+  rt.dispatch @exp(%z) to(%u) symbols <[]> {in_place = array<i64: 0>}
   return
 }
 
@@ -36,6 +39,9 @@ func.func @loop_result_is_read_later() {
 // CHECK-NOT:   in_place
 // ALONE-LABEL: func.func @loop_result_was_read
 // ALONE:       rt.buffer temporary 1
+rt.code @exp : (tensor<?xf32>) -> tensor<?xf32> attributes {
+    symbols = [], sizes = #ds.shape<[]>, range = #ds.shape<["1"]>, grain = #ds.shape<["1"]>, scratch = #ds.shape<["0"]>,
+    flops = #ds.shape<["0"]>, bytes = #ds.shape<["0"]>, in_place}
 func.func @loop_result_was_read() {
   %x = rt.buffer input 0 bytes <["4*N"]>
   %n = rt.buffer input 1 bytes <["8"]>
@@ -44,10 +50,10 @@ func.func @loop_result_was_read() {
   %s = rt.buffer temporary 0 bytes <["4*N"]>
   %z = rt.buffer temporary 1 bytes <["4*N"]>
   %r = rt.buffer result 0 bytes <["4*N"]>
-  rt.dispatch @exp(%x) to(%s) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%x) to(%s) symbols <[]> {in_place = array<i64: 0>}
   rt.call loop [@body] trips %n(%x, %s) to(%r) {input_tensors = [{}, {}], output_tensors = [{}], split = 1 : i64, symbols = #ds.shape<[]>, trips_width = 64 : i64}
-  rt.dispatch @exp(%s) to(%z) {in_place = array<i64: 0>}
-  rt.dispatch @exp(%r) to(%y) {in_place = array<i64: 0>}
-  rt.dispatch @exp(%z) to(%u) {in_place = array<i64: 0>}
+  rt.dispatch @exp(%s) to(%z) symbols <[]> {in_place = array<i64: 0>}
+  rt.dispatch @exp(%r) to(%y) symbols <[]> {in_place = array<i64: 0>}
+  rt.dispatch @exp(%z) to(%u) symbols <[]> {in_place = array<i64: 0>}
   return
 }

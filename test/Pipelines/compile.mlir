@@ -1,10 +1,11 @@
 // RUN: ds-opt %s --ds-compile-pipeline=target-cpu=x86-64-v4 | FileCheck %s
-// RUN: ds-opt %s --ds-simplify-pipeline --ds-regions-pipeline --ds-layout-pipeline=target-cpu=x86-64-v4 \
+// RUN: ds-opt %s --ds-simplify-pipeline --ds-regions-pipeline --ds-layout-pipeline --ds-pack-pipeline=target-cpu=x86-64-v4 \
 // RUN:   --ds-group-pipeline --ds-kernels-pipeline=target-cpu=x86-64-v4 --ds-host-pipeline --ds-to-llvm-pipeline \
 // RUN:   | FileCheck %s
 
 // Nothing but LLVM is left in kernels and host; the host's description stays beside them.
-// CHECK:     module @ds_k0_matmul
+// CHECK:     rt.code @ds_k0_matmul
+// CHECK:       llvm.func @ds_k0_matmul
 // CHECK-NOT: {{arith|scf|vector|func}}.{{[a-z]+}}
 // CHECK:     func.func @main() attributes {{.*}}rt.outputs
 // CHECK:     module @host

@@ -59,6 +59,8 @@ def expect(result: tools.Result, code: int, pattern: str) -> None:
             "unknown target 'riscv64-linux-gnu'; expected x86_64-linux-gnu or",
         ),
         (["model.onnx", "--target=aarch64-linux-musl"], "unknown target 'aarch64-linux-musl'"),
+        (["model.onnx", "--target=cuda:sm_90a"], "the device 'cuda:sm_90a', .* no code for devices yet; leave it out"),
+        (["model.onnx", "--target=x86_64-linux-gnu,cuda:sm_91"], "unknown CUDA architecture 'sm_91'.*'sm_90'\\?"),
         (["model.onnx", "--target=aarch64-linux-gnu", "--target-cpu=z80"], "unknown target CPU 'z80'; expected a name"),
         (["model.onnx", "--target=aarch64-linux-gnu", "--target-cpu=native"], "the CPU 'native' is this machine's"),
         (["model.onnx", "--shape=N"], "NAME=SIZE, not 'N'"),

@@ -21,8 +21,8 @@ def emit : Separate<["--", "-"], "emit">, Alias<emit_EQ>;
 def weights_EQ : Joined<["--", "-"], "weights=">, MetaVarName<"<place>">, Values<"auto,inside,beside">, Group<grp_output>,
   HelpText<"auto (default: beside past 2 GB); inside: in the artifact; beside: in <file>.safetensors">;
 
-def target_EQ : Joined<["--", "-"], "target=">, MetaVarName<"<triple>">, Group<grp_target>,
-  HelpText<"The machine: x86_64-linux-gnu or aarch64-linux-gnu (default: this one)">;
+def target_EQ : Joined<["--", "-"], "target=">, MetaVarName<"<machine>">, Group<grp_target>,
+  HelpText<"The machine: x86_64-linux-gnu or aarch64-linux-gnu (default: this one); then its devices: cuda:sm_90a, ... (no code is generated for them yet)">;
 def target : Separate<["--", "-"], "target">, Alias<target_EQ>;
 def target_cpu_EQ : Joined<["--", "-"], "target-cpu=">, MetaVarName<"<cpu>">, Group<grp_target>,
   HelpText<"The CPU: znver4, x86-64-v3, cortex-a76, ... (default: native; generic with the --target of another architecture); of a list (znver4,x86-64-v3), loading chooses the best">;

@@ -6,7 +6,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Group/Passes.h"
-#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -72,14 +72,15 @@ static LogicalResult generateElements(ModuleOp module, const CpuTarget &target, 
   if (failed(inferFunction(kernel, shapes)) || (expand && failed(expandComposites(kernel, shapes))))
     return failure();
   OpBuilder builder(module.getContext());
-  OwningOpRef<ModuleOp> code = ModuleOp::create(kernel.getLoc(), kernel.getSymName());
-  KernelEmitter emitter(kernel, *code, builder, shapes, target, /*inPlace=*/false);
+  CpuKernelEmitter emitter(kernel, builder, shapes, target, /*inPlace=*/false);
   if (failed(emitLoops(emitter)))
     return failure();
-  emitter.finish();
+  FailureOr<OwningOpRef<rt::CodeOp>> code = emitter.finish();
+  if (failed(code))
+    return failure();
   kernel.erase();
   builder.setInsertionPointToEnd(module.getBody());
-  builder.insert(code.release());
+  builder.insert(code->release());
   return success();
 }
 
@@ -101,7 +102,7 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
   OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, &context);
   const char *cpu = std::getenv("DS_TEST_CPU");
   std::string error;
-  FailureOr<CpuTarget> target = CpuTarget::resolve(cpu ? cpu : "native", error);
+  FailureOr<Target> target = Target::resolve("", cpu ? cpu : "native", error);
   if (!module || failed(target))
     return fail("no module or no target " + error);
   PassManager passes(&context);
@@ -109,21 +110,20 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
     passes.addPass(createGroupPass());
   if (form == Form::Program)
     passes.addPass(createGenerateKernelsPass(*target));
-  else if (failed(generateElements(*module, *target, form == Form::Expanded)))
+  else if (failed(generateElements(*module, target->host, form == Form::Expanded)))
     return fail("code generation failed");
-  buildLowerToLLVMPipeline(passes.nest<ModuleOp>());
+  buildLowerToLLVMPipeline(passes);
   if (failed(passes.run(*module)))
     return fail("code generation failed");
-  auto objects = emitObjects(*module, *target, {});
+  auto objects = emitObjects(*module, target->host, {});
   if (failed(objects) || objects->size() != 1)
     return fail("no object");
-  ModuleOp part = *module->getOps<ModuleOp>().begin();
+  rt::CodeOp code = *module->getOps<rt::CodeOp>().begin();
   auto kernel = std::make_unique<CompiledKernel>();
-  auto shape = [&](StringRef name) { return part->getAttrOfType<ShapeAttr>(name).getDims(); };
-  llvm::append_range(kernel->sizes, shape(rt::kSizes));
-  kernel->range = shape(rt::kRange)[0];
-  kernel->grain = shape(rt::kGrain)[0];
-  kernel->scratch = shape(rt::kScratch)[0];
+  llvm::append_range(kernel->sizes, code.getSizes().getExprs());
+  kernel->range = code.getRange().getDim(0);
+  kernel->grain = code.getGrain().getDim(0);
+  kernel->scratch = code.getScratch().getDim(0);
 
   auto jit = llvm::orc::LLJITBuilder().create();
   if (!jit)
@@ -135,7 +135,7 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
   (*jit)->getMainJITDylib().addGenerator(std::move(*process));
   if (auto failure = (*jit)->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy((*objects)[0])))
     return fail(llvm::toString(std::move(failure)));
-  auto symbol = (*jit)->lookup(part.getSymName().value());
+  auto symbol = (*jit)->lookup(code.getSymName());
   if (!symbol)
     return fail(llvm::toString(symbol.takeError()));
   kernel->function = symbol->toPtr<ds_kernel_fn>();

@@ -4,8 +4,8 @@
 //===----------------------------------------------------------------------===//
 #include "KernelRunner.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "lib/Codegen/CPU/CpuRootInterface.h"
-#include "lib/Codegen/CPU/KernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "gtest/gtest.h"
@@ -36,7 +36,7 @@ public:
 
   std::optional<int64_t> timesRead(OpOperand &) { return 1; }
 
-  LogicalResult emitCpuLoops(KernelEmitter &e) {
+  LogicalResult emitCpuLoops(CpuKernelEmitter &e) {
     for (mlir::Operation &op : e.getKernel().getBody().front().without_terminator())
       if (&op != getOperation())
         e.setInlined(&op);

@@ -1,9 +1,14 @@
 //===- KernelStoreTest.cpp - Code of kernels, in memory and in a folder ---===//
 #include "lib/Driver/KernelStore.h"
+#include "dialects/rt/RtDialect.h"
+#include "ds/Codegen/Passes.h"
+#include "ds/InitAll.h"
+#include "mlir/Parser/Parser.h"
 #include "unittests/Runtime/TestFiles.h"
 #include "llvm/ADT/StringExtras.h"
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <map>
 #include <sys/stat.h>
 #include <thread>
 #include <vector>
@@ -16,9 +21,9 @@ namespace {
 
 constexpr uint64_t kLarge = 1 << 20;
 
-std::shared_ptr<const KernelCode> codeOf(const std::string &object, const std::string &attributes = "{}") {
+std::shared_ptr<const KernelCode> codeOf(const std::string &object, const std::string &contract = "{}") {
   auto code = std::make_shared<KernelCode>();
-  code->attributes = attributes;
+  code->contract = contract;
   code->object = object;
   return code;
 }
@@ -27,7 +32,7 @@ std::shared_ptr<const KernelCode> codeOf(const std::string &object, const std::s
 std::string found(const std::string &folder, const KernelKey &key) {
   KernelStore store(folder, kLarge);
   auto code = store.find(key);
-  return code ? code->attributes + "|" + code->object : "";
+  return code ? code->contract + "|" + code->object : "";
 }
 
 std::vector<std::string> filesIn(const std::string &folder) {
@@ -186,6 +191,73 @@ TEST(ProgramKernels, KeysAreOfCircumstancesAndTextAlone) {
   EXPECT_EQ(recorder.asked[0], recorder.asked[1]);
   EXPECT_NE(recorder.asked[0], recorder.asked[2]);
   EXPECT_NE(recorder.asked[0], recorder.asked[3]);
+}
+
+struct Memory : KernelCache {
+  std::map<KernelKey, std::shared_ptr<const KernelCode>> kept;
+  std::shared_ptr<const KernelCode> find(const KernelKey &key) override {
+    auto entry = kept.find(key);
+    return entry == kept.end() ? nullptr : entry->second;
+  }
+  void insert(const KernelKey &key, std::shared_ptr<const KernelCode> code) override { kept[key] = std::move(code); }
+};
+
+/// Generates a kernel of one symbol. Returns whether its code was taken from the cache.
+bool isTaken(KernelCache &cache) {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  mlir::MLIRContext context(registry);
+  context.loadDialect<rt::RtDialect>();
+  std::string said;
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) { said += diagnostic.str(); });
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(
+      R"mlir(rt.kernel @k3(%x: tensor<?xf32> {ds.shape = #ds.shape<["k0"]>}) -> tensor<?xf32> attributes {symbols = ["k0"]} {
+        %0 = ds.neg %x : (tensor<?xf32>) -> tensor<?xf32>
+        rt.yield %0 : tensor<?xf32>
+      })mlir",
+      &context);
+  std::string error;
+  auto target = Target::resolve("x86_64-linux-gnu", "x86-64-v3", error);
+  ProgramKernels kernels(cache, "");
+  mlir::PassManager passes(&context);
+  if (module)
+    passes.addPass(createGenerateKernelsPass(*target, &kernels));
+  EXPECT_TRUE(module && mlir::succeeded(passes.run(*module)));
+  EXPECT_EQ(said, "");
+  rt::CodeOp code = module ? *module->getOps<rt::CodeOp>().begin() : rt::CodeOp();
+  if (!code)
+    return false;
+  EXPECT_EQ(code.getSymName(), "k3");
+  EXPECT_EQ(code.getModule() == nullptr, kernels.foundCount() == 1);
+  if (code.getModule())
+    kernels.insert("k3", "object");
+  return !code.getModule();
+}
+
+TEST(ProgramKernels, AContractThatDoesNotHoldCountsAsAMiss) {
+  Memory memory;
+  EXPECT_FALSE(isTaken(memory));
+  EXPECT_TRUE(isTaken(memory));
+  ASSERT_EQ(memory.kept.size(), 1u);
+  std::shared_ptr<const KernelCode> &kept = memory.kept.begin()->second;
+  const std::string sound = kept->contract;
+  auto with = [&](const std::string &old, const std::string &other) {
+    std::string text = sound;
+    size_t at = text.find(old);
+    EXPECT_NE(at, std::string::npos) << old << " in " << sound;
+    return at == std::string::npos ? "" : text.replace(at, old.size(), other);
+  };
+  for (const std::string &damaged :
+       {std::string(), std::string("{}"), sound.substr(0, sound.size() / 2), sound + sound,
+        with("symbols = [\"k0\"]", "symbols = [\"k1\"]"), with("symbols = [\"k0\"]", "symbols = [\"k0\", \"k1\"]"),
+        with("scratch = #ds.shape<[\"0\"]>", "scratch = #ds.shape<[]>"),
+        with("scratch = #ds.shape<[\"0\"]>", "scratch = #ds.shape<[\"k7\"]>"),
+        with("scratch = #ds.shape<[\"0\"]>", "scratch = 0 : i64"), with("(tensor<?xf32>)", "(tensor<?xf64>)"),
+        with("({", "({\n\"builtin.module\"() ({\n}) : () -> ()\n")}) {
+    kept = codeOf("object", damaged);
+    EXPECT_FALSE(isTaken(memory)) << damaged;
+    EXPECT_EQ(kept->contract, sound); // generated and kept anew
+  }
 }
 
 } // namespace

@@ -22,6 +22,9 @@ def DS_ElementOpInterface : OpInterface<"ElementOpInterface"> {
       "collapsed and an accumulator in a register can be continued from.",
       "bool", "isPointwise", (ins), "", "return false;">,
     InterfaceMethod<
+      "Whether the result is one number at every position, for which no operand is read.",
+      "bool", "isUniform", (ins), "", "return false;">,
+    InterfaceMethod<
       "A rough number of arithmetic operations an element of the result costs, reads of operands not counted.",
       "int64_t", "elementCost", (ins), "", "return 1;">,
     InterfaceMethod<

@@ -38,6 +38,10 @@ FailureOr<Value> ConstantOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef
   return pick(eb, eb.linearize(indices, eb.dims(getResult())), view->size(), entry);
 }
 
+bool ConstantOp::isUniform() { return isa<SplatElementsAttr>(getValue()); }
+
+bool FillOp::isUniform() { return true; }
+
 FailureOr<Value> FillOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex>) {
   Type type = ElementBuilder::computeType(elementType(getResult()));
   if (auto number = dyn_cast<FloatAttr>(getValue()))

@@ -233,6 +233,9 @@ class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
 /// Adds ElementOpInterface to an op that is not elementwise; `methods` are the optional ones that it has too.
 class DS_Element<list<string> methods = []> : DeclareOpInterfaceMethods<DS_ElementOpInterface, methods>;
 
+/// An op that no kernel computes; `methods` are the optional ones of HostOpInterface that it has.
+class DS_Host<list<string> methods = []> : DeclareOpInterfaceMethods<HostOpInterface, methods>;
+
 /// An op that is the root of its kernel; `methods` are the optional ones of KernelRootOpInterface that it has.
 class DS_Root<list<string> methods = []> : DeclareOpInterfaceMethods<KernelRootOpInterface, methods>;
 

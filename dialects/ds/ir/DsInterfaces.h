@@ -1,6 +1,6 @@
 //===- DsInterfaces.h - The op interfaces of ds ---------------------------===//
-// Guarantees: ShapeOpInterface, KernelRootOpInterface, CompositeOpInterface (documented in DsInterfaces.td),
-// ElementOpInterface (ElementInterface.td).
+// Guarantees: ShapeOpInterface, KernelRootOpInterface, HostOpInterface, CompositeOpInterface (documented in
+// DsInterfaces.td), ElementOpInterface (ElementInterface.td).
 //===----------------------------------------------------------------------===//
 #ifndef DS_DSINTERFACES_H
 #define DS_DSINTERFACES_H
@@ -48,6 +48,33 @@ mlir::FailureOr<mlir::Value> buildElementwise(mlir::Operation *op, ElementBuilde
 #include "dialects/ds/ir/DsInterfaces.h.inc"
 
 namespace ds {
+// What an op says by HostOpInterface; "no" (null) for those that have it not.
+inline bool isHostOp(mlir::Operation *op) { return llvm::isa_and_present<HostOpInterface>(op); }
+inline bool isCall(mlir::Operation *op) {
+  auto host = llvm::dyn_cast_if_present<HostOpInterface>(op);
+  return host && host.isCall();
+}
+inline bool endsStage(mlir::Operation *op) {
+  auto host = llvm::dyn_cast_if_present<HostOpInterface>(op);
+  return host && host.endsStage();
+}
+inline mlir::Value viewedBy(mlir::Operation *op) {
+  auto host = llvm::dyn_cast_if_present<HostOpInterface>(op);
+  return host ? host.getViewed() : mlir::Value();
+}
+/// The value whose memory `value` is: views are seen through.
+inline mlir::Value memoryOf(mlir::Value value) {
+  while (mlir::Value viewed = viewedBy(value.getDefiningOp()))
+    value = viewed;
+  return value;
+}
+
+/// Whether `op` has the same number at every position of its result: ElementOpInterface::isUniform.
+inline bool isUniform(mlir::Operation *op) {
+  auto element = llvm::dyn_cast_if_present<ElementOpInterface>(op);
+  return element && element.isUniform();
+}
+
 /// Elementwise ops: see DS_ElementwiseOp.
 template <typename ConcreteType> class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
 /// Ops that move elements: see DS_CopiesElements.

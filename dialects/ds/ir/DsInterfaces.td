@@ -109,6 +109,32 @@ def KernelRootOpInterface : OpInterface<"KernelRootOpInterface"> {
   ];
 }
 
+def HostOpInterface : OpInterface<"HostOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    An op that no kernel computes: a constant, another name for memory, a condition on sizes, or what ends a stage of the
+    program. Grouping leaves it in the function, and the conversion to `rt` says what becomes of it.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Whether the runtime carries the op out between two stages. Its results are memory of their own.
+      }], "bool", "isCall", (ins), "", [{ return false; }]>,
+    InterfaceMethod<[{
+        Whether more sizes are known after the op than before it: it parts two stages of the program.
+      }], "bool", "endsStage", (ins), "", [{ return $_op.isCall(); }]>,
+    InterfaceMethod<[{
+        The operand whose memory the (only) result is, under another name; null where the op is no view.
+      }], "::mlir::Value", "getViewed", (ins), "", [{ return {}; }]>,
+    InterfaceMethod<[{
+        Whether a result may be an operand's memory: a view's is, and so may be what a branch, or a loop without
+        iterations, hands on.
+      }], "bool", "mayHandOn", (ins), "", [{ return bool($_op.getViewed()); }]>,
+    InterfaceMethod<[{
+        The operands of which the host reads elements.
+      }], "::llvm::SmallVector<::mlir::OpOperand *>", "getOperandsRead", (ins), "", [{ return {}; }]>,
+  ];
+}
+
 def CompositeOpInterface : OpInterface<"CompositeOpInterface"> {
   let cppNamespace = "::ds";
   let description = [{

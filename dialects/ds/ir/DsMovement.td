@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_Fold, DS_BindShapes, DS_Host<["getViewed"]>], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless

@@ -40,11 +40,4 @@
 #define GET_OP_CLASSES
 #include "dialects/ds/ir/DsSpectral.h.inc"
 
-namespace ds {
-/// True for ops that the runtime carries out between two stages, and whose results are memory of their own.
-inline bool isCall(mlir::Operation *op) { return llvm::isa<IfOp, LoopOp, CustomOp>(op); }
-/// True for ops between two stages of a program: after them more sizes are known than before.
-inline bool endsStage(mlir::Operation *op) { return llvm::isa<BindOp>(op) || isCall(op); }
-} // namespace ds
-
 #endif

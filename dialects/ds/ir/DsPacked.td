@@ -1,5 +1,5 @@
 //===- DsPacked.td - Contractions on packed operands ----------------------===//
-// Guarantees: the forms that code generation has tiled kernels for; created by the layout phase, never by import.
+// Guarantees: the forms that code generation has tiled kernels for; created by `ds-pack` (`lib/Codegen/CPU`), never by import.
 //===----------------------------------------------------------------------===//
 #ifndef DS_PACKED_TD
 #define DS_PACKED_TD
@@ -71,7 +71,7 @@ def DS_WinogradFilterOp : DS_TensorOp<"winograd_filter", [DS_Root<>, SameOperand
   let summary = "the filter of a 3x3 convolution in Winograd's domain, in panels";
   let description = [{
     For `w` of dims [O, C, 3, 3], m = `outputs` and a = m + 2: `result[p, i*a + j, c, l] = (G w[p*tile + l, c] G^T)[i, j]`, and 0
-    where `p*tile + l` is O or more. G is that of F(m x m, 3 x 3) (`Winograd.h`).
+    where `p*tile + l` is O or more. G is that of F(m x m, 3 x 3) (`WinogradForm.h`).
 
     Constraints:
     1. `w` is [O, C, 3, 3].

@@ -27,7 +27,8 @@ def DS_StaticOp : DS_Op<"static", [IsolatedFromAbove, SingleBlockImplicitTermina
   let hasVerifier = 1;
 }
 
-def DS_BindOp : DS_Op<"bind", [AllTypesMatch<["x", "result"]>, DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+def DS_BindOp : DS_Op<"bind", [AllTypesMatch<["x", "result"]>, DeclareOpInterfaceMethods<ShapeOpInterface>,
+                               DS_Host<["endsStage", "getViewed", "getOperandsRead"]>]> {
   let summary = "makes the contents of a small integer tensor known as symbols";
   let description = [{
     The result is the operand, of which the elements are from here on called by the names in `symbols`: sizes of what
@@ -47,7 +48,7 @@ def DS_BindOp : DS_Op<"bind", [AllTypesMatch<["x", "result"]>, DeclareOpInterfac
   let hasVerifier = 1;
 }
 
-def DS_RequireOp : DS_Op<"require", [DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+def DS_RequireOp : DS_Op<"require", [DeclareOpInterfaceMethods<ShapeOpInterface>, DS_Host<>]> {
   let summary = "two sizes that must be equal";
   let description = [{
     A run where `a` and `b` differ ends with an error, "expected ..." with the words of `what`.
@@ -67,6 +68,7 @@ def DS_ShapeArray : TypedArrayAttrBase<DS_ShapeAttr, "shapes">;
 /// Ops that run other functions of the module, their *bodies*. What is known of the results' dims when the op ends is in
 /// `shapes`; dims that only the run tells are symbols that the op defines.
 class DS_BodyOp<string mnemonic> : DS_Op<mnemonic, [AttrSizedOperandSegments,
+                                                    DS_Host<["isCall", "mayHandOn", "getOperandsRead"]>,
                                                     DeclareOpInterfaceMethods<ShapeOpInterface>,
                                                     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let results = (outs Variadic<DS_Tensor>:$outputs);
@@ -129,7 +131,7 @@ def DS_LoopOp : DS_BodyOp<"loop"> {
   }];
 }
 
-def DS_CustomOp : DS_Op<"custom", [DeclareOpInterfaceMethods<ShapeOpInterface>]> {
+def DS_CustomOp : DS_Op<"custom", [DeclareOpInterfaceMethods<ShapeOpInterface>, DS_Host<["isCall"]>]> {
   let summary = "an operator that the program brings along which runs the model";
   let description = [{
     The results are what the operator `op_type` of `domain` makes of the inputs when the model runs. The program that

@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<>, ConstantLike, AllTypesMatch<["value", "result"]>]> {
+def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<["isUniform"]>, DS_Host<>, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "a constant tensor";
   let description = [{
     Weights are `dense_resource`s: they are mapped or owned blobs, never literals in text.
@@ -25,7 +25,7 @@ def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<>, ConstantLike, AllType
   let hasVerifier = 1;
 }
 
-def DS_FillOp : DS_TensorOp<"fill", [DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
+def DS_FillOp : DS_TensorOp<"fill", [DS_Element<["isUniform"]>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "a tensor of one value";
   let description = [{
     `result[i] = value`.

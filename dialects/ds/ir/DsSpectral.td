@@ -20,7 +20,7 @@ def DS_DftOp : DS_TensorOp<"dft", [DS_Root<["hasEpilogue", "timesRead"]>]> {
     symmetric is left out: the forward transform of a real `x` gives floor(n / 2) + 1 points; the inverse takes as many and
     gives n real ones (its last dim is 1), where the imaginary parts of point 0, and of point n / 2 of an even n, do not count.
 
-    `table` are the numbers that a transform of n constant points needs (`DftPlan::table`); without it the kernel computes
+    `table` are the numbers that a transform of n constant points needs (on a CPU `DftPlan::table`); without it the kernel computes
     them when it runs.
 
     Neither element by element nor composed of other ops: a kernel of its own, n log n operations for every n.

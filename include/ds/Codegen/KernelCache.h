@@ -15,10 +15,10 @@
 
 namespace ds {
 
-/// What was made of a kernel: the attributes of its module (RtDialect.h), as text, and an object file that defines
-/// kCachedSymbol. Of the host program: no attributes, and an object with the names that it has.
+/// What was made of a kernel: the text of its rt.code, which has no body and the name kCachedSymbol, and an object file
+/// that defines it. Of the host program: no text, and an object with the names that it has.
 struct KernelCode {
-  std::string attributes, object;
+  std::string contract, object;
 };
 
 /// What a kernel's function is called while it is compiled, whatever its number in the program.
@@ -48,8 +48,8 @@ public:
   std::shared_ptr<const KernelCode> find(llvm::StringRef name, llvm::StringRef text);
   /// What `find` found for the part of that name.
   std::shared_ptr<const KernelCode> found(llvm::StringRef name) const;
-  /// States the attributes of a part that is generated,
-  void describe(llvm::StringRef name, std::string attributes);
+  /// States the contract of a part that is generated,
+  void describe(llvm::StringRef name, std::string contract);
   /// and its object, with which it enters the cache.
   void insert(llvm::StringRef name, llvm::StringRef object);
   /// Forgets what was found: what is kept under the key cannot be used.
@@ -62,7 +62,7 @@ private:
   struct Part {
     KernelKey key;
     std::shared_ptr<const KernelCode> code; // null: not in the cache
-    std::string attributes;
+    std::string contract;
   };
   KernelCache &cache;
   const std::string circumstances;

@@ -27,8 +27,8 @@ def ConvertDsToRtPass : Pass<"convert-ds-to-rt", "::mlir::ModuleOp"> {
       %0 = rt.buffer input 0 bytes <["32*N"]>
       %1 = rt.buffer output 0 bytes <["32*N"]>
       %2 = rt.buffer temporary 0 bytes <["32*N"]>
-      rt.dispatch @softmax(%0) to(%2)
-      rt.dispatch @exp(%2) to(%1) {in_place = array<i64: 0>}
+      rt.dispatch @softmax(%0) to(%2) symbols <["N"]>
+      rt.dispatch @exp(%2) to(%1) symbols <["8*N"]> {in_place = array<i64: 0>}
       return
     }
     ```
@@ -44,8 +44,8 @@ def ConvertDsToRtPass : Pass<"convert-ds-to-rt", "::mlir::ModuleOp"> {
 def ConvertRtToLLVMPass : Pass<"convert-rt-to-llvm", "::mlir::ModuleOp"> {
   let summary = "Makes the host functions of the program";
   let description = [{
-    Before: host functions of `rt.buffer`, `rt.dispatch`, `rt.bind` and `rt.call` with lifetimes assigned, and modules
-    of kernels.
+    Before: host functions of `rt.buffer`, `rt.dispatch`, `rt.bind` and `rt.call` with lifetimes assigned, and the
+    code of kernels.
 
     After: beside them a module `host` in the LLVM, arith and func dialects that defines `ds_program` (`ds_kernel.h`):
     for the model and for each function that calls run, a function that evaluates the size expressions of a stage, and

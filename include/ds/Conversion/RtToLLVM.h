@@ -1,5 +1,5 @@
 //===- RtToLLVM.h - The host program as metadata --------------------------===//
-// Guarantees: what phase 9 (lib/Driver) writes beside the code.
+// Guarantees: what the phase `artifact` (lib/Driver) writes beside the code.
 //===----------------------------------------------------------------------===//
 #ifndef DS_CONVERSION_RTTOLLVM_H
 #define DS_CONVERSION_RTTOLLVM_H

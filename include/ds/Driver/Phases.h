@@ -19,7 +19,7 @@ class OutputFile;
 /// What a phase may know and do beside changing the module.
 struct PhaseContext {
   const CompileOptions &options;
-  CpuTarget target;
+  const Target &target;
   VariantNames names;
   /// Those that are done; the last phase adds one, and links all where it is the last one.
   std::vector<artifact::Variant> &variants;

@@ -23,14 +23,16 @@ def GroupPass : Pass<"ds-group", "::mlir::ModuleOp"> {
     After:
 
     ```mlir
-    rt.kernel @ds_k0_reduce_sum(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["k0", "8"]>}) -> tensor<?xf32> {
+    rt.kernel @ds_k0_reduce_sum(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["k0", "8"]>}) -> tensor<?xf32>
+        attributes {symbols = ["k0"]} {
       %0 = ds.mul %x, %x : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xf32>
       %1 = ds.reduce_sum %0 {axes = array<i64: 1>} : (tensor<?x8xf32>) -> tensor<?xf32>
       %2 = ds.relu %1 : (tensor<?xf32>) -> tensor<?xf32>
       rt.yield %2 : tensor<?xf32>
     }
     func.func @main(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>}) -> tensor<?xf32> {
-      %0 = rt.launch @ds_k0_reduce_sum(%x) {rt.symbols = #ds.shape<["N"]>, ...} : (tensor<?x8xf32>) -> tensor<?xf32>
+      %0 = rt.launch @ds_k0_reduce_sum(%x) {shapes = [#ds.shape<["N"]>], symbols = #ds.shape<["N"]>}
+          : (tensor<?x8xf32>) -> tensor<?xf32>
       return %0 : tensor<?xf32>
     }
     ```

@@ -1,4 +1,4 @@
-//===- Passes.h - Passes that choose layouts and pack weights -------------===//
+//===- Passes.h - Passes that choose layouts ------------------------------===//
 // Guarantees: constructors, options and registration of the passes in Passes.td.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LAYOUT_PASSES_H
@@ -13,14 +13,6 @@ namespace ds {
 #include "ds/Layout/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "ds/Layout/Passes.h.inc"
-
-/// ds-pack with panels of `tile` columns: two vectors of the target.
-inline std::unique_ptr<mlir::Pass> createPackPass(int64_t tile, bool winograd) {
-  PackPassOptions options;
-  options.tile = tile;
-  options.winograd = winograd;
-  return createPackPass(options);
-}
 } // namespace ds
 
 #endif

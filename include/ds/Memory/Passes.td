@@ -44,9 +44,9 @@ def AssignMemoryPass : Pass<"ds-assign-memory", "::mlir::func::FuncOp"> {
     %1 = rt.buffer output 0 bytes <["4*N"]>
     %2 = rt.buffer temporary 0 bytes <["32*N"]>
     %3 = rt.buffer temporary 1 bytes <["32*N"]>
-    rt.dispatch @softmax(%0) to(%2)
-    rt.dispatch @exp(%2) to(%3) {in_place = array<i64: 0>}
-    rt.dispatch @sum(%3) to(%1)
+    rt.dispatch @softmax(%0) to(%2) symbols <["N"]>
+    rt.dispatch @exp(%2) to(%3) symbols <["N"]> {in_place = array<i64: 0>}
+    rt.dispatch @sum(%3) to(%1) symbols <["N"]>
     ```
 
     After:
@@ -55,9 +55,9 @@ def AssignMemoryPass : Pass<"ds-assign-memory", "::mlir::func::FuncOp"> {
     %0 = rt.buffer input 0 bytes <["32*N"]>
     %1 = rt.buffer output 0 bytes <["4*N"]>
     %2 = rt.buffer temporary 0 bytes <["32*N"]> {first = 0 : i64, last = 2 : i64}
-    rt.dispatch @softmax(%0) to(%2)
-    rt.dispatch @exp(%2) to(%2)
-    rt.dispatch @sum(%2) to(%1)
+    rt.dispatch @softmax(%0) to(%2) symbols <["N"]>
+    rt.dispatch @exp(%2) to(%2) symbols <["N"]>
+    rt.dispatch @sum(%2) to(%1) symbols <["N"]>
     ```
 
     Afterwards: memory that a dispatch writes holds nothing that is read later, by whatever name: a buffer that a call

@@ -14,7 +14,7 @@ namespace ds {
 
 /// What a compilation is told.
 struct PipelineOptions {
-  CpuTarget target;
+  const Target &target;
   /// Nothing that trades accuracy for speed.
   bool precise = false;
   /// What the user says of sizes that depend on data.

@@ -4,6 +4,7 @@
 #ifndef DS_SIMPLIFY_PASSES_H
 #define DS_SIMPLIFY_PASSES_H
 
+#include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -12,6 +13,9 @@ namespace ds {
 #include "ds/Simplify/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "ds/Simplify/Passes.h.inc"
+
+/// ds-force-static for what the user says of these nodes.
+std::unique_ptr<mlir::Pass> createForceStaticPass(llvm::ArrayRef<ForcedNode> forced);
 } // namespace ds
 
 #endif

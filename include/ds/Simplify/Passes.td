@@ -178,4 +178,35 @@ def BindValuesPass : Pass<"ds-bind-values", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::ds::DsDialect"];
 }
 
+def ForceStaticPass : Pass<"ds-force-static", "::mlir::ModuleOp"> {
+  let summary = "Takes numbers that a user states for what a node's sizes follow from";
+  let description = [{
+    Before: `ds-bind-values` ran. `--ds-force-static="nodes=view=2;3"` (`ds-compile --force-static=view=2,3`) says of the
+    node `view` what is read for it:
+
+    ```mlir
+    %0 = ds.bind %s as <["b0", "b1"]> : tensor<2xi64> loc(fused<"Reshape">["view"])
+    %1 = ds.reshape %x {target = #ds.shape<["b0", "b1"]>} : (tensor<6xf32>) -> tensor<?x?xf32>
+    ```
+
+    After:
+
+    ```mlir
+    %1 = ds.reshape %x {target = #ds.shape<["2", "3"]>} : (tensor<6xf32>) -> tensor<?x?xf32>
+    ...
+    %2 = ds.bind %s as <["b2", "b3"]> : tensor<2xi64>
+    ds.require <["b2"]> = <["2"]>, "2, which --force-static says, for what the model computes"
+    ds.require <["b3"]> = <["3"]>, "3, which --force-static says, for what the model computes"
+    ```
+
+    Of an If the number is 1 or 0, and the branch takes its place; where an If decides a rank or another number, it is that
+    number. Functions that nothing runs any more are erased. Afterwards `ds-infer-shapes` finds the dims.
+
+    Declines: loops, nodes of which nothing depends on data, and another count of numbers than the node has: errors that
+    name the node.
+  }];
+  let options = [ListOption<"nodes", "nodes", "std::string", "NODE=NUMBER;... of each node">];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
 #endif

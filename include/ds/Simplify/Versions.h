@@ -1,6 +1,6 @@
-//===- Versions.h - Versions of a model for stated sizes and values -------===//
-// Assumes: a module as import leaves it (addVersions), or with its data-dependent sizes bound (forceStatic).
-// Guarantees: the model stays as it is for all other sizes; a stated value is checked while the model runs.
+//===- Versions.h - Versions of a model for stated sizes ------------------===//
+// Assumes: a module as import leaves it.
+// Guarantees: the model stays as it is for all other sizes.
 // Declines: finding out by itself which sizes are worth a version.
 //===----------------------------------------------------------------------===//
 #ifndef DS_SIMPLIFY_VERSIONS_H
@@ -26,15 +26,12 @@ using NamedSizes = std::vector<std::pair<std::string, int64_t>>;
 /// Fails with `error`, one line, where a name fits no dimension of an input.
 llvm::LogicalResult addVersions(mlir::ModuleOp module, llvm::ArrayRef<NamedSizes> versions, std::string &error);
 
-/// What the user says of a node of the model: the integers that its sizes follow from, or the branch (0 or 1) of an If.
+/// What the user says of a node of the model: the integers that its sizes follow from, or the branch (0 or 1) of an If
+/// (ds-force-static).
 struct ForcedNode {
   std::string node;
   std::vector<int64_t> values;
 };
-
-/// Takes the values as given; a check at the program's end compares them with what it computed. Fails with a diagnostic
-/// where a node has no size that depends on data, or another number of them.
-llvm::LogicalResult forceStatic(mlir::ModuleOp module, llvm::ArrayRef<ForcedNode> forced);
 
 } // namespace ds
 

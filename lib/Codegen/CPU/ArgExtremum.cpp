@@ -21,7 +21,7 @@ struct Best {
 
 class ArgExtremumEmitter {
 public:
-  ArgExtremumEmitter(KernelEmitter &e, Operation *root)
+  ArgExtremumEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), b(e.builder()), loc(e.getLoc()), root(root), x(root->getOperand(0)), dims(e.dimsOf(x)),
         m(e, getElementTypeOrSelf(x.getType())), isMax(isa<ArgMaxOp>(root)), last(root->hasAttr("select_last")),
         keepdims(root->hasAttr("keepdims")) {}
@@ -41,7 +41,7 @@ private:
   FailureOr<Best> step(SmallVector<LaneIndex> &position, Value at, Best seen);
   FailureOr<Value> row(SmallVector<LaneIndex> position);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   Operation *root;
@@ -165,6 +165,6 @@ LogicalResult ArgExtremumEmitter::emit() {
   });
 }
 
-LogicalResult emitArgExtremum(KernelEmitter &e, Operation *root) { return ArgExtremumEmitter(e, root).emit(); }
+LogicalResult emitArgExtremum(CpuKernelEmitter &e, Operation *root) { return ArgExtremumEmitter(e, root).emit(); }
 
 } // namespace ds

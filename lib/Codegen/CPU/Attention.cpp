@@ -26,7 +26,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class AttentionEmitter {
 public:
-  AttentionEmitter(KernelEmitter &e, AttentionOp op)
+  AttentionEmitter(CpuKernelEmitter &e, AttentionOp op)
       : e(e), b(e.builder()), loc(e.getLoc()), op(op), results(e, op), q(op.getQ()), k(op.getK()), v(op.getV()),
         type(ElementBuilder::computeType(getElementTypeOrSelf(q.getType()))), math(e, type), lanes(e.getWidth()),
         panel(kVectors * lanes) {}
@@ -80,7 +80,7 @@ private:
     return e.addI(e.mulI(number, e.i64(height * panel)), e.i64(row * panel));
   }
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   AttentionOp op;
@@ -97,7 +97,7 @@ private:
 };
 
 /// The dimension of `tensor` along which memory runs.
-unsigned runningDim(KernelEmitter &e, Value tensor) {
+unsigned runningDim(CpuKernelEmitter &e, Value tensor) {
   unsigned last = cast<RankedTensorType>(tensor.getType()).getRank() - 1;
   auto transpose = tensor.getDefiningOp<TransposeOp>();
   if (!transpose)
@@ -107,14 +107,14 @@ unsigned runningDim(KernelEmitter &e, Value tensor) {
 }
 
 /// Whether elements are read from memory as they are.
-bool isMoved(KernelEmitter &e, Value tensor) {
+bool isMoved(CpuKernelEmitter &e, Value tensor) {
   while (auto transpose = tensor.getDefiningOp<TransposeOp>())
     tensor = transpose.getX();
   return e.isArgument(tensor);
 }
 
 /// rows[i] lane j <-> rows[j] lane i: halves are exchanged between rows 1, 2, 4, ... apart.
-void transpose(KernelEmitter &e, MutableArrayRef<Value> rows) {
+void transpose(CpuKernelEmitter &e, MutableArrayRef<Value> rows) {
   int64_t lanes = rows.size();
   for (int64_t step = 1; step < lanes; step *= 2) {
     SmallVector<int64_t> low, high;
@@ -133,7 +133,7 @@ void transpose(KernelEmitter &e, MutableArrayRef<Value> rows) {
 }
 
 /// Lane i of the result: the sum of the lanes of rows[i].
-Value sumOfEach(KernelEmitter &e, FloatMath &math, SmallVector<Value> rows) {
+Value sumOfEach(CpuKernelEmitter &e, FloatMath &math, SmallVector<Value> rows) {
   int64_t lanes = rows.size();
   // Lanes of two rows share a vector from each step on: rows i and i + step take the lanes without and with that bit.
   for (int64_t step = lanes / 2; step >= 1; step /= 2) {
@@ -328,7 +328,7 @@ FailureOr<SmallVector<Value>> AttentionEmitter::dotProducts(Value number, bool c
 }
 
 FailureOr<Value> AttentionEmitter::maskScore(Value score, Value row, Value column, bool cut) {
-  KernelEmitter::Scope scope(e);
+  CpuKernelEmitter::Scope scope(e);
   Value hidden = math.vectorOf(-kInfinity), live;
   if (cut) {
     live = e.lanesBelow(column, visible(row));
@@ -497,7 +497,7 @@ LogicalResult AttentionEmitter::outputs(const Tile &tile) {
 }
 
 LogicalResult AttentionEmitter::emitTile(int64_t height, Value row, bool dots) {
-  KernelEmitter::Scope scope(e);
+  CpuKernelEmitter::Scope scope(e);
   Tile tile{height, row, dots, visible(e.addI(row, e.i64(height - 1))), {}, {}};
   if (failed(loadQueries(tile)) || failed(scores(tile)) || failed(exponentials(tile)))
     return failure();
@@ -566,7 +566,7 @@ LogicalResult AttentionEmitter::emit() {
   return success(succeeded(e.forLoop(e.getBegin(), e.getEnd(), 1, ValueRange{e.i64(-1)}, item)));
 }
 
-LogicalResult emitAttention(KernelEmitter &e, Operation *root) {
+LogicalResult emitAttention(CpuKernelEmitter &e, Operation *root) {
   return AttentionEmitter(e, cast<AttentionOp>(root)).emit();
 }
 

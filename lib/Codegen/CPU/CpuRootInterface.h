@@ -8,7 +8,7 @@
 #include "mlir/IR/OpDefinition.h"
 
 namespace ds {
-class KernelEmitter;
+class CpuKernelEmitter;
 }
 
 #include "lib/Codegen/CPU/CpuRootInterface.h.inc"

@@ -19,7 +19,7 @@ def CpuRootOpInterface : OpInterface<"CpuRootOpInterface"> {
       }], "bool", "hasCpuLoops", (ins), "", [{ return true; }]>,
     InterfaceMethod<[{
         Emits the whole kernel: sets its range, reads operands as the emitter says, stores the results.
-      }], "::llvm::LogicalResult", "emitCpuLoops", (ins "::ds::KernelEmitter &":$emitter)>,
+      }], "::llvm::LogicalResult", "emitCpuLoops", (ins "::ds::CpuKernelEmitter &":$emitter)>,
   ];
 }
 

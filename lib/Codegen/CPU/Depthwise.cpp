@@ -17,7 +17,7 @@ namespace {
 
 class DepthwiseEmitter {
 public:
-  DepthwiseEmitter(KernelEmitter &e, DepthwiseOp op)
+  DepthwiseEmitter(CpuKernelEmitter &e, DepthwiseOp op)
       : e(e), b(e.builder()), op(op), x(op.getX()), w(op.getW()), xDims(e.dimsOf(x)), dims(e.dimsOf(op.getResult())),
         type(ElementBuilder::computeType(getElementTypeOrSelf(x.getType()))) {
     SymDims filter = e.dimsOf(w);
@@ -42,7 +42,7 @@ private:
   /// The steps k of `count` with 0 <= start + k * dilation < size.
   std::pair<Value, Value> inside(Value start, int64_t dilation, const SymExpr &count, const SymExpr &size);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   DepthwiseOp op;
   Value x, w;
@@ -213,7 +213,7 @@ LogicalResult DepthwiseEmitter::emit() {
   });
 }
 
-LogicalResult emitDepthwise(KernelEmitter &e, Operation *root) {
+LogicalResult emitDepthwise(CpuKernelEmitter &e, Operation *root) {
   return DepthwiseEmitter(e, cast<DepthwiseOp>(root)).emit();
 }
 

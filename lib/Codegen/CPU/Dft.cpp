@@ -27,7 +27,7 @@ enum class Form { Real, Pairs, RealPairs };
 
 class DftEmitter {
 public:
-  DftEmitter(KernelEmitter &e, DftOp op)
+  DftEmitter(CpuKernelEmitter &e, DftOp op)
       : e(e), b(e.builder()), op(op), x(op.getX()),
         type(ElementBuilder::computeType(getElementTypeOrSelf(x.getType()))), xDims(e.dimsOf(x)),
         dims(e.dimsOf(op.getResult())), axis(op.getAxis()), last(xDims.size() - 1), width(e.getWidth()),
@@ -65,7 +65,7 @@ private:
   static LaneIndex uniform(Value index) { return LaneIndex::uniform(index); }
   Value zero() { return e.constantFloat(type, 0); }
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   DftOp op;
   Value x;
@@ -452,6 +452,6 @@ LogicalResult DftEmitter::emit() {
   });
 }
 
-LogicalResult emitDft(KernelEmitter &e, Operation *root) { return DftEmitter(e, cast<DftOp>(root)).emit(); }
+LogicalResult emitDft(CpuKernelEmitter &e, Operation *root) { return DftEmitter(e, cast<DftOp>(root)).emit(); }
 
 } // namespace ds

@@ -4,7 +4,7 @@
 //   results.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/DftStages.h"
-#include "dialects/ds/element/DftPlan.h"
+#include "lib/Codegen/CPU/DftPlan.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"

@@ -37,7 +37,7 @@ struct DftStage {
 
 class DftStages {
 public:
-  DftStages(KernelEmitter &e, mlir::Type type) : e(e), b(e.builder()), m(e, type), type(type) {}
+  DftStages(CpuKernelEmitter &e, mlir::Type type) : e(e), b(e.builder()), m(e, type), type(type) {}
 
   mlir::LogicalResult emit(const DftStage &stage);
   /// Radices that have code of their own.
@@ -69,7 +69,7 @@ private:
   /// w^(p k) for 1 <= k < radix; none where p is always 0.
   llvm::SmallVector<Complex> rootsOf(const DftStage &stage, LaneIndex p);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   mlir::OpBuilder &b;
   FloatMath m;
   mlir::Type type;

@@ -16,7 +16,7 @@ static LaneIndex uniform(Value index) { return LaneIndex::uniform(index); }
 static constexpr int64_t kRunRadices[] = {4, 2, 3, 5, 7};
 static constexpr int64_t kMostFactors = 64;
 
-DftTransform::DftTransform(KernelEmitter &e, Type type, const SymExpr &length, bool isReal)
+DftTransform::DftTransform(CpuKernelEmitter &e, Type type, const SymExpr &length, bool isReal)
     : e(e), b(e.builder()), loc(e.getLoc()), type(type), lengthExpr(length), isReal(isReal), lanes(e.getWidth()),
       stages(e, type) {
   if (std::optional<int64_t> known = length.tryConst())
@@ -371,7 +371,7 @@ FailureOr<Planes> DftTransform::run(bool batched) {
   Type pointer = from.first.getType();
   auto both = scf::IfOp::create(b, loc, TypeRange{pointer, pointer}, isConvolution, /*withElseRegion=*/true);
   for (bool convolved : {true, false}) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(convolved ? both.thenBlock() : both.elseBlock());
     auto result = convolved ? convolve(from, to, batched) : direct();

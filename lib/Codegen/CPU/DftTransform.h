@@ -7,14 +7,14 @@
 #ifndef DS_LIB_CODEGEN_CPU_DFTTRANSFORM_H
 #define DS_LIB_CODEGEN_CPU_DFTTRANSFORM_H
 
-#include "dialects/ds/element/DftPlan.h"
+#include "lib/Codegen/CPU/DftPlan.h"
 #include "lib/Codegen/CPU/DftStages.h"
 
 namespace ds {
 
 class DftTransform {
 public:
-  DftTransform(KernelEmitter &e, mlir::Type type, const SymExpr &length, bool isReal);
+  DftTransform(CpuKernelEmitter &e, mlir::Type type, const SymExpr &length, bool isReal);
 
   /// The most points for which transforms may be batched: their buffers fit into the second-level cache.
   static constexpr int64_t kMostBatched = 4096, kMostBatchedDynamic = 2048;
@@ -56,7 +56,7 @@ private:
   mlir::FailureOr<Result> convolve(Planes from, Planes to, bool batched);
   Planes planes(mlir::Value pointer, mlir::Value apart) { return {pointer, e.advance(pointer, type, apart)}; }
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   mlir::OpBuilder &b;
   mlir::Location loc;
   mlir::Type type;

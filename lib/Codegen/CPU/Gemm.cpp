@@ -19,7 +19,7 @@ namespace {
 
 class GemmEmitter {
 public:
-  GemmEmitter(KernelEmitter &e, Operation *root)
+  GemmEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), b(e.builder()), loc(e.getLoc()), root(root), epilogue(e, root) {}
 
   LogicalResult emit();
@@ -34,7 +34,7 @@ private:
   /// The epilogue on the rows [row, row + height) of panel `panel`.
   LogicalResult finishTile(Value height, Value batch, Value row, Value panel);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   Operation *root;
@@ -129,7 +129,7 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
   auto copy = [&](Value condition, Value y, Value xPosition, Value count, Value at) -> LogicalResult {
     auto ifOp = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
     LogicalResult copied = e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
       FailureOr<Value> element = e.element(a, {position[0], LaneIndex::uniform(y), LaneIndex::uniform(xPosition),
@@ -167,7 +167,7 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
         loc, insideY, b.createOrFold<arith::AndIOp>(loc, inside(leftEdge, width), inside(last, width)));
     auto ifOp = scf::IfOp::create(b, loc, whole, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(b);
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
     LaneIndex start =
         e.linearize({position[0], LaneIndex::uniform(y), LaneIndex::uniform(leftEdge), e.constantIndex(0)}, x);
@@ -198,7 +198,7 @@ LogicalResult GemmEmitter::finishTile(Value height, Value batch, Value row, Valu
     SmallVector<LaneIndex> indices =
         epilogue.rowIndices(isConv || batches.isConst(1) ? Value() : batch, e.addI(row, r));
     for (int64_t v = 0; v < vectors; ++v) {
-      KernelEmitter::Scope scope(e);
+      CpuKernelEmitter::Scope scope(e);
       Value column = e.addI(base, e.i64(v * e.getWidth()));
       if (!whole)
         e.setMask(e.lanesBelow(column, limit));
@@ -285,6 +285,6 @@ LogicalResult GemmEmitter::emit() {
   return success(succeeded(e.forLoop(e.getBegin(), e.getEnd(), 1, ValueRange{e.i64(-1)}, item)));
 }
 
-LogicalResult emitGemm(KernelEmitter &e, Operation *root) { return GemmEmitter(e, root).emit(); }
+LogicalResult emitGemm(CpuKernelEmitter &e, Operation *root) { return GemmEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -9,7 +9,7 @@ using namespace mlir;
 
 namespace ds {
 
-Value orderOf(KernelEmitter &e, Value value, Type element) {
+Value orderOf(CpuKernelEmitter &e, Value value, Type element) {
   OpBuilder &b = e.builder();
   Location loc = e.getLoc();
   Type type = value.getType(), i64Type = b.getI64Type();
@@ -36,7 +36,7 @@ Value orderOf(KernelEmitter &e, Value value, Type element) {
                     : Value(arith::ExtSIOp::create(b, loc, i64Type, value));
 }
 
-Heap::Heap(KernelEmitter &e, const SymExpr &capacity)
+Heap::Heap(CpuKernelEmitter &e, const SymExpr &capacity)
     : e(e), b(e.builder()), loc(e.getLoc()), keys{e.scratch(SymExpr(8) * capacity), b.getI64Type()},
       positions{e.scratch(SymExpr(8) * capacity), b.getI64Type()} {}
 
@@ -73,7 +73,7 @@ void Heap::siftDown(Value hole, Value size, Entry moving) {
   Type i64Type = b.getI64Type();
   Value last = e.maxI(e.subI(size, e.i64(1)), e.i64(0));
   auto check = [&](OpBuilder &, Location, ValueRange state) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     // The child nearer to the root; reads stay inside where there is none.
     Value left = e.addI(e.mulI(state[0], e.i64(2)), e.i64(1));
     Value first = e.minI(left, last), second = e.minI(e.addI(left, e.i64(1)), last);
@@ -85,7 +85,7 @@ void Heap::siftDown(Value hole, Value size, Entry moving) {
     scf::ConditionOp::create(b, loc, goes, ValueRange{state[0], child, candidate.key, candidate.index});
   };
   auto move = [&](OpBuilder &, Location, ValueRange state) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     set(state[0], {state[2], state[3]});
     scf::YieldOp::create(b, loc, ValueRange{state[1]});
   };

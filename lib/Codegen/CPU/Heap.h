@@ -7,12 +7,12 @@
 #ifndef DS_LIB_CODEGEN_CPU_HEAP_H
 #define DS_LIB_CODEGEN_CPU_HEAP_H
 
-#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 
 namespace ds {
 
 /// `value`, of the compute type of `element`, as an i64 of the same order.
-mlir::Value orderOf(KernelEmitter &e, mlir::Value value, mlir::Type element);
+mlir::Value orderOf(CpuKernelEmitter &e, mlir::Value value, mlir::Type element);
 
 class Heap {
 public:
@@ -20,7 +20,7 @@ public:
     mlir::Value key, index;
   };
   /// Has room for `capacity` entries.
-  Heap(KernelEmitter &e, const SymExpr &capacity);
+  Heap(CpuKernelEmitter &e, const SymExpr &capacity);
 
   Entry get(mlir::Value position);
   void set(mlir::Value position, Entry value);
@@ -35,7 +35,7 @@ private:
   /// Nearer to the root: a lower key, or the same and a greater index.
   mlir::Value isBefore(Entry a, Entry b);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   mlir::OpBuilder &b;
   mlir::Location loc;
   MemoryRef keys, positions;

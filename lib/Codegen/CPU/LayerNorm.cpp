@@ -16,7 +16,7 @@ namespace {
 
 class LayerNormEmitter {
 public:
-  LayerNormEmitter(KernelEmitter &e, LayerNormOp op)
+  LayerNormEmitter(CpuKernelEmitter &e, LayerNormOp op)
       : e(e), op(op), x(op.getX()), dims(e.dimsOf(x)), axis(op.getAxis()),
         math(e, ElementBuilder::computeType(getElementTypeOrSelf(x.getType()))) {}
 
@@ -32,7 +32,7 @@ private:
   LogicalResult emitRow(Value row);
   FailureOr<Value> parameter(Value tensor, LaneIndex i);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   LayerNormOp op;
   Value x;
   SymDims dims;
@@ -106,7 +106,7 @@ LogicalResult LayerNormEmitter::emitRow(Value row) {
   Value length = e.size(inner), lanes = e.minI(length, e.i64(e.getWidth()));
   Value start; // the mean of the first vector
   {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     bool whole = inner.isConst() && inner.getConst() >= e.getWidth();
     Value live;
     if (!whole) {
@@ -208,7 +208,7 @@ LogicalResult LayerNormEmitter::emit() {
   });
 }
 
-LogicalResult emitLayerNorm(KernelEmitter &e, Operation *root) {
+LogicalResult emitLayerNorm(CpuKernelEmitter &e, Operation *root) {
   return LayerNormEmitter(e, cast<LayerNormOp>(root)).emit();
 }
 

@@ -10,7 +10,7 @@ using namespace mlir;
 
 namespace ds {
 
-LogicalResult storeResults(KernelEmitter &e, ArrayRef<LaneIndex> indices) {
+LogicalResult storeResults(CpuKernelEmitter &e, ArrayRef<LaneIndex> indices) {
   for (auto [number, value] : llvm::enumerate(e.results())) {
     FailureOr<Value> element = e.element(value, indices);
     if (failed(element))
@@ -20,18 +20,16 @@ LogicalResult storeResults(KernelEmitter &e, ArrayRef<LaneIndex> indices) {
   return success();
 }
 
-static bool isPositionFree(Operation *op) { return isa<FillOp>(op) || op->hasTrait<OpTrait::ConstantLike>(); }
-
-SmallVector<LoopDim> collapseLoops(KernelEmitter &e, const SymDims &dims, ArrayRef<Operation *> ops) {
+SmallVector<LoopDim> collapseLoops(CpuKernelEmitter &e, const SymDims &dims, ArrayRef<Operation *> ops) {
   bool pointwise = llvm::all_of(ops, [](Operation *op) {
     auto element = dyn_cast<ElementOpInterface>(op);
-    return (element && element.isPointwise()) || isPositionFree(op);
+    return element && (element.isPointwise() || element.isUniform());
   });
   // pattern[d]: for each tensor whether it has dimension d.
   enum Mark : char { Absent, Present, Unknown };
   SmallVector<SmallVector<char>> pattern(dims.size());
   auto note = [&](Value tensor) {
-    if (tensor.getDefiningOp() && isPositionFree(tensor.getDefiningOp()))
+    if (isUniform(tensor.getDefiningOp()))
       return;
     SymDims own = e.dimsOf(tensor);
     size_t missing = dims.size() - own.size();
@@ -45,7 +43,7 @@ SmallVector<LoopDim> collapseLoops(KernelEmitter &e, const SymDims &dims, ArrayR
   };
   if (pointwise)
     for (Operation *op : ops) {
-      if (isPositionFree(op))
+      if (isUniform(op))
         continue;
       for (Value operand : op->getOperands())
         note(operand);
@@ -67,7 +65,7 @@ SmallVector<LoopDim> collapseLoops(KernelEmitter &e, const SymDims &dims, ArrayR
   return loops;
 }
 
-Epilogue::Epilogue(KernelEmitter &e, Operation *root) : e(e), dims(e.dimsOf(root->getResult(0))) {
+Epilogue::Epilogue(CpuKernelEmitter &e, Operation *root) : e(e), dims(e.dimsOf(root->getResult(0))) {
   // The ops that the results need, the root excepted.
   SetVector<Operation *> ops;
   SmallVector<Value> work(e.results());
@@ -119,7 +117,7 @@ SmallVector<LaneIndex> Epilogue::rowIndices(Value batch, Value row) {
   return indices;
 }
 
-LogicalResult emitLoops(KernelEmitter &e) {
+LogicalResult emitLoops(CpuKernelEmitter &e) {
   constexpr int64_t kChunk = 2048;         // elements an item, where the whole result is one loop
   constexpr int64_t kWorthAThread = 16384; // elements times cost
   SymDims dims = e.dimsOf(e.results()[0]);
@@ -130,7 +128,7 @@ LogicalResult emitLoops(KernelEmitter &e) {
     if (!element)
       continue;
     cost += element.elementCost();
-    if (!op.hasTrait<CopiesElements>() && !isPositionFree(&op) && !op.hasTrait<Broadcasts>())
+    if (!op.hasTrait<CopiesElements>() && !isUniform(&op) && !op.hasTrait<Broadcasts>())
       arithmetic += element.elementCost();
   }
   SymExpr total = product(dims);

@@ -23,7 +23,7 @@ struct Box {
 
 class NonMaxSuppressionEmitter {
 public:
-  NonMaxSuppressionEmitter(KernelEmitter &e, NonMaxSuppressionOp op)
+  NonMaxSuppressionEmitter(CpuKernelEmitter &e, NonMaxSuppressionOp op)
       : e(e), b(e.builder()), loc(e.getLoc()), op(op), scores(e.dimsOf(op.getScores())), m(e, b.getF32Type()),
         lanes(e.getWidth()) {}
 
@@ -48,7 +48,7 @@ private:
   Value overlaps(const Box &kept, const Box &box);
   Value overlapsAny(Value count, const Box &box);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   NonMaxSuppressionOp op;
@@ -155,12 +155,12 @@ Value NonMaxSuppressionEmitter::overlaps(const Box &kept, const Box &box) {
 
 Value NonMaxSuppressionEmitter::overlapsAny(Value count, const Box &box) {
   auto check = [&](OpBuilder &, Location, ValueRange state) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     Value goes = e.logicalAnd(e.lessI(state[0], count), e.logicalNot(state[1]));
     scf::ConditionOp::create(b, loc, goes, state);
   };
   auto step = [&](OpBuilder &, Location, ValueRange state) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     Value any = vector::ReductionOp::create(b, loc, vector::CombiningKind::OR, overlaps(keptBoxes(state[0]), box));
     scf::YieldOp::create(b, loc, ValueRange{e.addI(state[0], e.i64(lanes)), any});
   };
@@ -186,12 +186,12 @@ LogicalResult NonMaxSuppressionEmitter::emitClass(Value batch, Value number) {
     return failure();
   LogicalResult built = success();
   auto check = [&](OpBuilder &, Location, ValueRange state) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     Value goes = e.logicalAnd(e.lessI(e.i64(0), state[0]), e.lessI(state[1], limit));
     scf::ConditionOp::create(b, loc, goes, state);
   };
   auto step = [&](OpBuilder &, Location, ValueRange state) {
-    KernelEmitter::Scope scope(e);
+    CpuKernelEmitter::Scope scope(e);
     Value left = e.subI(state[0], e.i64(1)), count = state[1];
     Value index = arith::XOrIOp::create(b, loc, heap->get(e.i64(0)).index, e.i64(-1));
     heap->siftDown(e.i64(0), left, heap->get(left));
@@ -246,7 +246,7 @@ LogicalResult NonMaxSuppressionEmitter::emit() {
   });
 }
 
-LogicalResult emitNonMaxSuppression(KernelEmitter &e, Operation *root) {
+LogicalResult emitNonMaxSuppression(CpuKernelEmitter &e, Operation *root) {
   return NonMaxSuppressionEmitter(e, cast<NonMaxSuppressionOp>(root)).emit();
 }
 

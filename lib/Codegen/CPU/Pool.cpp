@@ -15,7 +15,7 @@ namespace {
 
 class PoolEmitter {
 public:
-  PoolEmitter(KernelEmitter &e, Operation *root)
+  PoolEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), b(e.builder()), loc(e.getLoc()), root(root), x(root->getOperand(0)), xDims(e.dimsOf(x)),
         dims(e.dimsOf(root->getResult(0))), kernel(ints("kernel")), strides(ints("strides")), low(ints("pads_low")),
         high(ints("pads_high")), dilations(ints("dilations")), isMax(isa<MaxPoolOp>(root)),
@@ -30,7 +30,7 @@ private:
   Value neutral();
   Value combine(Value p, Value q);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   Operation *root;
@@ -150,6 +150,6 @@ LogicalResult PoolEmitter::emit() {
   });
 }
 
-LogicalResult emitPool(KernelEmitter &e, Operation *root) { return PoolEmitter(e, root).emit(); }
+LogicalResult emitPool(CpuKernelEmitter &e, Operation *root) { return PoolEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -28,7 +28,7 @@ struct Sequence {
 
 class RecurrentEmitter {
 public:
-  RecurrentEmitter(KernelEmitter &e, Operation *root)
+  RecurrentEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), b(e.builder()), loc(e.getLoc()), root(root), element(getElementTypeOrSelf(root->getResult(0).getType())),
         type(ElementBuilder::computeType(element)), m(e, element) {}
 
@@ -74,7 +74,7 @@ private:
   Value one() { return e.constantFloat(type, 1.0); }
   Value reverse();
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   Operation *root;
@@ -552,6 +552,6 @@ Value RecurrentEmitter::activation(int64_t index, Value x) {
   return m.add(m.max(x, m.zero()), type.isF32() ? buildLog(b, loc, tail) : Value(math::LogOp::create(b, loc, tail)));
 }
 
-LogicalResult emitRecurrent(KernelEmitter &e, Operation *root) { return RecurrentEmitter(e, root).emit(); }
+LogicalResult emitRecurrent(CpuKernelEmitter &e, Operation *root) { return RecurrentEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -4,7 +4,7 @@
 // folded
 //   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads.
 //===----------------------------------------------------------------------===//
-#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -16,7 +16,7 @@ namespace {
 
 class ReductionEmitter {
 public:
-  ReductionEmitter(KernelEmitter &e, Operation *root) : e(e), b(e.builder()), root(root) {}
+  ReductionEmitter(CpuKernelEmitter &e, Operation *root) : e(e), b(e.builder()), root(root) {}
 
   LogicalResult emit();
 
@@ -33,7 +33,7 @@ private:
   /// Positions of the input -> those of the result.
   SmallVector<LaneIndex> resultIndices(LaneIndex innermost);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Operation *root;
   Value x;
@@ -208,7 +208,7 @@ LogicalResult ReductionEmitter::emitColumns() {
     if (failed(sums))
       return failure();
     for (int64_t k = 0; k < count; ++k) {
-      KernelEmitter::Scope scope(e);
+      CpuKernelEmitter::Scope scope(e);
       e.bind(root->getResult(0), finish((*sums)[k]));
       if (failed(storeResults(e, resultIndices(LaneIndex::consecutive(e.addI(start, e.i64(k * width)))))))
         return failure();
@@ -287,6 +287,6 @@ LogicalResult ReductionEmitter::emit() {
   });
 }
 
-LogicalResult emitReduction(KernelEmitter &e, Operation *root) { return ReductionEmitter(e, root).emit(); }
+LogicalResult emitReduction(CpuKernelEmitter &e, Operation *root) { return ReductionEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -45,7 +45,7 @@ int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest) {
   return best;
 }
 
-RegisterTile::RegisterTile(KernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block)
+RegisterTile::RegisterTile(CpuKernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block)
     : e(e), columns(columns), vectors(columns / e.getWidth()),
       tallest(tallestTile(vectors, e.getTarget().vectorRegisters)) {
   if (rows.isConst()) {
@@ -169,7 +169,7 @@ LogicalResult RegisterTile::emit(const Operands &operands, Value count, Value he
       bool isLast = index + 1 == heights.size();
       Region &region = isLast ? switchOp.getDefaultRegion() : switchOp.getCaseRegions()[index];
       OpBuilder::InsertionGuard guard(b);
-      KernelEmitter::Scope scope(e);
+      CpuKernelEmitter::Scope scope(e);
       b.createBlock(&region);
       if (failed(product(operands, rows, row, to)))
         return failure();

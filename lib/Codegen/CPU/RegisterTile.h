@@ -7,7 +7,7 @@
 #ifndef DS_LIB_CODEGEN_CPU_REGISTERTILE_H
 #define DS_LIB_CODEGEN_CPU_REGISTERTILE_H
 
-#include "lib/Codegen/CPU/KernelEmitter.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 
 namespace ds {
 
@@ -23,7 +23,7 @@ int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest);
 class RegisterTile {
 public:
   /// `columns` is the width of a panel; blocks of `rows` rows hold `block` of them, the last one what is left.
-  RegisterTile(KernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block);
+  RegisterTile(CpuKernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block);
 
   int64_t getTallest() const { return tallest; }
   int64_t getVectors() const { return vectors; }
@@ -46,7 +46,7 @@ private:
   mlir::Value opaque(mlir::Value number);
   mlir::LogicalResult product(const Operands &operands, int64_t rows, mlir::Value row, mlir::Value target);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   int64_t columns, vectors, tallest;
   llvm::SmallVector<int64_t> heights; // those that may occur, ascending
   bool general = false;               // the number of rows is not known

@@ -2,8 +2,8 @@
 // Guarantees: see CpuRootInterface.td.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsOps.h"
+#include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "lib/Codegen/CPU/CpuRootInterface.h"
-#include "lib/Codegen/CPU/KernelEmitter.h"
 
 using namespace mlir;
 
@@ -29,13 +29,13 @@ template <typename Op> bool isAlongRows(Operation *op) {
   return static_cast<int64_t>(arg.getAxis()) == cast<RankedTensorType>(arg.getX().getType()).getRank() - 1;
 }
 
-template <typename Op, LogicalResult (*emit)(KernelEmitter &, Operation *), bool (*matches)(Operation *)>
+template <typename Op, LogicalResult (*emit)(CpuKernelEmitter &, Operation *), bool (*matches)(Operation *)>
 struct Model : CpuRootOpInterface::ExternalModel<Model<Op, emit, matches>, Op> {
   bool hasCpuLoops(Operation *op) const { return matches(op); }
-  LogicalResult emitCpuLoops(Operation *op, KernelEmitter &emitter) const { return emit(emitter, op); }
+  LogicalResult emitCpuLoops(Operation *op, CpuKernelEmitter &emitter) const { return emit(emitter, op); }
 };
 
-template <typename Op, LogicalResult (*emit)(KernelEmitter &, Operation *), bool (*matches)(Operation *) = always>
+template <typename Op, LogicalResult (*emit)(CpuKernelEmitter &, Operation *), bool (*matches)(Operation *) = always>
 void attach(MLIRContext *context) {
   Op::template attachInterface<Model<Op, emit, matches>>(*context);
 }

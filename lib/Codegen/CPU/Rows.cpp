@@ -50,7 +50,7 @@ Value FloatMath::max(Value x, Value y) {
   return arith::SelectOp::create(b, e.getLoc(), greater, x, y);
 }
 
-Value foldLanes(KernelEmitter &e, Value vector, CombineFn combine) {
+Value foldLanes(CpuKernelEmitter &e, Value vector, CombineFn combine) {
   OpBuilder &b = e.builder();
   // Halves onto each other: every step is a vector operation.
   for (int64_t lanes = e.getWidth(); lanes > 1; lanes /= 2) {
@@ -66,7 +66,7 @@ Value foldLanes(KernelEmitter &e, Value vector, CombineFn combine) {
   return vector::ExtractOp::create(b, e.getLoc(), vector, ArrayRef<int64_t>{0});
 }
 
-FailureOr<SmallVector<Value>> foldRow(KernelEmitter &e, const SymExpr &size, ArrayRef<Value> neutral, FoldFn body,
+FailureOr<SmallVector<Value>> foldRow(CpuKernelEmitter &e, const SymExpr &size, ArrayRef<Value> neutral, FoldFn body,
                                       MergeFn merge, ValueRange init) {
   int64_t width = e.getWidth(), count = neutral.size(), sets = 4;
   if (size.isConst())
@@ -116,7 +116,7 @@ FailureOr<SmallVector<Value>> foldRow(KernelEmitter &e, const SymExpr &size, Arr
   });
 }
 
-LogicalResult vectorGroups(KernelEmitter &e, const SymExpr &size, int64_t count,
+LogicalResult vectorGroups(CpuKernelEmitter &e, const SymExpr &size, int64_t count,
                            function_ref<LogicalResult(ArrayRef<LaneIndex>)> body) {
   int64_t lanes = e.getWidth();
   Value limit = e.size(size), start = e.i64(0);
@@ -139,7 +139,7 @@ LogicalResult vectorGroups(KernelEmitter &e, const SymExpr &size, int64_t count,
   });
 }
 
-SmallVector<LaneIndex> leadingIndices(KernelEmitter &e, Value tensor, unsigned axis, Value row) {
+SmallVector<LaneIndex> leadingIndices(CpuKernelEmitter &e, Value tensor, unsigned axis, Value row) {
   SymDims dims = e.dimsOf(tensor);
   SmallVector<LaneIndex> indices(dims.size(), e.constantIndex(0));
   if (axis == 0)
@@ -154,13 +154,13 @@ SmallVector<LaneIndex> leadingIndices(KernelEmitter &e, Value tensor, unsigned a
   return indices;
 }
 
-void inlineOthers(KernelEmitter &e, Operation *root) {
+void inlineOthers(CpuKernelEmitter &e, Operation *root) {
   for (Operation &op : e.getKernel().getBody().front().without_terminator())
     if (&op != root)
       e.setInlined(&op);
 }
 
-bool resultHoldsRoot(KernelEmitter &e, Operation *root) {
+bool resultHoldsRoot(CpuKernelEmitter &e, Operation *root) {
   Value result = e.results()[0];
   Type element = getElementTypeOrSelf(result.getType());
   Type type = ElementBuilder::computeType(getElementTypeOrSelf(root->getResult(0).getType()));
@@ -194,7 +194,7 @@ static std::optional<Permutation> permutation(Value value, Value root,
   return result;
 }
 
-RootResults::RootResults(KernelEmitter &e, Operation *root) : e(e) {
+RootResults::RootResults(CpuKernelEmitter &e, Operation *root) : e(e) {
   DenseMap<Value, std::optional<Permutation>> known;
   for (Value result : e.results()) {
     auto perm = permutation(result, root->getResult(0), known);

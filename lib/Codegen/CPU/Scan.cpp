@@ -15,7 +15,7 @@ namespace {
 
 class ScanEmitter {
 public:
-  ScanEmitter(KernelEmitter &e, Operation *root)
+  ScanEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), b(e.builder()), root(root), x(root->getOperand(0)), dims(e.dimsOf(x)),
         m(e, getElementTypeOrSelf(x.getType())), lanes(e.getWidth()),
         axis(root->getAttrOfType<IntegerAttr>("axis").getInt()), exclusive(root->hasAttr("exclusive")),
@@ -35,7 +35,7 @@ private:
   /// One vector from `at` on, of which `live` lanes count (null: all); returns what to carry on.
   FailureOr<Value> step(SmallVector<LaneIndex> position, Value at, Value live, Value carry);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Operation *root;
   Value x;
@@ -147,6 +147,6 @@ LogicalResult ScanEmitter::emit() {
   });
 }
 
-LogicalResult emitScan(KernelEmitter &e, Operation *root) { return ScanEmitter(e, root).emit(); }
+LogicalResult emitScan(CpuKernelEmitter &e, Operation *root) { return ScanEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -15,7 +15,7 @@ namespace {
 
 class ScatterEmitter {
 public:
-  ScatterEmitter(KernelEmitter &e, Operation *root)
+  ScatterEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), b(e.builder()), loc(e.getLoc()), root(root), x(root->getOperand(0)), indices(root->getOperand(1)),
         updates(root->getOperand(2)), dims(e.dimsOf(x)), indexDims(e.dimsOf(indices)), updateDims(e.dimsOf(updates)),
         element(getElementTypeOrSelf(x.getType())), type(ElementBuilder::computeType(element)) {}
@@ -35,7 +35,7 @@ private:
   LogicalResult update(LaneIndex target, ArrayRef<LaneIndex> source);
   Value combine(Value old, Value value);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   Operation *root;
@@ -204,6 +204,6 @@ LogicalResult ScatterEmitter::emit() {
   return applySlices(cast<ScatterNdOp>(root));
 }
 
-LogicalResult emitScatter(KernelEmitter &e, Operation *root) { return ScatterEmitter(e, root).emit(); }
+LogicalResult emitScatter(CpuKernelEmitter &e, Operation *root) { return ScatterEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -16,7 +16,7 @@ namespace {
 
 class SoftmaxEmitter {
 public:
-  SoftmaxEmitter(KernelEmitter &e, Operation *root)
+  SoftmaxEmitter(CpuKernelEmitter &e, Operation *root)
       : e(e), root(root), x(root->getOperand(0)), dims(e.dimsOf(x)), isLog(isa<LogSoftmaxOp>(root)),
         math(e, ElementBuilder::computeType(getElementTypeOrSelf(x.getType()))) {}
 
@@ -33,7 +33,7 @@ private:
     return isLog ? math.log(sum) : math.div(e.isVector(sum) ? math.vectorOf(1) : math.constant(1), sum);
   }
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   Operation *root;
   Value x;
   SymDims dims;
@@ -234,6 +234,6 @@ LogicalResult SoftmaxEmitter::emit() {
   return product(inner).isConst(1) ? emitRows() : emitColumns();
 }
 
-LogicalResult emitSoftmax(KernelEmitter &e, Operation *root) { return SoftmaxEmitter(e, root).emit(); }
+LogicalResult emitSoftmax(CpuKernelEmitter &e, Operation *root) { return SoftmaxEmitter(e, root).emit(); }
 
 } // namespace ds

@@ -15,7 +15,7 @@ namespace {
 
 class TopKEmitter {
 public:
-  TopKEmitter(KernelEmitter &e, TopKOp op)
+  TopKEmitter(CpuKernelEmitter &e, TopKOp op)
       : e(e), b(e.builder()), loc(e.getLoc()), op(op), x(op.getX()), dims(e.dimsOf(x)), axis(op.getAxis()) {}
 
   LogicalResult emit();
@@ -24,7 +24,7 @@ private:
   FailureOr<Value> readKey(ArrayRef<LaneIndex> row, Value i);
   LogicalResult emitRow(SmallVector<LaneIndex> row);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   TopKOp op;
@@ -124,6 +124,6 @@ LogicalResult TopKEmitter::emit() {
   });
 }
 
-LogicalResult emitTopK(KernelEmitter &e, Operation *root) { return TopKEmitter(e, cast<TopKOp>(root)).emit(); }
+LogicalResult emitTopK(CpuKernelEmitter &e, Operation *root) { return TopKEmitter(e, cast<TopKOp>(root)).emit(); }
 
 } // namespace ds

@@ -1,16 +1,15 @@
 //===- Winograd.cpp - Kernels whose root is a 3x3 convolution -------------===//
 // Assumes: f32; ds.conv_winograd with a transformed filter in panels ([panels, positions, C, tile]); what follows the
 //   root is pointwise in its result.
-// Guarantees: squares of m x m results are computed together, with (m+2)^2 products a channel
-// (dialects/ds/element/Winograd.h).
+// Guarantees: squares of m x m results are computed together, with (m+2)^2 products a channel (WinogradForm.h).
 //   Channels are the vectors of both transformations; products are matrix products in register tiles. All intermediate
 //   results of a block of squares stay in the worker's scratch.
 // The loops, outside in: items (block of squares, share of the panels); input transformation of the block; panels;
 //   positions (products); squares (output transformation and epilogue).
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/Winograd.h"
 #include "lib/Codegen/CPU/Epilogue.h"
 #include "lib/Codegen/CPU/RegisterTile.h"
+#include "lib/Codegen/CPU/WinogradForm.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -23,7 +22,7 @@ namespace {
 
 class WinogradEmitter {
 public:
-  WinogradEmitter(KernelEmitter &e, ConvWinogradOp root)
+  WinogradEmitter(CpuKernelEmitter &e, ConvWinogradOp root)
       : e(e), b(e.builder()), loc(e.getLoc()), root(root), epilogue(e, root), form(winogradForm(root.getOutputs())) {}
 
   LogicalResult emit();
@@ -40,7 +39,7 @@ private:
   LogicalResult transformInput(Value first, Value count);
   LogicalResult transformOutput(Value first, Value count, Value panel);
 
-  KernelEmitter &e;
+  CpuKernelEmitter &e;
   OpBuilder &b;
   Location loc;
   ConvWinogradOp root;
@@ -243,7 +242,7 @@ LogicalResult WinogradEmitter::transformOutput(Value first, Value count, Value p
         SmallVector<LaneIndex> indices = epilogue.rowIndices(Value(), pixel);
         Value from = e.mulI(e.addI(e.mulI(i, e.i64(m)), j), e.i64(tile));
         for (int64_t v = 0; v < vectors; ++v) {
-          KernelEmitter::Scope scope(e);
+          CpuKernelEmitter::Scope scope(e);
           Value column = e.addI(base, e.i64(v * lanes));
           if (!result[3].isDivisibleBy(tile))
             e.setMask(e.lanesBelow(column, limit));
@@ -332,7 +331,7 @@ LogicalResult WinogradEmitter::emit() {
   return success(succeeded(e.forLoop(e.getBegin(), e.getEnd(), 1, ValueRange{e.i64(-1)}, item)));
 }
 
-LogicalResult emitWinograd(KernelEmitter &e, Operation *root) {
+LogicalResult emitWinograd(CpuKernelEmitter &e, Operation *root) {
   return WinogradEmitter(e, cast<ConvWinogradOp>(root)).emit();
 }
 

@@ -1,5 +1,5 @@
 //===- DsToRt.cpp - Tensors to buffers, launches to dispatches ------------===//
-// Assumes: kernels are code (their modules say whether they may work in place); each result of a function is made by a
+// Assumes: kernels are code (which says whether it may work in place); each result of a function is made by a
 //   launch of its own (ds-group copies others).
 // Guarantees: a buffer for every tensor that a kernel or a call makes, results in the program's outputs directly; views
 //   are their operand's buffer. Dispatches say which inputs they may work in the place of.
@@ -21,18 +21,6 @@ namespace ds {
 
 namespace {
 
-/// The value whose memory `value` is.
-Value rootOf(Value value) {
-  for (;;) {
-    if (auto view = value.getDefiningOp<ReshapeOp>())
-      value = view.getX();
-    else if (auto bind = value.getDefiningOp<BindOp>())
-      value = bind.getX();
-    else
-      return value;
-  }
-}
-
 int64_t elementBytes(Value value) { return (getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() + 7) / 8; }
 
 SymExpr bytesOf(Value value, ShapeState &shapes) {
@@ -49,7 +37,7 @@ private:
   void describe(StringRef attribute, ArrayRef<Value> values, bool results);
   /// Types and shapes, as rt.call states them; where some are left out, `present` says which are there.
   ArrayAttr tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present = std::nullopt);
-  Value bufferOf(Value value) { return value ? buffers.lookup(rootOf(value)) : Value(); }
+  Value bufferOf(Value value) { return value ? buffers.lookup(memoryOf(value)) : Value(); }
   SmallVector<Value> buffersOf(ValueRange values) {
     return llvm::map_to_vector(values, [&](Value value) { return bufferOf(value); });
   }
@@ -58,7 +46,7 @@ private:
   LogicalResult createBuffer(rt::BufferKind kind, int64_t index, Value value, ElementsAttr contents = {});
   void dispatch(rt::LaunchOp launch);
   /// What stands in the new body for an op that ends a stage.
-  void replaceBoundary(Operation *op);
+  LogicalResult replaceBoundary(Operation *op);
 
   func::FuncOp function;
   OpBuilder builder;
@@ -74,10 +62,7 @@ LogicalResult Converter::inferShapes() {
     return failure();
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (auto launch = dyn_cast<rt::LaunchOp>(op)) {
-      auto stated = launch->getAttrOfType<ArrayAttr>(rt::kShapes);
-      if (!stated || stated.size() != launch.getNumResults())
-        return launch.emitOpError("expected the attribute '") << rt::kShapes << "' with one shape a result";
-      for (auto [result, shape] : llvm::zip_equal(launch.getResults(), stated.getAsRange<ShapeAttr>()))
+      for (auto [result, shape] : llvm::zip_equal(launch.getResults(), launch.getShapes().getAsRange<ShapeAttr>()))
         shapes.setDims(result, shape.getDims());
     } else if (failed(inferOp(&op, shapes))) {
       return failure();
@@ -120,11 +105,11 @@ ArrayAttr Converter::tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> 
   return builder.getArrayAttr(all);
 }
 
-void Converter::replaceBoundary(Operation *op) {
+LogicalResult Converter::replaceBoundary(Operation *op) {
   if (auto bind = dyn_cast<BindOp>(op)) {
     rt::BindOp::create(builder, bind.getLoc(), bufferOf(bind.getX()), bind.getSymbols(),
                        getElementTypeOrSelf(bind.getX().getType()).getIntOrFloatBitWidth());
-    return;
+    return success();
   }
   if (auto custom = dyn_cast<CustomOp>(op)) {
     DictionaryAttr described =
@@ -135,7 +120,7 @@ void Converter::replaceBoundary(Operation *op) {
         builder, op->getLoc(), rt::CallKind::custom, builder.getArrayAttr({}), Value(), Value(),
         buffersOf(custom.getInputs()), buffersOf(custom.getOutputs()), tensorsOf(custom.getInputs(), custom.getTakes()),
         tensorsOf(custom.getOutputs(), custom.getMakes()), /*split=*/0, custom.getSymbols(), 64, described);
-    return;
+    return success();
   }
   auto call = [&](rt::CallKind kind, ArrayRef<Attribute> bodies, Value trips, Value condition, ValueRange inputs,
                   unsigned split, ShapeAttr symbols) {
@@ -150,13 +135,16 @@ void Converter::replaceBoundary(Operation *op) {
     llvm::append_range(inputs, branch.getElseInputs());
     call(rt::CallKind::branch, {branch.getThenBodyAttr(), branch.getElseBodyAttr()}, Value(), branch.getCondition(),
          inputs, branch.getThenInputs().size(), branch.getSymbols());
-    return;
+    return success();
   }
-  auto loop = cast<LoopOp>(op);
+  auto loop = dyn_cast<LoopOp>(op);
+  if (!loop)
+    return op->emitOpError("ends a stage, and the conversion to rt knows no form for it");
   llvm::append_range(inputs, loop.getState());
   llvm::append_range(inputs, loop.getCaptured());
   call(rt::CallKind::loop, {loop.getBodyAttr()}, loop.getTrips(), loop.getCondition(), inputs, loop.getState().size(),
        loop.getSymbols());
+  return success();
 }
 
 LogicalResult Converter::createBuffer(rt::BufferKind kind, int64_t index, Value value, ElementsAttr contents) {
@@ -165,7 +153,7 @@ LogicalResult Converter::createBuffer(rt::BufferKind kind, int64_t index, Value 
   if (bytes.isOverflow())
     return emitError(value.getLoc(), "the size in bytes of a tensor is too large, or too long an expression of the "
                                      "model's sizes; state some of them (--shape)");
-  buffers[rootOf(value)] =
+  buffers[memoryOf(value)] =
       rt::BufferOp::create(builder, value.getLoc(), rt::BufferType::get(context),
                            rt::BufferKindAttr::get(context, kind), builder.getI64IntegerAttr(index),
                            ShapeAttr::get(context, ArrayRef<SymExpr>{bytes}), contents, IntegerAttr(), IntegerAttr());
@@ -182,7 +170,7 @@ LogicalResult Converter::createBuffers(Block &block, ArrayRef<Value> arguments, 
   if (failed(createAll(rt::BufferKind::input, arguments)))
     return failure();
   for (Value value : returned) {
-    Value root = rootOf(value);
+    Value root = memoryOf(value);
     if (!root.getDefiningOp<rt::LaunchOp>() || buffers.contains(root))
       return function.emitError("expected results that launches make, each its own");
     if (failed(createBuffer(rt::BufferKind::output, buffers.size() - arguments.size(), value)))
@@ -204,13 +192,11 @@ LogicalResult Converter::createBuffers(Block &block, ArrayRef<Value> arguments, 
 }
 
 void Converter::dispatch(rt::LaunchOp launch) {
-  auto dispatch = rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(),
-                                         buffersOf(launch.getInputs()), buffersOf(launch.getResults()),
-                                         /*in_place=*/DenseI64ArrayAttr());
-  if (Attribute symbols = launch->getAttr(rt::kSymbols))
-    dispatch->setAttr(rt::kSymbols, symbols);
-  auto code = SymbolTable::lookupNearestSymbolFrom<ModuleOp>(launch, launch.getKernelAttr());
-  if (!code || !code->hasAttr(rt::kInPlace) || launch.getNumResults() != 1)
+  auto dispatch =
+      rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), buffersOf(launch.getInputs()),
+                             buffersOf(launch.getResults()), launch.getSymbols(), /*in_place=*/DenseI64ArrayAttr());
+  auto code = SymbolTable::lookupNearestSymbolFrom<rt::CodeOp>(launch, launch.getKernelAttr());
+  if (!code || !code.getInPlace() || launch.getNumResults() != 1)
     return;
   Value result = launch.getResult(0);
   SmallVector<int64_t> inPlace;
@@ -235,15 +221,15 @@ LogicalResult Converter::run() {
   for (Operation *op : steps)
     if (auto launch = dyn_cast<rt::LaunchOp>(op))
       dispatch(launch);
-    else
-      replaceBoundary(op);
+    else if (failed(replaceBoundary(op)))
+      return failure();
 
   terminator->setOperands({});
   SmallVector<Operation *> ops;
   for (Operation &op : block.without_terminator())
     ops.push_back(&op);
   for (Operation *op : llvm::reverse(ops))
-    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp, RequireOp>(op) || endsStage(op))
+    if (isa<rt::LaunchOp>(op) || isHostOp(op))
       op->erase();
   function.setArgAttrsAttr(ArrayAttr());
   function.setResAttrsAttr(ArrayAttr());

@@ -289,17 +289,16 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
   }
 
   DenseMap<Operation *, uint32_t> kernelNumbers;
-  for (ModuleOp kernel : symbols.launchedKernels(function)) {
+  for (rt::CodeOp kernel : symbols.launchedKernels(function)) {
     kernelNumbers[kernel] = program.kernels.size();
-    program.kernels.push_back({kernel.getSymName()->str(), describeSource(kernel.getLoc(), /*operators=*/false)});
+    program.kernels.push_back({kernel.getSymName().str(), describeSource(kernel.getLoc(), /*operators=*/false)});
   }
   for (auto dispatch : function.getOps<rt::DispatchOp>()) {
-    ModuleOp kernel = symbols.kernel(dispatch);
     artifact::Launch launch;
-    launch.kernel = kernelNumbers.lookup(kernel);
+    launch.kernel = kernelNumbers.lookup(symbols.kernel(dispatch));
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
-    launch.flops = numberOf(symbols.expr(dispatch, rt::kFlops));
-    launch.bytes = numberOf(symbols.expr(dispatch, rt::kBytes));
+    launch.flops = numberOf(symbols.figure(dispatch, &rt::CodeOp::getFlops));
+    launch.bytes = numberOf(symbols.figure(dispatch, &rt::CodeOp::getBytes));
     program.launches.push_back(std::move(launch));
   }
   return program;

@@ -278,26 +278,26 @@ LogicalResult HostBuilder::buildRun() {
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
   auto kernelType = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
   b.setInsertionPointToEnd(host.getBody());
-  for (ModuleOp kernel : symbols.launchedKernels(function))
-    if (!host.lookupSymbol(kernel.getSymName().value()))
-      LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName().value(), kernelType);
+  for (rt::CodeOp kernel : symbols.launchedKernels(function))
+    if (!host.lookupSymbol(kernel.getSymName()))
+      LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName(), kernelType);
 
   LLVM::LLVMFuncOp run = createFunction(nameOf(number) + "_run", {i32, pointer});
   run.setLinkage(LLVM::Linkage::Internal);
   Block *entry = run.addEntryBlock(b);
   Value self = entry->getArgument(1);
   b.setInsertionPointToStart(entry);
-  int64_t mostBindings = 1, mostSizes = 1;
+  int64_t mostArguments = 1, mostSizes = 1;
   SmallVector<rt::DispatchOp> dispatches(function.getOps<rt::DispatchOp>());
   for (rt::DispatchOp dispatch : dispatches) {
-    mostBindings = std::max<int64_t>(mostBindings, dispatch.getBuffers().size());
-    mostSizes = std::max<int64_t>(mostSizes, symbols.kernel(dispatch)->getAttrOfType<ShapeAttr>(rt::kSizes).size());
+    mostArguments = std::max<int64_t>(mostArguments, dispatch.getBuffers().size());
+    mostSizes = std::max<int64_t>(mostSizes, symbols.kernel(dispatch).getSizes().size());
   }
   // One launch is over before the next begins: they share the arrays.
-  Value bindings = LLVM::AllocaOp::create(b, loc, pointer, pointer, constant(i64, mostBindings));
+  Value arguments = LLVM::AllocaOp::create(b, loc, pointer, pointer, constant(i64, mostArguments));
   Value sizes = LLVM::AllocaOp::create(b, loc, pointer, i64, constant(i64, mostSizes));
   Value state = LLVM::AllocaOp::create(b, loc, pointer, pointer, constant(i64, 2));
-  LLVM::StoreOp::create(b, loc, bindings, state);
+  LLVM::StoreOp::create(b, loc, arguments, state);
   LLVM::StoreOp::create(b, loc, sizes, element(state, pointer, 1));
   Value buffers = LLVM::LoadOp::create(b, loc, pointer, self);
   Value values = LLVM::LoadOp::create(b, loc, pointer, element(self, pointer, 1));
@@ -321,18 +321,18 @@ LogicalResult HostBuilder::buildRun() {
     };
     for (unsigned node = stage.firstLaunch; node < stage.firstLaunch + stage.launchCount; ++node) {
       rt::DispatchOp dispatch = current = dispatches[node];
-      ModuleOp kernel = symbols.kernel(dispatch);
+      rt::CodeOp kernel = symbols.kernel(dispatch);
       for (auto [i, buffer] : llvm::enumerate(dispatch.getBuffers())) {
         Value address = LLVM::LoadOp::create(b, loc, pointer, element(buffers, pointer, numbers.lookup(buffer)));
-        LLVM::StoreOp::create(b, loc, address, element(bindings, pointer, i));
+        LLVM::StoreOp::create(b, loc, address, element(arguments, pointer, i));
       }
-      for (auto [i, size] : llvm::enumerate(symbols.exprs(dispatch, rt::kSizes)))
+      for (auto [i, size] : llvm::enumerate(symbols.exprs(dispatch, &rt::CodeOp::getSizes)))
         LLVM::StoreOp::create(b, loc, valueOf(size), element(sizes, i64, i));
-      Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName().value());
+      Value code = LLVM::AddressOfOp::create(b, loc, pointer, kernel.getSymName());
       auto call = LLVM::CallOp::create(b, loc, launchType,
                                        ValueRange{launch, self, constant(i32, node), code, state,
-                                                  valueOf(symbols.expr(dispatch, rt::kRange)),
-                                                  valueOf(symbols.expr(dispatch, rt::kGrain))});
+                                                  valueOf(symbols.expr(dispatch, &rt::CodeOp::getRange)),
+                                                  valueOf(symbols.expr(dispatch, &rt::CodeOp::getGrain))});
       Value failed = LLVM::ICmpOp::create(b, loc, LLVM::ICmpPredicate::ne, call.getResult(), constant(i32, 0));
       Block *block = b.getInsertionBlock();
       Block *stop = b.createBlock(&run.getBody(), run.getBody().end());

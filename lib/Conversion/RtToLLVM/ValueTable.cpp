@@ -14,34 +14,25 @@ namespace ds {
 static constexpr StringLiteral kTooComplex = " is too large or too complex an expression of the model's sizes; --shape "
                                              "can fix some";
 
-SmallVector<SymExpr> HostSymbols::exprs(rt::DispatchOp dispatch, StringRef attribute) const {
-  SmallVector<SymExpr> exprs(kernel(dispatch)->getAttrOfType<ShapeAttr>(attribute).getDims());
-  auto actual = dispatch->getAttrOfType<ShapeAttr>(rt::kSymbols);
-  if (!actual)
-    return exprs;
+SmallVector<SymExpr> HostSymbols::exprs(rt::DispatchOp dispatch, Stated stated) const {
+  rt::CodeOp code = kernel(dispatch);
   std::map<std::string, SymExpr> values;
-  for (auto [index, symbol] : llvm::enumerate(actual.getExprs()))
-    values.try_emplace("k" + std::to_string(index), symbol);
-  for (SymExpr &expr : exprs) {
-    expr = expr.substitute(values);
-    if (expr.isOverflow() && (attribute == rt::kFlops || attribute == rt::kBytes))
-      expr = SymExpr(0); // a figure for reports: nobody knows
-  }
-  return exprs;
+  for (auto [name, value] :
+       llvm::zip_equal(code.getSymbols().getAsValueRange<StringAttr>(), dispatch.getSymbols().getExprs()))
+    values.try_emplace(name.str(), value);
+  return llvm::map_to_vector((code.*stated)().getExprs(), [&](const SymExpr &expr) { return expr.substitute(values); });
 }
 
-SymExpr HostSymbols::expr(rt::DispatchOp dispatch, StringRef attribute) const {
-  return exprs(dispatch, attribute).front();
+SymExpr HostSymbols::figure(rt::DispatchOp dispatch, Stated stated) const {
+  SymExpr known = expr(dispatch, stated);
+  return known.isOverflow() ? SymExpr(0) : known;
 }
 
-SmallVector<ModuleOp> HostSymbols::launchedKernels(func::FuncOp function) const {
+SmallVector<rt::CodeOp> HostSymbols::launchedKernels(func::FuncOp function) const {
   llvm::SetVector<Operation *> kernels;
   for (auto dispatch : function.getOps<rt::DispatchOp>())
     kernels.insert(kernel(dispatch));
-  SmallVector<ModuleOp> result;
-  for (Operation *kernel : kernels)
-    result.push_back(cast<ModuleOp>(kernel));
-  return result;
+  return llvm::map_to_vector(kernels, [](Operation *kernel) { return cast<rt::CodeOp>(kernel); });
 }
 
 FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module, const HostSymbols &symbols) {
@@ -188,9 +179,12 @@ static std::vector<SymExpr> wantedExprs(func::FuncOp function, const HostSymbols
   for (auto buffer : function.getOps<rt::BufferOp>())
     if (buffer.getKind() == rt::BufferKind::temporary)
       wanted.push_back(buffer.getBytes().getDim(0));
-  for (auto dispatch : function.getOps<rt::DispatchOp>())
-    for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kFlops, rt::kBytes})
-      llvm::append_range(wanted, symbols.exprs(dispatch, attribute));
+  for (auto dispatch : function.getOps<rt::DispatchOp>()) {
+    for (HostSymbols::Stated stated : {&rt::CodeOp::getSizes, &rt::CodeOp::getRange, &rt::CodeOp::getGrain})
+      llvm::append_range(wanted, symbols.exprs(dispatch, stated));
+    for (HostSymbols::Stated stated : {&rt::CodeOp::getFlops, &rt::CodeOp::getBytes})
+      wanted.push_back(symbols.figure(dispatch, stated));
+  }
   for (auto call : function.getOps<rt::CallOp>()) {
     add(call.getInputTensors());
     add(call.getOutputTensors());
@@ -210,12 +204,15 @@ static LogicalResult checkTensors(Operation *op, ArrayAttr tensors, StringRef wh
 }
 
 LogicalResult ValueTable::checkSizes(func::FuncOp function, const HostSymbols &symbols) {
+  static constexpr std::pair<StringLiteral, HostSymbols::Stated> needed[] = {{"sizes", &rt::CodeOp::getSizes},
+                                                                             {"range", &rt::CodeOp::getRange},
+                                                                             {"grain", &rt::CodeOp::getGrain},
+                                                                             {"scratch", &rt::CodeOp::getScratch}};
   for (auto dispatch : function.getOps<rt::DispatchOp>())
-    for (StringRef attribute : {rt::kSizes, rt::kRange, rt::kGrain, rt::kScratch})
-      for (const SymExpr &expr : symbols.exprs(dispatch, attribute))
+    for (auto [name, stated] : needed)
+      for (const SymExpr &expr : symbols.exprs(dispatch, stated))
         if (expr.isOverflow())
-          return emitNodeError(dispatch) << "a size that its kernel needs (" << attribute.drop_front(3) << ")"
-                                         << kTooComplex;
+          return emitNodeError(dispatch) << "a size that its kernel needs (" << name << ")" << kTooComplex;
   for (auto buffer : function.getOps<rt::BufferOp>())
     if (buffer.getBytes().getDim(0).isOverflow()) {
       Operation *user = buffer->use_empty() ? buffer : *buffer->getUsers().begin();
@@ -244,7 +241,7 @@ std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function, con
     constraint.b.collectSymbols(used);
   }
   for (auto dispatch : function.getOps<rt::DispatchOp>())
-    symbols.expr(dispatch, rt::kScratch).collectSymbols(used);
+    symbols.expr(dispatch, &rt::CodeOp::getScratch).collectSymbols(used);
   auto drop = [&](ShapeAttr symbols) {
     for (const SymExpr &symbol : symbols.getDims())
       used.erase(*symbol.symbolName());
@@ -328,7 +325,7 @@ ValueTable::ValueTable(func::FuncOp function, const HostSymbols &symbols) {
       reading = false;
       ++launches;
       ++stages.back().launchCount;
-      scratchOf[stages.size() - 1].add(symbols.expr(dispatch, rt::kScratch));
+      scratchOf[stages.size() - 1].add(symbols.expr(dispatch, &rt::CodeOp::getScratch));
     }
   }
 

@@ -20,16 +20,20 @@ class HostSymbols {
 public:
   explicit HostSymbols(mlir::ModuleOp program) : table(program) {}
 
-  /// The module that holds the code of a dispatch's kernel.
-  mlir::ModuleOp kernel(rt::DispatchOp dispatch) const {
-    return table.lookup<mlir::ModuleOp>(dispatch.getKernelAttr().getAttr());
+  /// The code of a dispatch's kernel.
+  rt::CodeOp kernel(rt::DispatchOp dispatch) const {
+    return table.lookup<rt::CodeOp>(dispatch.getKernelAttr().getAttr());
   }
-  /// The expressions that an attribute of a dispatch's kernel states, in the program's symbols.
-  llvm::SmallVector<SymExpr> exprs(rt::DispatchOp dispatch, llvm::StringRef attribute) const;
+  /// One of the attributes in which code states sizes.
+  using Stated = ShapeAttr (rt::CodeOp::*)();
+  /// The expressions that the code of a dispatch's kernel states, in the program's symbols.
+  llvm::SmallVector<SymExpr> exprs(rt::DispatchOp dispatch, Stated stated) const;
   /// The only one.
-  SymExpr expr(rt::DispatchOp dispatch, llvm::StringRef attribute) const;
+  SymExpr expr(rt::DispatchOp dispatch, Stated stated) const { return exprs(dispatch, stated).front(); }
+  /// A figure for reports: 0, which says that nobody knows, where it is too large.
+  SymExpr figure(rt::DispatchOp dispatch, Stated stated) const;
   /// Kernels of the host function in order of first launch, each once.
-  llvm::SmallVector<mlir::ModuleOp> launchedKernels(mlir::func::FuncOp function) const;
+  llvm::SmallVector<rt::CodeOp> launchedKernels(mlir::func::FuncOp function) const;
 
   /// The function of a program that `call` runs.
   mlir::func::FuncOp body(rt::CallOp call, unsigned index) const {

@@ -1,13 +1,13 @@
 //===- FoldPacking.cpp - Compute packed weights ---------------------------===//
 // Assumes: ds-pack ran; the context holds one model.
-// Guarantees: packings and depthwise filters that follow from constants are constants; every resource that no op of the
-//   module refers to is freed, each as soon as its last reader is gone.
+// Guarantees: packings and depthwise filters that follow from constants are constants, equal ones of one resource are
+//   one resource; every resource that no op of the module refers to is freed, each as soon as its last reader is gone.
 // Declines: ops without FoldOpInterface in such a chain.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/Winograd.h"
+#include "dialects/ds/fold/ConstantData.h"
 #include "dialects/ds/ir/DsOps.h"
-#include "ds/Layout/Passes.h"
-#include "lib/Layout/ConstantData.h"
+#include "ds/Codegen/CPU/Passes.h"
+#include "lib/Codegen/CPU/WinogradForm.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinDialect.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -17,7 +17,7 @@ using namespace mlir;
 
 namespace ds {
 #define GEN_PASS_DEF_FOLDPACKINGPASS
-#include "ds/Layout/Passes.h.inc"
+#include "ds/Codegen/CPU/Passes.h.inc"
 
 namespace {
 class FoldPackingPass : public impl::FoldPackingPassBase<FoldPackingPass> {
@@ -29,11 +29,20 @@ private:
   /// Replaces `op` by a constant if its operands can be made constants first; these are folded too.
   ConstantOp fold(Operation *op);
   ElementsAttr compute(Operation *op, ArrayRef<ElementsAttr> operands);
+  /// Puts a constant in the place of `op`.
+  ConstantOp replace(Operation *op, ElementsAttr value);
+  Attribute keyOf(Operation *op);
+  ElementsAttr findMade(Attribute key);
+  void eraseDead(Operation *op);
   void erase(ConstantOp constant);
   void freeOrphans();
 
   /// Constants that hold each resource.
   llvm::DenseMap<const void *, int64_t> holders;
+  /// What was computed, by keyOf. The data of what no constant holds any more is gone.
+  llvm::DenseMap<Attribute, ElementsAttr> made;
+  /// What keyOf said, and of a constant what it said of the op whose place that took. Ops that are erased leave.
+  llvm::DenseMap<Operation *, Attribute> keys;
 };
 } // namespace
 
@@ -193,11 +202,71 @@ ElementsAttr FoldPackingPass::compute(Operation *op, ArrayRef<ElementsAttr> oper
   return succeeded(bytes) ? makeElements(type, std::move(*bytes), "folded") : ElementsAttr();
 }
 
+static bool isFoldable(Operation *op) {
+  return op->getNumOperands() != 0 && isStatic(op) && isPure(op) && op->getNumRegions() == 0;
+}
+
+/// What `op` computes from constants, down to these: equal keys, equal values. Null where it needs more than constants.
+Attribute FoldPackingPass::keyOf(Operation *op) {
+  if (!op)
+    return {};
+  if (auto known = keys.find(op); known != keys.end())
+    return known->second;
+  Attribute key;
+  if (auto constant = dyn_cast<ConstantOp>(op)) {
+    key = constant.getValue();
+  } else if (isFoldable(op)) {
+    Builder b(&getContext());
+    SmallVector<Attribute> parts{b.getStringAttr(op->getName().getStringRef()), op->getAttrDictionary(),
+                                 TypeAttr::get(op->getResult(0).getType())};
+    for (Value operand : op->getOperands())
+      parts.push_back(keyOf(operand.getDefiningOp()));
+    if (!llvm::is_contained(parts, Attribute()))
+      key = b.getArrayAttr(parts);
+  }
+  return keys[op] = key;
+}
+
+ElementsAttr FoldPackingPass::findMade(Attribute key) {
+  ElementsAttr value = key ? made.lookup(key) : ElementsAttr();
+  auto resource = dyn_cast_if_present<DenseResourceElementsAttr>(value);
+  return resource && holders.lookup(resource.getRawHandle().getResource()) == 0 ? ElementsAttr() : value;
+}
+
+ConstantOp FoldPackingPass::replace(Operation *op, ElementsAttr value) {
+  OpBuilder builder(op);
+  auto constant = ConstantOp::create(builder, op->getLoc(), value);
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
+    ++holders[resource.getRawHandle().getResource()];
+  keys[constant] = keyOf(op);
+  op->getResult(0).replaceAllUsesWith(constant);
+  eraseDead(op);
+  return constant;
+}
+
+/// Erases an op without users, and what only served it.
+void FoldPackingPass::eraseDead(Operation *op) {
+  if (!op->use_empty())
+    return;
+  if (auto constant = dyn_cast<ConstantOp>(op))
+    return erase(constant);
+  llvm::SmallSetVector<Operation *, 4> producers;
+  for (Value operand : op->getOperands())
+    producers.insert(operand.getDefiningOp());
+  keys.erase(op);
+  op->erase();
+  for (Operation *producer : producers)
+    eraseDead(producer);
+}
+
 ConstantOp FoldPackingPass::fold(Operation *op) {
   if (auto constant = dyn_cast_or_null<ConstantOp>(op))
     return constant;
-  if (!op || op->getNumOperands() == 0 || !isStatic(op) || !isPure(op) || op->getNumRegions() != 0)
+  if (!op || !isFoldable(op))
     return {};
+  Attribute key = keyOf(op);
+  if (ElementsAttr known = findMade(key))
+    return replace(op, known);
   SmallVector<ConstantOp> operands;
   for (Value operand : op->getOperands()) {
     operands.push_back(fold(operand.getDefiningOp()));
@@ -210,15 +279,8 @@ ConstantOp FoldPackingPass::fold(Operation *op) {
   ElementsAttr value = compute(op, values);
   if (!value)
     return {};
-  OpBuilder builder(op);
-  auto constant = ConstantOp::create(builder, op->getLoc(), value);
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value))
-    ++holders[resource.getRawHandle().getResource()];
-  op->getResult(0).replaceAllUsesWith(constant);
-  op->erase();
-  for (ConstantOp operand : llvm::SmallSetVector<ConstantOp, 4>(operands.begin(), operands.end()))
-    erase(operand);
-  return constant;
+  made[key] = value;
+  return replace(op, value);
 }
 
 static DialectResourceBlobManager &blobManager(MLIRContext *context) {
@@ -232,6 +294,7 @@ void FoldPackingPass::erase(ConstantOp constant) {
   if (!constant->use_empty())
     return;
   auto resource = dyn_cast<DenseResourceElementsAttr>(constant.getValue());
+  keys.erase(constant);
   constant.erase();
   if (!resource)
     return;

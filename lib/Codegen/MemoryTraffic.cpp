@@ -4,7 +4,7 @@
 //   (slices, gathers) ask for fewer of its elements than it has: a row looked up in a table is not the table.
 // Declines: to count what caches cannot hold and is read again; the figure is what the kernel needs, not what it does.
 //===----------------------------------------------------------------------===//
-#include "lib/Codegen/CPU/MemoryTraffic.h"
+#include "lib/Codegen/MemoryTraffic.h"
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
 

@@ -1,16 +1,18 @@
-//===- KernelEmitter.h - The function of one kernel, while it is built ----===//
+//===- KernelEmitter.h - The code of one kernel, while it is built --------===//
 // Assumes: the kernel's ops are `ds` ops in attribute form, shapes inferred.
-// Guarantees: one function of the kernel ABI that loads pointers and sizes once, at its start; memory is touched
-// through
-//   `load` and `store` only, which allocate and copy nothing.
+// Guarantees: what the kernels of all targets are built with: memory by pointer, touched through `load` and `store`
+// only;
+//   size expressions as numbers that the kernel is given, each once; loops, functions and i64 arithmetic. Nothing is
+//   allocated or copied. What is made is scf, arith, vector, func and LLVM's loads and stores.
+// Declines: how a kernel gets its pointers and sizes, which part of the work is whose, vectors of elements and their
+//   masks, what an error does: a target's emitter says so (CPU/CpuKernelEmitter.h).
 //===----------------------------------------------------------------------===//
-#ifndef DS_LIB_CODEGEN_CPU_KERNELEMITTER_H
-#define DS_LIB_CODEGEN_CPU_KERNELEMITTER_H
+#ifndef DS_LIB_CODEGEN_KERNELEMITTER_H
+#define DS_LIB_CODEGEN_KERNELEMITTER_H
 
 #include "dialects/ds/element/ElementBuilder.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
-#include "ds/Codegen/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <unordered_map>
 
@@ -24,22 +26,9 @@ struct MemoryRef {
 
 class KernelEmitter : public ElementBuilder {
 public:
-  /// Starts the function of `kernel` in `module`, with the body's insertion point in `builder`.
-  KernelEmitter(rt::KernelOp kernel, mlir::ModuleOp module, mlir::OpBuilder &builder, ShapeState &shapes,
-                const CpuTarget &target, bool inPlace);
-
   rt::KernelOp getKernel() { return kernel; }
-  const CpuTarget &getTarget() const { return target; }
   /// What the kernel yields.
   mlir::OperandRange results() { return kernel.getBody().front().getTerminator()->getOperands(); }
-
-  /// Items [begin, end) of the launch's range are computed by a call.
-  mlir::Value getBegin() { return begin; }
-  mlir::Value getEnd() { return end; }
-  void setRange(const SymExpr &items, const SymExpr &fewestItems);
-  void setFlops(const SymExpr &operations) { flops = operations; }
-  /// `bytes` more of the worker's scratch, 64-byte aligned.
-  mlir::Value scratch(const SymExpr &bytes);
 
   /// The memory of a kernel argument, or of result number `index`.
   MemoryRef argument(mlir::Value tensor);
@@ -79,12 +68,6 @@ public:
                                                           mlir::ValueRange init, CarryFn body);
   /// if (condition) body().
   mlir::LogicalResult ifThen(mlir::Value condition, llvm::function_ref<mlir::LogicalResult()> body);
-  /// Vectors over [lower, upper): body(consecutive index) for whole vectors, then once under a mask for the rest.
-  mlir::LogicalResult vectorLoop(mlir::Value lower, mlir::Value upper,
-                                 llvm::function_ref<mlir::LogicalResult(LaneIndex)> body, bool wholeOnly = false);
-  /// Lanes with start + lane < limit.
-  mlir::Value lanesBelow(mlir::Value start, mlir::Value limit);
-
   /// A function that the kernel calls, for code that it needs at several places. The body must not use tensors or
   /// sizes.
   using FunctionFn = llvm::function_ref<mlir::FailureOr<llvm::SmallVector<mlir::Value>>(mlir::ValueRange)>;
@@ -99,52 +82,34 @@ public:
   mlir::Value size(const SymExpr &expr) { return sizeValue(expr); }
   SymDims dimsOf(mlir::Value tensor) { return dims(tensor); }
 
-  /// Ends the function and states sizes, range, … on the module. Fails, with a diagnostic, if one of them is no number
-  /// that can be computed (SymExpr::isOverflow).
-  mlir::LogicalResult finish();
-
 protected:
+  /// Code goes into a module of its own. `width`: elements that are computed at a time.
+  KernelEmitter(rt::KernelOp kernel, mlir::OpBuilder &builder, ShapeState &shapes, int64_t width);
+
+  /// Vectors of elements at the positions of all live lanes, as they lie in memory: `storage` is the type of one.
+  virtual mlir::Value loadLanes(MemoryRef memory, LaneIndex position, mlir::Type storage) = 0;
+  virtual void storeLanes(MemoryRef memory, LaneIndex position, mlir::Value value) = 0;
+  /// Number `index` of the sizes that the kernel is given, at a place that dominates the kernel's code.
+  virtual mlir::Value loadSize(unsigned index) = 0;
+
   mlir::FailureOr<mlir::Value> load(mlir::Value tensor, llvm::ArrayRef<LaneIndex> indices) override;
-  void raiseScalar(mlir::Value bad, KernelError error) override;
+
+  /// How elements of a type lie in memory.
+  mlir::Type storageType(mlir::Type elementType);
+  static unsigned storageBytes(mlir::Type storage);
+
+  rt::KernelOp kernel;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  llvm::SmallVector<mlir::Value> arguments; // pointers: the kernel's arguments, its results after them
+  llvm::SmallVector<SymExpr> sizes;         // what the kernel is given, in order
+  bool overflowed = false;                  // a size that was asked for is no number: the kernel must not be used
 
 private:
-  mlir::Type storageType(mlir::Type elementType);
   mlir::Value fromStorage(mlir::Value value, mlir::Type elementType);
   mlir::Value toStorage(mlir::Value value, mlir::Type elementType);
 
-  rt::KernelOp kernel;
-  mlir::ModuleOp module;
-  const CpuTarget &target;
-  mlir::func::FuncOp function;
-  mlir::Operation *entryEnd = nullptr; // what is computed once goes before this op
-  mlir::Value begin, end, sizesPointer, scratchPointer, errorSlot;
-  llvm::SmallVector<mlir::Value> bindings;
-  llvm::SmallVector<SymExpr> sizes;
   std::unordered_map<SymExpr, mlir::Value, SymExpr::Hash> sizeValues;
-  bool overflowed = false; // a size that was asked for
-  SymExpr range, grain = SymExpr(1), scratchBytes, flops;
 };
-
-// Emitters, one a kind of root. Each sets the range and emits everything.
-mlir::LogicalResult emitLoops(KernelEmitter &e);
-mlir::LogicalResult emitReduction(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitGemm(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitWinograd(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitSoftmax(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitLayerNorm(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitAttention(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitDepthwise(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitPool(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitScatter(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitTopK(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitRecurrent(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitArgExtremum(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitNonMaxSuppression(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitDft(KernelEmitter &e, mlir::Operation *root);
-mlir::LogicalResult emitScan(KernelEmitter &e, mlir::Operation *root);
-
-/// Stores every result of the kernel at `indices` (positions in the results' dims, which all are equal).
-mlir::LogicalResult storeResults(KernelEmitter &e, llvm::ArrayRef<LaneIndex> indices);
 
 } // namespace ds
 

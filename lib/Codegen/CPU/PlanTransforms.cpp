@@ -3,10 +3,10 @@
 // Guarantees: transforms of a constant length have the table of their plan (DftPlan.h) as an operand.
 // Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/DftPlan.h"
+#include "dialects/ds/fold/ConstantData.h"
 #include "dialects/ds/ir/DsOps.h"
-#include "ds/Layout/Passes.h"
-#include "lib/Layout/ConstantData.h"
+#include "ds/Codegen/CPU/Passes.h"
+#include "lib/Codegen/CPU/DftPlan.h"
 
 #include <map>
 
@@ -14,7 +14,7 @@ using namespace mlir;
 
 namespace ds {
 #define GEN_PASS_DEF_PLANTRANSFORMSPASS
-#include "ds/Layout/Passes.h.inc"
+#include "ds/Codegen/CPU/Passes.h.inc"
 
 /// A table of more numbers takes longer to read from a file than to compute.
 static constexpr int64_t kMostNumbers = 1 << 20;

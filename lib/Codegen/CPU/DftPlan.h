@@ -4,8 +4,8 @@
 //   transform of even length is a complex one of half as many points. Tables are computed in f64, and exact where sines
 //   and cosines are 0 or 1.
 //===----------------------------------------------------------------------===//
-#ifndef DS_DIALECT_DFTPLAN_H
-#define DS_DIALECT_DFTPLAN_H
+#ifndef DS_LIB_CODEGEN_CPU_DFTPLAN_H
+#define DS_LIB_CODEGEN_CPU_DFTPLAN_H
 
 #include <cstdint>
 #include <vector>

@@ -1,5 +1,5 @@
 //===- DftPlanTest.cpp - How a Fourier transform of a known length is done ===//
-#include "dialects/ds/element/DftPlan.h"
+#include "lib/Codegen/CPU/DftPlan.h"
 #include "gtest/gtest.h"
 #include <cmath>
 #include <complex>

@@ -1,7 +1,7 @@
 //===- DftPlan.cpp - How a Fourier transform of a known length is done ----===//
 // Guarantees: see DftPlan.h.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/DftPlan.h"
+#include "lib/Codegen/CPU/DftPlan.h"
 
 #include <cmath>
 #include <complex>

@@ -3,8 +3,8 @@
 // Guarantees: those of f32 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or ds.depthwise.
 // Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
-#include "ds/Layout/Passes.h"
-#include "lib/Layout/Transposes.h"
+#include "ds/Codegen/CPU/Passes.h"
+#include "ds/Layout/Transposes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -12,7 +12,7 @@ using namespace mlir;
 
 namespace ds {
 #define GEN_PASS_DEF_PACKPASS
-#include "ds/Layout/Passes.h.inc"
+#include "ds/Codegen/CPU/Passes.h.inc"
 
 /// Columns, rows or channels a group below which a tile is mostly padding.
 static constexpr int64_t kFew = 4;

@@ -1,7 +1,7 @@
-//===- Winograd.cpp - The matrices of F(m x m, 3 x 3) ---------------------===//
-// Guarantees: see Winograd.h.
+//===- WinogradForm.cpp - The matrices of F(m x m, 3 x 3) -----------------===//
+// Guarantees: see WinogradForm.h.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/Winograd.h"
+#include "lib/Codegen/CPU/WinogradForm.h"
 #include <cassert>
 
 namespace ds {

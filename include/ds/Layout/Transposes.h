@@ -1,10 +1,10 @@
 //===- Transposes.h - Making, merging and weighing transposes -------------===//
 // Assumes: the state knows the dims of every value that is passed in.
 // Guarantees: values are made with inferred types, merged with the transposes and reshapes they are made from;
-// constants stay constants. Private to lib/Layout.
+// constants stay constants.
 //===----------------------------------------------------------------------===//
-#ifndef DS_LIB_LAYOUT_TRANSPOSES_H
-#define DS_LIB_LAYOUT_TRANSPOSES_H
+#ifndef DS_LAYOUT_TRANSPOSES_H
+#define DS_LAYOUT_TRANSPOSES_H
 
 #include "dialects/ds/ir/DsOps.h"
 

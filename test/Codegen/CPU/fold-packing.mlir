@@ -69,3 +69,37 @@ func.func @resources() -> tensor<2x1x33xi8> {
     }
   }
 #-}
+
+// -----
+
+// What is made of one resource in one way exists once, whoever holds the resource; in another way, or of a part of it, it
+// is another one.
+// CHECK-LABEL: @once
+// CHECK-NEXT:    %[[A:.*]] = ds.constant dense_resource<[[FIRST:[a-z0-9_]+]]> : tensor<2x1x33xf32>
+// CHECK-NEXT:    %[[B:.*]] = ds.constant dense_resource<[[FIRST]]> : tensor<2x1x33xf32>
+// CHECK-NEXT:    %[[C:.*]] = ds.constant dense_resource<[[WIDE:[a-z0-9_]+]]> : tensor<1x1x66xf32>
+// CHECK-NEXT:    %[[D:.*]] = ds.constant dense_resource<[[TURNED:[a-z0-9_]+]]> : tensor<2x1x33xf32>
+// CHECK-NEXT:    return %[[A]], %[[B]], %[[C]], %[[D]]
+// CHECK:         dialect_resources
+// CHECK-COUNT-3: : "0x
+// CHECK-NOT:     "0x
+func.func @once() -> (tensor<2x1x33xf32>, tensor<2x1x33xf32>, tensor<1x1x66xf32>, tensor<2x1x33xf32>) {
+  %v = ds.constant dense_resource<w> : tensor<1x66xi8>
+  %w = ds.constant dense_resource<w> : tensor<1x66xi8>
+  %x = ds.cast %v : (tensor<1x66xi8>) -> tensor<1x66xf32>
+  %y = ds.cast %w : (tensor<1x66xi8>) -> tensor<1x66xf32>
+  %n = ds.neg %y : (tensor<1x66xf32>) -> tensor<1x66xf32>
+  %0 = ds.pack %x {tile = 33 : i64} : (tensor<1x66xf32>) -> tensor<2x1x33xf32>
+  %1 = ds.pack %y {tile = 33 : i64} : (tensor<1x66xf32>) -> tensor<2x1x33xf32>
+  %2 = ds.pack %y {tile = 66 : i64} : (tensor<1x66xf32>) -> tensor<1x1x66xf32>
+  %3 = ds.pack %n {tile = 33 : i64} : (tensor<1x66xf32>) -> tensor<2x1x33xf32>
+  return %0, %1, %2, %3 : tensor<2x1x33xf32>, tensor<2x1x33xf32>, tensor<1x1x66xf32>, tensor<2x1x33xf32>
+}
+
+{-#
+  dialect_resources: {
+    builtin: {
+      w: "0x040000000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F202122232425262728292A2B2C2D2E2F303132333435363738393A3B3C3D3E3F404142"
+    }
+  }
+#-}

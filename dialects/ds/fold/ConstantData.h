@@ -1,10 +1,9 @@
 //===- ConstantData.h - Moving the elements of constants ------------------===//
 // Guarantees: native loops over the bytes; results of more than a few elements are resources, allocated once.
 // Declines (null): constants whose data is not at hand.
-// Private to lib/Layout.
 //===----------------------------------------------------------------------===//
-#ifndef DS_LIB_LAYOUT_CONSTANTDATA_H
-#define DS_LIB_LAYOUT_CONSTANTDATA_H
+#ifndef DS_DIALECTS_DS_FOLD_CONSTANTDATA_H
+#define DS_DIALECTS_DS_FOLD_CONSTANTDATA_H
 
 #include "dialects/ds/fold/Elements.h"
 #include "llvm/ADT/STLFunctionalExtras.h"

@@ -1,7 +1,7 @@
 //===- ConstantData.cpp - Moving the elements of constants ----------------===//
 // Guarantees: see ConstantData.h.
 //===----------------------------------------------------------------------===//
-#include "lib/Layout/ConstantData.h"
+#include "dialects/ds/fold/ConstantData.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/SmallVector.h"

@@ -1,6 +1,6 @@
 //===- MemoryTraffic.h - Bytes that a kernel must move --------------------===//
-#ifndef DS_LIB_CODEGEN_CPU_MEMORYTRAFFIC_H
-#define DS_LIB_CODEGEN_CPU_MEMORYTRAFFIC_H
+#ifndef DS_LIB_CODEGEN_MEMORYTRAFFIC_H
+#define DS_LIB_CODEGEN_MEMORYTRAFFIC_H
 
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"

@@ -1,5 +1,5 @@
-//===- WinogradTest.cpp - The matrices of Winograd's algorithm ------------===//
-#include "dialects/ds/element/Winograd.h"
+//===- WinogradFormTest.cpp - The matrices of Winograd's algorithm --------===//
+#include "lib/Codegen/CPU/WinogradForm.h"
 #include "gtest/gtest.h"
 #include <cmath>
 #include <random>
