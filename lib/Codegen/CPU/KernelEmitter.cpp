@@ -5,7 +5,7 @@
 #include "lib/Codegen/CPU/KernelEmitter.h"
 #include "dialects/ds/element/SmallFloats.h"
 #include "dialects/ds/ir/NodeName.h"
-#include "lib/Codegen/CPU/MemoryTraffic.h"
+#include "lib/Codegen/KernelCost.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -353,10 +353,11 @@ FailureOr<OwningOpRef<rt::CodeOp>> KernelEmitter::finish() {
   // Figures for reports, where 0 says that nobody knows.
   auto figure = [&](const SymExpr &expr) { return one(expr.isOverflow() ? SymExpr(0) : expr); };
   OpBuilder detached(context);
-  OwningOpRef<rt::CodeOp> result = rt::CodeOp::create(
-      detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
-      ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes), figure(flops),
-      figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr());
+  OwningOpRef<rt::CodeOp> result =
+      rt::CodeOp::create(detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
+                         ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes),
+                         figure(operationCount(kernel, shapes)), figure(memoryTraffic(kernel, shapes)),
+                         inPlace ? detached.getUnitAttr() : UnitAttr());
   result->getBody().emplaceBlock().push_back(module.release());
   return result;
 }

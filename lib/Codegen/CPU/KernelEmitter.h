@@ -38,7 +38,6 @@ public:
   mlir::Value getBegin() { return begin; }
   mlir::Value getEnd() { return end; }
   void setRange(const SymExpr &items, const SymExpr &fewestItems);
-  void setFlops(const SymExpr &operations) { flops = operations; }
   /// `bytes` more of the worker's scratch, 64-byte aligned.
   mlir::Value scratch(const SymExpr &bytes);
 
@@ -124,7 +123,7 @@ private:
   llvm::SmallVector<SymExpr> sizes;
   std::unordered_map<SymExpr, mlir::Value, SymExpr::Hash> sizeValues;
   bool overflowed = false; // a size that was asked for
-  SymExpr range, grain = SymExpr(1), scratchBytes, flops;
+  SymExpr range, grain = SymExpr(1), scratchBytes;
 };
 
 // Emitters, one a kind of root. Each sets the range and emits everything.
