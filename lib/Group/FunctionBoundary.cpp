@@ -62,14 +62,18 @@ void copyViewsToRead(func::FuncOp function) {
   }
 }
 
+static_assert(int(rt::ConstraintKind::equal) == ShapeConstraint::Equal &&
+              int(rt::ConstraintKind::broadcast) == ShapeConstraint::Broadcast &&
+              int(rt::ConstraintKind::less_equal) == ShapeConstraint::LessEqual);
+
 void stateConstraints(func::FuncOp function, ShapeState &shapes) {
   Builder builder(function.getContext());
   SmallVector<Attribute> all;
   auto state = [&](const SymExpr &a, const SymExpr &b, ShapeConstraint::Kind kind, const Twine &message) {
-    auto sides = ShapeAttr::get(function.getContext(), ArrayRef<SymExpr>{a, b});
-    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("sides", sides),
-                                             builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
-                                             builder.getNamedAttr("message", builder.getStringAttr(message))}));
+    MLIRContext *context = function.getContext();
+    all.push_back(rt::ConstraintAttr::get(context, static_cast<rt::ConstraintKind>(kind),
+                                          ShapeAttr::get(context, ArrayRef<SymExpr>{a, b}),
+                                          builder.getStringAttr(message)));
   };
   for (const ShapeConstraint &constraint : shapes.getConstraints())
     state(constraint.a, constraint.b, constraint.kind, constraint.message);
