@@ -13,6 +13,33 @@
 
 using namespace mlir;
 
+/// Operands, and their types where not all are memory of the host.
+static ParseResult parseBuffers(OpAsmParser &parser, SmallVectorImpl<OpAsmParser::UnresolvedOperand> &operands,
+                                SmallVectorImpl<Type> &types) {
+  if (parser.parseOperandList(operands))
+    return failure();
+  if (!operands.empty() && succeeded(parser.parseOptionalColon()))
+    return parser.parseTypeList(types);
+  types.assign(operands.size(), ds::rt::BufferType::get(parser.getContext()));
+  return success();
+}
+
+static void printBuffers(OpAsmPrinter &printer, Operation *, OperandRange operands, TypeRange types) {
+  printer << operands;
+  if (llvm::any_of(types, [](Type type) { return !cast<ds::rt::BufferType>(type).isHost(); }))
+    printer << " : " << types;
+}
+
+static ParseResult parseBufferType(OpAsmParser &parser, Type &type) {
+  type = ds::rt::BufferType::get(parser.getContext());
+  return succeeded(parser.parseOptionalColon()) ? parser.parseType(type) : ParseResult(success());
+}
+
+static void printBufferType(OpAsmPrinter &printer, Operation *, Type type) {
+  if (!cast<ds::rt::BufferType>(type).isHost())
+    printer << " : " << type;
+}
+
 #include "dialects/rt/RtDialect.cpp.inc"
 #include "dialects/rt/RtEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
@@ -37,6 +64,37 @@ void RtDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/rt/RtOps.cpp.inc"
       >();
+}
+
+Type BufferType::parse(AsmParser &parser) {
+  uint32_t space = 0;
+  if (succeeded(parser.parseOptionalLess())) {
+    if (parser.parseKeyword("device") || parser.parseInteger(space) || parser.parseGreater())
+      return {};
+    ++space;
+  }
+  return get(parser.getContext(), space);
+}
+
+void BufferType::print(AsmPrinter &printer) const {
+  if (getSpace())
+    printer << "<device " << getSpace() - 1 << ">";
+}
+
+LogicalResult TensorAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr, RankedTensorType type,
+                                 ShapeAttr shape, int64_t donatedTo, bool inPlace) {
+  if (type.getRank() != shape.size()) // (C1)
+    return emitError() << "expected one size a dimension of " << type << ", got " << shape;
+  if (inPlace && donatedTo < 0) // (C2)
+    return emitError() << "expected a tensor that is in place to be donated";
+  return success();
+}
+
+LogicalResult ConstraintAttr::verify(function_ref<InFlightDiagnostic()> emitError, ConstraintKind, ShapeAttr sides,
+                                     StringAttr) {
+  if (sides.size() != 2) // (C1)
+    return emitError() << "expected two sizes, got " << sides.size();
+  return success();
 }
 
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -181,7 +239,108 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &tables) {
                                     << getOutputs().size();
   if (getInPlace() && !code.getInPlace()) // (C4)
     return emitOpError("works in place, which its kernel does not");
+  for (Value buffer : getBuffers()) // (C6)
+    if (auto type = cast<BufferType>(buffer.getType()); type.getSpace() != code.getSpace())
+      return emitOpError("expected buffers in the memory of what runs the kernel, ")
+             << BufferType::get(getContext(), code.getSpace()) << ", got " << type;
   return verifySymbolCount(*this, getSymbols(), code.getSymbols().size()); // (C3)
+}
+
+LogicalResult ProgramOp::verifyRegions() {
+  auto inputs = getInputs().getAsRange<TensorAttr>(), outputs = getOutputs().getAsRange<TensorAttr>();
+  llvm::SmallDenseSet<int64_t> taken;
+  for (TensorAttr input : inputs) {
+    if (!input.getName()) // (C1)
+      return emitOpError("expected inputs that are named, got ") << input;
+    if (!input.isDonated())
+      continue;
+    if (size_t(input.getDonatedTo()) >= getOutputs().size() || !taken.insert(input.getDonatedTo()).second) // (C2)
+      return emitOpError("expected inputs to be donated to an output each, got ") << input;
+  }
+  for (TensorAttr output : outputs)
+    if (!output.getName() || output.isDonated()) // (C1), (C2)
+      return emitOpError("expected outputs that are named, and not donated; got ") << output;
+  for (std::optional<ArrayAttr> names : {getGiven(), getOwn()})
+    if (names && failed(verifyDistinct(*this, *names))) // (C3)
+      return failure();
+  for (Operation &op : *getBody()) {
+    if (!isa<BufferOp, DispatchOp, BindOp, CallOp>(op)) // (C5)
+      return op.emitOpError("expected buffers, dispatches, binds and calls alone in a program");
+    auto buffer = dyn_cast<BufferOp>(op);
+    if (!buffer || (buffer.getKind() != BufferKind::input && buffer.getKind() != BufferKind::output))
+      continue;
+    ArrayAttr tensors = buffer.getKind() == BufferKind::input ? getInputs() : getOutputs();
+    if (buffer.getIndex() >= tensors.size()) // (C4)
+      return buffer.emitOpError("expected the number of one of ")
+             << tensors.size() << " tensors, got " << buffer.getIndex();
+  }
+  return success();
+}
+
+LogicalResult ProgramOp::verifySymbolUses(SymbolTableCollection &tables) {
+  if (std::optional<ArrayAttr> versions = getVersions())
+    for (auto version : versions->getAsRange<VersionAttr>())
+      if (!tables.lookupNearestSymbolFrom<ProgramOp>(*this, version.getBody())) // (C6)
+        return emitOpError("expected a program as a version, got ") << version.getBody();
+  return success();
+}
+
+LogicalResult BufferOp::verify() {
+  if (getBytes().size() != 1) // (C1)
+    return emitOpError("expected one expression as its size, got ") << getBytes().size();
+  if (getValue().has_value() != (getKind() == BufferKind::weight)) // (C2)
+    return emitOpError("expected a value of a weight, and of nothing else");
+  if (getFirst().has_value() != getLast().has_value() || (getFirst() && getKind() != BufferKind::temporary)) // (C3)
+    return emitOpError("expected 'first' and 'last' of a temporary, both or none");
+  return success();
+}
+
+LogicalResult BindOp::verify() {
+  for (const SymExpr &symbol : getSymbols().getExprs())
+    if (!symbol.symbolName()) // (C1)
+      return emitOpError("expected symbols, got '") << symbol.str() << "'";
+  if (getWidth() != 32 && getWidth() != 64) // (C2)
+    return emitOpError("expected integers of 32 or 64 bits, got ") << getWidth();
+  return success();
+}
+
+LogicalResult CallOp::verify() {
+  size_t bodies = getKind() == CallKind::branch ? 2 : getKind() == CallKind::loop ? 1 : 0;
+  if (getBodies().size() != bodies) // (C1)
+    return emitOpError("expected ") << bodies << " bodies, got " << getBodies().size();
+  const bool isCustom = getKind() == CallKind::custom;
+  auto check = [&](ArrayAttr tensors, size_t buffers, StringRef what) -> LogicalResult {
+    size_t present = llvm::count_if(tensors, llvm::IsaPred<TensorAttr>);
+    if (present == buffers && (isCustom || present == tensors.size())) // (C2)
+      return success();
+    return emitOpError("expected a tensor for each of ") << buffers << " " << what << ", got " << tensors;
+  };
+  if (failed(check(getInputTensors(), getInputs().size(), "inputs")) ||
+      failed(check(getOutputTensors(), getOutputs().size(), "outputs")))
+    return failure();
+  if (getCustom().has_value() != isCustom) // (C3)
+    return emitOpError("expected 'custom' of a custom operator, and of nothing else");
+  const bool isBranch = getKind() == CallKind::branch, isLoop = getKind() == CallKind::loop;
+  if ((isBranch && !getCondition()) || (isCustom && getCondition()) || (!isLoop && getTrips())) // (C4)
+    return emitOpError("expected a condition of a branch, trips of a loop alone, neither of a custom operator");
+  if (getSplit() > getInputs().size() || (isLoop && getSplit() > getOutputs().size())) // (C5)
+    return emitOpError("expected at most ") << getInputs().size() << " inputs before the split, got " << getSplit();
+  for (const SymExpr &symbol : getSymbols().getExprs()) {
+    bool isDim = llvm::any_of(getOutputTensors(), [&](Attribute tensor) {
+      auto made = dyn_cast<TensorAttr>(tensor);
+      return made && llvm::is_contained(made.getShape().getExprs(), symbol);
+    });
+    if (!symbol.symbolName() || !isDim) // (C6)
+      return emitOpError("expected symbols that are dims of its outputs, got '") << symbol.str() << "'";
+  }
+  return success();
+}
+
+LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &tables) {
+  for (auto body : getBodies().getAsRange<FlatSymbolRefAttr>())
+    if (!tables.lookupNearestSymbolFrom<ProgramOp>(*this, body)) // (C1)
+      return emitOpError("expected a program as body, got ") << body;
+  return success();
 }
 
 SmallVector<Value> CallOp::getSources(unsigned output) {

@@ -25,14 +25,9 @@
 
 namespace ds::rt {
 
-/// On the host function: what the entry dimensions must fulfil ({sides, kind, message}, see ShapeConstraint;
-/// sides is a ShapeAttr of a and b).
+/// On a function that was grouped: what its sizes must fulfil, an array of ConstraintAttr.
 inline constexpr llvm::StringLiteral kConstraints = "rt.constraints";
-/// On the host function, once it has buffers instead of arguments and results: {name, type, shape} of each.
-inline constexpr llvm::StringLiteral kInputs = "rt.inputs";
-inline constexpr llvm::StringLiteral kOutputs = "rt.outputs";
-/// On a host function that calls run: the symbols (StringAttrs) whose values the caller gives, in order.
-inline constexpr llvm::StringLiteral kGiven = "rt.given";
+
 } // namespace ds::rt
 
 #endif

@@ -11,6 +11,12 @@ def Rt_BufferKind : I32EnumAttr<"BufferKind", "", [
   let genSpecializedAttr = 0;
 }
 
+def Rt_ConstraintKind : I32EnumAttr<"ConstraintKind", "", [
+    I32EnumAttrCase<"equal", 0>, I32EnumAttrCase<"broadcast", 1>, I32EnumAttrCase<"less_equal", 2>]> {
+  let cppNamespace = "::ds::rt";
+  let genSpecializedAttr = 0;
+}
+
 def Rt_CallKind : I32EnumAttr<"CallKind", "", [
     I32EnumAttrCase<"branch", 0>, I32EnumAttrCase<"loop", 1>, I32EnumAttrCase<"custom", 2>]> {
   let cppNamespace = "::ds::rt";

@@ -53,12 +53,19 @@ void copyViewsToRead(func::FuncOp function) {
         copyView(*operand);
 }
 
+static_assert(int(rt::ConstraintKind::equal) == ShapeConstraint::Equal &&
+              int(rt::ConstraintKind::broadcast) == ShapeConstraint::Broadcast &&
+              int(rt::ConstraintKind::less_equal) == ShapeConstraint::LessEqual);
+
 void stateConstraints(func::FuncOp function, ShapeState &shapes) {
   SmallVector<Attribute> all;
+  MLIRContext *context = function.getContext();
   for (const ShapeConstraint &constraint : allRequirements(function, shapes))
-    all.push_back(describeRequirement(function.getContext(), constraint));
+    all.push_back(rt::ConstraintAttr::get(context, static_cast<rt::ConstraintKind>(constraint.kind),
+                                          ShapeAttr::get(context, ArrayRef<SymExpr>{constraint.a, constraint.b}),
+                                          StringAttr::get(context, constraint.message)));
   function->removeAttr(kRequirementsAttr);
-  function->setAttr(rt::kConstraints, ArrayAttr::get(function.getContext(), all));
+  function->setAttr(rt::kConstraints, ArrayAttr::get(context, all));
 }
 
 } // namespace ds

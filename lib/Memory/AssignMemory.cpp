@@ -1,7 +1,7 @@
 //===- AssignMemory.cpp - Lifetimes of buffers, and which share memory ----===//
 // Assumes: buffers and dispatches as convert-ds-to-rt leaves them.
 // Guarantees: every temporary has a lifetime; what `planMemory` decided holds (checkMemoryPlan), or an internal error.
-// Declines: deciding anything itself; it carries a function to MemoryPlan and back.
+// Declines: deciding anything itself; it carries a program to MemoryPlan and back.
 //===----------------------------------------------------------------------===//
 #include "dialects/rt/RtDialect.h"
 #include "ds/Memory/MemoryPlan.h"
@@ -21,8 +21,8 @@ public:
 };
 } // namespace
 
-/// The steps of a host function; `buffers` are its buffers by number.
-static MemoryProgram describe(func::FuncOp function, SmallVector<rt::BufferOp> &buffers) {
+/// The steps of a host program; `buffers` are its buffers by number.
+static MemoryProgram describe(rt::ProgramOp host, SmallVector<rt::BufferOp> &buffers) {
   MemoryProgram program;
   DenseMap<Value, unsigned> numbers;
   auto numbersOf = [&](ValueRange values) {
@@ -31,7 +31,7 @@ static MemoryProgram describe(func::FuncOp function, SmallVector<rt::BufferOp> &
       result.push_back(numbers.at(value));
     return result;
   };
-  for (Operation &op : function.getBody().front()) {
+  for (Operation &op : *host.getBody()) {
     MemoryProgram::Step step;
     if (auto buffer = dyn_cast<rt::BufferOp>(op)) {
       numbers[buffer] = program.addBuffer(buffer.getKind() == rt::BufferKind::temporary);

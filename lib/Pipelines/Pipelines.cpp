@@ -1,10 +1,11 @@
 //===- Pipelines.cpp - The order of all passes ----------------------------===//
 // Assumes: a module with one function of ds ops, as import leaves it.
-// Guarantees: the code of each kernel and of the host in the LLVM dialect, and the function of rt ops that the
+// Guarantees: the code of each kernel and of the host in the LLVM dialect, and the rt.program that the
 // artifact's
 //   metadata is read from.
 //===----------------------------------------------------------------------===//
 #include "ds/Pipelines/Pipelines.h"
+#include "dialects/rt/RtDialect.h"
 #include "ds/Codegen/CPU/Passes.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/Passes.h"
@@ -79,7 +80,7 @@ static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
   if (options.reuse)
     pm.addNestedPass<func::FuncOp>(createPlaceDonationsPass());
   pm.addPass(createConvertDsToRtPass());
-  pm.addNestedPass<func::FuncOp>(createAssignMemoryPass({options.reuse}));
+  pm.addNestedPass<rt::ProgramOp>(createAssignMemoryPass({options.reuse}));
   pm.addPass(createConvertRtToLLVMPass());
 }
 

@@ -14,10 +14,10 @@ extern "C" {
 
 #define DS_KERNEL_ABI_VERSION 4
 
-/* What one launch of a kernel works on. A binding is the first byte of a buffer; a size is whatever integer the kernel
+/* What one launch of a kernel works on. An argument is the first byte of a buffer; a size is whatever integer the kernel
  * was compiled to expect (a dimension, a stride, ...). */
 typedef struct ds_kernel_state {
-  void *const *bindings;
+  void *const *arguments;
   const int64_t *sizes;
 } ds_kernel_state;
 

@@ -86,6 +86,34 @@ rt.kernel @largest(%x: tensor<?x?xf16> {ds.shape = #ds.shape<["N", "S"]>},
 
 // -----
 
+// What a root computes it says itself, whatever loops a target has for it: here a depth that only the run knows, in f64.
+// CHECK-LABEL: rt.code @depth
+// CHECK-SAME:    flops = #ds.shape<["24*K"]>
+rt.kernel @depth(%a: tensor<4x?xf64> {ds.shape = #ds.shape<["4", "K"]>},
+                 %b: tensor<?x3xf64> {ds.shape = #ds.shape<["K", "3"]>}) -> tensor<4x3xf64> {
+  %0 = ds.matmul %a, %b : (tensor<4x?xf64>, tensor<?x3xf64>) -> tensor<4x3xf64>
+  %1 = ds.exp %0 : (tensor<4x3xf64>) -> tensor<4x3xf64>
+  rt.yield %1 : tensor<4x3xf64>
+}
+
+// -----
+
+// The same of a row and of a column.
+// CHECK-LABEL: rt.code @row
+// CHECK-SAME:    flops = #ds.shape<["7*N"]>
+// CHECK-LABEL: rt.code @column
+// CHECK-SAME:    flops = #ds.shape<["7*N"]>
+rt.kernel @row(%x: tensor<?x7xf32> {ds.shape = #ds.shape<["N", "7"]>}) -> tensor<?xi64> {
+  %0 = ds.arg_max %x {axis = 1 : i64} : (tensor<?x7xf32>) -> tensor<?xi64>
+  rt.yield %0 : tensor<?xi64>
+}
+rt.kernel @column(%x: tensor<?x7xf32> {ds.shape = #ds.shape<["N", "7"]>}) -> tensor<7xi64> {
+  %0 = ds.arg_max %x {axis = 0 : i64} : (tensor<?x7xf32>) -> tensor<7xi64>
+  rt.yield %0 : tensor<7xi64>
+}
+
+// -----
+
 // Six points of a batch that only the run knows: an item is a vector's lanes of transforms, or one after another. Plan and
 // table are known: butterflies of 2 and 3, no loop over factors. Frames and their window are read by the transform itself.
 // CHECK-LABEL: rt.code @frames

@@ -4,7 +4,7 @@
 
 // What a body made is a buffer of kind `result`; an output of the program is written by a kernel of its own. What a call
 // reads lives until then.
-// CHECK-LABEL: func.func @main
+// CHECK-LABEL: rt.program @main
 // CHECK-DAG:   %[[X:.*]] = rt.buffer input 0
 // CHECK-DAG:   %[[C:.*]] = rt.buffer input 1
 // CHECK-DAG:   %[[Y:.*]] = rt.buffer output 0 bytes <["4*r0"]>
@@ -19,8 +19,8 @@
 // CHECK:       rt.dispatch @{{.*}}(%[[R]]) to(%[[Y]])
 
 // Symbols that bodies need come from the caller; each is a program with a table of its own.
-// LLVM:      func.func private @left() attributes {{.*}}rt.given = ["N"]
-// LLVM:      func.func private @right() attributes {{.*}}rt.given = ["N"]
+// LLVM:      rt.program @left attributes {{.*}}given = ["N"]
+// LLVM:      rt.program @right attributes {{.*}}given = ["N"]
 // LLVM-DAG:  llvm.mlir.global internal constant @ds_program_bodies() {{.*}} : !llvm.array<2 x ptr>
 // LLVM-DAG:  llvm.mlir.global external constant @ds_program()
 // LLVM-DAG:  llvm.mlir.global internal constant @ds_body0()

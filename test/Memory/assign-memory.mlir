@@ -2,8 +2,8 @@
 
 // Inputs, outputs and temporaries have buffers; the last kernel writes the output itself. The exponential works in place of
 // the transposed values, which nobody needs afterwards.
-// CHECK:      func.func @main() attributes
-// CHECK-SAME:   rt.inputs = [{name = "x", shape = #ds.shape<["N", "8"]>
+// CHECK:      rt.program @main attributes
+// CHECK-SAME:   inputs = [#rt.tensor<name = "x", type = tensor<?x8xf32>, shape = <["N", "8"]>>]
 // CHECK:      %[[IN:.*]] = rt.buffer input 0 bytes <["32*N"]>
 // CHECK:      %[[OUT0:.*]] = rt.buffer output 0 bytes <["32"]>
 // CHECK:      %[[OUT1:.*]] = rt.buffer output 1 bytes <["4*N"]>

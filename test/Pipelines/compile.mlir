@@ -7,7 +7,7 @@
 // CHECK:     rt.code @ds_k0_matmul
 // CHECK:       llvm.func @ds_k0_matmul
 // CHECK-NOT: {{arith|scf|vector|func}}.{{[a-z]+}}
-// CHECK:     func.func @main() attributes {{.*}}rt.outputs
+// CHECK:     rt.program @main attributes {{.*}}outputs
 // CHECK:     module @host
 // CHECK-NOT: {{arith|scf|vector}}.{{[a-z]+}}
 func.func @main(%x: tensor<?x4xf32> {ds.name = "x", ds.shape = #ds.shape<["N", "4"]>}) -> (tensor<?x2xf32> {ds.name = "y"}) {

@@ -94,22 +94,22 @@ void check(const Options &options, std::vector<Shape> shapes, MaskFn mask = {},
   for (const Shape &n : shapes) {
     Buffer<float> q = randomFloats(n.heads * n.t * n.d, 1, 2.0f), k = randomFloats(n.heads * n.s * n.d, 2);
     Buffer<float> v = randomFloats(n.heads * n.s * n.e, 3), y(n.heads * n.t * n.e);
-    std::vector<void *> bindings{q.data(), k.data(), v.data()};
+    std::vector<void *> arguments{q.data(), k.data(), v.data()};
     std::optional<Buffer<float>> numbers;
     std::optional<Buffer<uint8_t>> bools;
     if (maskData) {
       auto [size, fill] = maskData(n);
       if (flags)
-        bindings.push_back(bools.emplace(size, [&](size_t i) { return uint8_t(fill(i) != 0); }).data());
+        arguments.push_back(bools.emplace(size, [&](size_t i) { return uint8_t(fill(i) != 0); }).data());
       else
-        bindings.push_back(numbers.emplace(size, fill).data());
+        arguments.push_back(numbers.emplace(size, fill).data());
     }
-    bindings.push_back(y.data());
+    arguments.push_back(y.data());
     auto expected = reference(n, q.data(), k.data(), v.data(), options, mask);
     for (int64_t pieces : {1, 3}) {
       for (size_t i = 0; i < y.size(); ++i)
         y[i] = 12345;
-      ASSERT_EQ(kernel->run(symbols(n), bindings, pieces), 0);
+      ASSERT_EQ(kernel->run(symbols(n), arguments, pieces), 0);
       ASSERT_NO_FATAL_FAILURE(expectNear(y, expected, describe(n)));
     }
   }

@@ -174,11 +174,11 @@ void check(const Case &c) {
     size_t size = count(c.resultDims, symbols);
     auto run = [&](const CompiledKernel &kernel) {
       Buffer<char> result(size * bytesOf(type));
-      std::vector<void *> bindings;
+      std::vector<void *> arguments;
       for (const Buffer<char> &input : inputs)
-        bindings.push_back(input.data());
-      bindings.push_back(result.data());
-      EXPECT_EQ(kernel.run(symbols, bindings, 2), 0);
+        arguments.push_back(input.data());
+      arguments.push_back(result.data());
+      EXPECT_EQ(kernel.run(symbols, arguments, 2), 0);
       return result;
     };
     Buffer<char> definition = run(*expanded);

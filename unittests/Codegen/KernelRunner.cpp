@@ -143,12 +143,12 @@ std::unique_ptr<CompiledKernel> CompiledKernel::compile(llvm::StringRef text, Fo
   return kernel;
 }
 
-int32_t CompiledKernel::run(const Symbols &symbols, std::vector<void *> bindings, int64_t pieces) const {
+int32_t CompiledKernel::run(const Symbols &symbols, std::vector<void *> arguments, int64_t pieces) const {
   std::vector<int64_t> values;
   for (const SymExpr &size : sizes)
     values.push_back(*size.evaluate(symbols));
   int64_t items = *range.evaluate(symbols), bytes = *scratch.evaluate(symbols);
-  ds_kernel_state state{bindings.data(), values.data()};
+  ds_kernel_state state{arguments.data(), values.data()};
   for (int64_t i = 0; i < pieces; ++i) {
     // Scratch is not cleared between pieces in a program either; what a kernel finds there must not matter.
     Guarded memory((bytes + 63) / 64 * 64);

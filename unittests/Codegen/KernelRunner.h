@@ -70,7 +70,7 @@ public:
 
   using Symbols = std::map<std::string, int64_t>;
   /// Runs the whole range in `pieces` calls; returns the first code that is not 0.
-  int32_t run(const Symbols &symbols, std::vector<void *> bindings, int64_t pieces = 1) const;
+  int32_t run(const Symbols &symbols, std::vector<void *> arguments, int64_t pieces = 1) const;
   int64_t getRange(const Symbols &symbols) const { return *range.evaluate(symbols); }
 
 private:

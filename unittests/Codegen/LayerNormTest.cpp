@@ -38,11 +38,11 @@ void check(const std::string &text, bool whole, bool hasBias, float mean = 0.5f)
     int64_t n = whole ? b * c : c, rows = whole ? a : a * b;
     Buffer<float> x = randomFloats(a * b * c, 1, 2.0f, mean), scale = randomFloats(n, 2), bias = randomFloats(n, 3);
     Buffer<float> y(x.size());
-    std::vector<void *> bindings{x.data(), scale.data()};
+    std::vector<void *> arguments{x.data(), scale.data()};
     if (hasBias)
-      bindings.push_back(bias.data());
-    bindings.push_back(y.data());
-    ASSERT_EQ(kernel->run({{"A", a}, {"B", b}, {"C", c}}, bindings, 2), 0);
+      arguments.push_back(bias.data());
+    arguments.push_back(y.data());
+    ASSERT_EQ(kernel->run({{"A", a}, {"B", b}, {"C", c}}, arguments, 2), 0);
     auto expected = reference(x.data(), scale.data(), hasBias ? bias.data() : nullptr, rows, n);
     for (size_t i = 0; i < y.size(); ++i)
       ASSERT_NEAR(y[i], expected[i], (1 + std::abs(mean)) * 4e-6 * std::max(1.0, std::abs(expected[i])))

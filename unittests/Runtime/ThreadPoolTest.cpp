@@ -17,7 +17,7 @@ struct Visit {
 };
 
 int32_t visit(const ds_kernel_state *state, const ds_kernel_worker *worker, int64_t begin, int64_t end) {
-  Visit &v = *static_cast<Visit *>(state->bindings[0]);
+  Visit &v = *static_cast<Visit *>(state->arguments[0]);
   ++v.calls;
   for (int64_t i = begin; i < end; ++i) {
     if (i >= v.failFrom)
@@ -29,8 +29,8 @@ int32_t visit(const ds_kernel_state *state, const ds_kernel_worker *worker, int6
 
 int32_t run(ThreadPool &pool, Visit &v, int64_t range, int64_t grain) {
   std::vector<ds_kernel_worker> workers(pool.threads());
-  void *bindings[] = {&v};
-  ds_kernel_state state = {bindings, nullptr};
+  void *arguments[] = {&v};
+  ds_kernel_state state = {arguments, nullptr};
   return pool.run(workers.data(), visit, &state, range, grain);
 }
 

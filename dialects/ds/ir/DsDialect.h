@@ -27,7 +27,7 @@ inline constexpr llvm::StringLiteral kShapeArgAttr = "ds.shape";
 /// On a function that an op runs (ds.if, ds.loop): a ShapeAttr of symbols that are dims of its arguments and nobody
 /// else's. All others are those of the function that holds the op.
 inline constexpr llvm::StringLiteral kOwnSymbolsAttr = "ds.own";
-/// The domain of the operators on strings that the runtime brings along (runtime/src/Strings.h).
+/// The domain of the operators on strings that the runtime brings along (runtime/strings/Strings.h).
 inline constexpr llvm::StringLiteral kStringDomain = "ds.string";
 } // namespace ds
 

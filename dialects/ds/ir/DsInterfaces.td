@@ -106,6 +106,11 @@ def KernelRootOpInterface : OpInterface<"KernelRootOpInterface"> {
         more often than is worth counting.
       }], "::std::optional<int64_t>", "timesRead", (ins "::mlir::OpOperand &":$operand), "",
       [{ return ::std::nullopt; }]>,
+    InterfaceMethod<[{
+        Floating-point operations of the whole op (comparisons, where it compares), whatever a target makes of them, for
+        reports. nullopt: as many as its elements cost (`ElementOpInterface`).
+      }], "::std::optional<::ds::SymExpr>", "getFlops", (ins "::ds::ShapeState &":$shapes), "",
+      [{ return ::std::nullopt; }]>,
   ];
 }
 

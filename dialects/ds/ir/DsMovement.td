@@ -179,7 +179,7 @@ def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_CopiesElements, DS_Element<>]> 
   let hasVerifier = 1;
 }
 
-def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Root<["hasEpilogue", "takesComputedOperands"]>]> {
+def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Root<["hasEpilogue", "takesComputedOperands", "getFlops"]>]> {
   let summary = "elements stored by indices along an axis";
   let description = [{
     `result = x; for i: result[i with i_axis replaced by indices[i]] (reduction)= updates[i]`.
@@ -195,7 +195,7 @@ def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Root<["hasEpilogu
   let hasVerifier = 1;
 }
 
-def DS_ScatterNdOp : DS_TensorOp<"scatter_nd", [DS_Root<["hasEpilogue", "takesComputedOperands"]>]> {
+def DS_ScatterNdOp : DS_TensorOp<"scatter_nd", [DS_Root<["hasEpilogue", "takesComputedOperands", "getFlops"]>]> {
   let summary = "slices stored by index tuples";
   let description = [{
     `result = x; for i: result[indices[i, :], ...] (reduction)= updates[i, ...]`.

@@ -37,7 +37,7 @@ def DS_PackFilterOp : DS_TensorOp<"pack_filter", [DS_Element<>, SameOperandsAndR
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_GemmOp : DS_TensorOp<"gemm", [DS_Root<["timesRead"]>, SameOperandsAndResultElementType]> {
+def DS_GemmOp : DS_TensorOp<"gemm", [DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
   let summary = "matrix product with a packed right operand";
   let description = [{
     `result[b..., i, j] = sum_k a[b..., i, k] * w[b..., floordiv(j, T), k, mod(j, T)]` for j < n: the product of `a` and
@@ -51,7 +51,7 @@ def DS_GemmOp : DS_TensorOp<"gemm", [DS_Root<["timesRead"]>, SameOperandsAndResu
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_ConvGemmOp : DS_TensorOp<"conv_gemm", [DS_Root<["timesRead"]>, SameOperandsAndResultElementType]> {
+def DS_ConvGemmOp : DS_TensorOp<"conv_gemm", [DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
   let summary = "two-dimensional convolution with channels innermost and a packed filter";
   let description = [{
     `x` is [N, H, W, C], `w` what `ds.pack_filter` packed ([group, panels, KH*KW*C/group, tile]), the result
@@ -83,7 +83,7 @@ def DS_WinogradFilterOp : DS_TensorOp<"winograd_filter", [DS_Root<>, SameOperand
   let results = (outs F32Tensor:$result);
 }
 
-def DS_ConvWinogradOp : DS_TensorOp<"conv_winograd", [DS_Root<["timesRead"]>, SameOperandsAndResultElementType]> {
+def DS_ConvWinogradOp : DS_TensorOp<"conv_winograd", [DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
   let summary = "two-dimensional 3x3 convolution of stride 1 by Winograd's algorithm";
   let description = [{
     `x` is [N, H, W, C], `w` what `ds.winograd_filter` made with the same `outputs` ([panels, (outputs+2)^2, C, tile]), the
@@ -100,7 +100,7 @@ def DS_ConvWinogradOp : DS_TensorOp<"conv_winograd", [DS_Root<["timesRead"]>, Sa
   let results = (outs F32Tensor:$result);
 }
 
-def DS_DepthwiseOp : DS_TensorOp<"depthwise", [DS_Root<>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_DepthwiseOp : DS_TensorOp<"depthwise", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "depthwise convolution with channels innermost";
   let description = [{
     `x` is [N, H, W, C], `w` [KH, KW, C]: each channel has its own filter. The result is [N, OH, OW, C].

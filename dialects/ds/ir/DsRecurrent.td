@@ -34,7 +34,7 @@ defvar DS_RecurrentDoc = [{
 }];
 
 class DS_RecurrentOp<string mnemonic, int gates, int functions>
-    : DS_TensorOp<mnemonic, [DS_Root<>, AttrSizedOperandSegments]> {
+    : DS_TensorOp<mnemonic, [DS_Root<["getFlops"]>, AttrSizedOperandSegments]> {
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     static constexpr int64_t kGates = }] # gates # [{, kFunctions = }] # functions # [{;

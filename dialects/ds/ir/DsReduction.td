@@ -7,7 +7,7 @@
 include "dialects/ds/ir/DsBase.td"
 
 class DS_ReduceOp<string mnemonic, Type type, string f>
-    : DS_TensorOp<mnemonic, [DS_Root<["timesRead"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
+    : DS_TensorOp<mnemonic, [DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "reduction: " # f;
   let description = "`result[i] = " # f # [{` over the dims `axes`, which become 1 (`keepdims`) or vanish. Sums of f16 and
     bf16 are accumulated in f32.
@@ -29,7 +29,7 @@ def DS_ReduceMaxOp : DS_ReduceOp<"reduce_max", DS_Tensor, "the maximum (empty: -
 def DS_ReduceMinOp : DS_ReduceOp<"reduce_min", DS_Tensor, "the minimum (empty: inf or the greatest value)">;
 def DS_ReduceProdOp : DS_ReduceOp<"reduce_prod", DS_NumberTensor, "the product (empty: 1)">;
 
-class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<>, DS_Element<["elementCost"]>]> {
+class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>]> {
   let summary = "the index of the " # what;
   let description = "The index of the " # what # [{ along `axis`; of equals the first, or with `select_last` the last.
 
@@ -43,7 +43,7 @@ class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<>,
 def DS_ArgMaxOp : DS_ArgOp<"arg_max", "maximum">;
 def DS_ArgMinOp : DS_ArgOp<"arg_min", "minimum">;
 
-class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["hasEpilogue"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["hasEpilogue", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "running " # what # "s along an axis";
   let description = "`result[j] = " # what # [{ of x[0 .. j]` along `axis`; without element j if `exclusive`; from the end if `reverse`.
 
@@ -57,7 +57,7 @@ class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["
 def DS_CumSumOp : DS_CumOp<"cum_sum", "sum">;
 def DS_CumProdOp : DS_CumOp<"cum_prod", "product">;
 
-def DS_TopKOp : DS_TensorOp<"top_k", [DS_Root<["takesComputedOperands"]>], ["useKnownShapes"]> {
+def DS_TopKOp : DS_TensorOp<"top_k", [DS_Root<["takesComputedOperands", "getFlops"]>], ["useKnownShapes"]> {
   let summary = "the k largest or smallest elements along an axis";
   let description = [{
     Both results have k entries along `axis`: the values, and their indices (i64); of equal values the lower index comes
@@ -74,7 +74,7 @@ def DS_TopKOp : DS_TensorOp<"top_k", [DS_Root<["takesComputedOperands"]>], ["use
   let hasVerifier = 1;
 }
 
-def DS_NonMaxSuppressionOp : DS_TensorOp<"non_max_suppression", [DS_Root<["takesComputedOperands"]>]> {
+def DS_NonMaxSuppressionOp : DS_TensorOp<"non_max_suppression", [DS_Root<["takesComputedOperands", "getFlops"]>]> {
   let summary = "the boxes of best score that do not overlap";
   let description = [{
     For each batch entry and class, goes through the boxes whose score is above `score_threshold` (without it: all) from

@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_DftOp : DS_TensorOp<"dft", [DS_Root<["hasEpilogue", "timesRead"]>]> {
+def DS_DftOp : DS_TensorOp<"dft", [DS_Root<["hasEpilogue", "timesRead", "getFlops"]>]> {
   let summary = "the discrete Fourier transform along an axis";
   let description = [{
     For n points along `axis`:

@@ -55,7 +55,8 @@ void Collector::addDims(func::FuncOp function, const ShapeState &state) {
   });
 }
 
-DictionaryAttr describeRequirement(MLIRContext *context, const ShapeConstraint &constraint) {
+/// {sides, kind, message}.
+static DictionaryAttr describeRequirement(MLIRContext *context, const ShapeConstraint &constraint) {
   Builder builder(context);
   auto sides = ShapeAttr::get(context, ArrayRef<SymExpr>{constraint.a, constraint.b});
   return builder.getDictionaryAttr({builder.getNamedAttr("sides", sides),

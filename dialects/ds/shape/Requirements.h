@@ -18,9 +18,6 @@ void keepRequirements(mlir::func::FuncOp function, const ShapeState &state);
 /// defines any more are dropped: what asked for them is gone.
 llvm::SmallVector<ShapeConstraint> allRequirements(mlir::func::FuncOp function, const ShapeState &state);
 
-/// {sides, kind, message}.
-mlir::DictionaryAttr describeRequirement(mlir::MLIRContext *context, const ShapeConstraint &constraint);
-
 } // namespace ds
 
 #endif

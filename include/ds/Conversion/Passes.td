@@ -23,17 +23,16 @@ def ConvertDsToRtPass : Pass<"convert-ds-to-rt", "::mlir::ModuleOp"> {
     After:
 
     ```mlir
-    func.func @main() attributes {rt.inputs = [...], rt.outputs = [...]} {
+    rt.program @main attributes {inputs = [#rt.tensor<name = "x", ...>], outputs = [...]} {
       %0 = rt.buffer input 0 bytes <["32*N"]>
       %1 = rt.buffer output 0 bytes <["32*N"]>
       %2 = rt.buffer temporary 0 bytes <["32*N"]>
       rt.dispatch @softmax(%0) to(%2) symbols <["N"]>
       rt.dispatch @exp(%2) to(%1) symbols <["8*N"]> {in_place = array<i64: 0>}
-      return
     }
     ```
 
-    Afterwards: functions have neither arguments nor results; every tensor that a kernel or a call makes has a buffer of
+    Afterwards: each function is an `rt.program`, which says its inputs and outputs; every tensor that a kernel or a call makes has a buffer of
     its own, and a view is its operand's. `ds.bind` is `rt.bind`; `ds.if`, `ds.loop` and `ds.custom` are `rt.call`.
 
     Declines: lifetimes and sharing (`ds-assign-memory`). Fails where a size in bytes cannot be expressed.
@@ -44,14 +43,14 @@ def ConvertDsToRtPass : Pass<"convert-ds-to-rt", "::mlir::ModuleOp"> {
 def ConvertRtToLLVMPass : Pass<"convert-rt-to-llvm", "::mlir::ModuleOp"> {
   let summary = "Makes the host functions of the program";
   let description = [{
-    Before: host functions of `rt.buffer`, `rt.dispatch`, `rt.bind` and `rt.call` with lifetimes assigned, and the
+    Before: programs with lifetimes assigned, and the
     code of kernels.
 
     After: beside them a module `host` in the LLVM, arith and func dialects that defines `ds_program` (`ds_kernel.h`):
-    for the model and for each function that calls run, a function that evaluates the size expressions of a stage, and
+    for each program, a function that evaluates the size expressions of a stage, and
     one that launches the kernels of a stage.
 
-    Afterwards: host functions that calls run state (`rt.given`) which symbols their callers give.
+    Afterwards: programs that calls run state which symbols they are `given`.
 
     Declines: sizes that no symbol known by then gives, and sizes too large to be expressed: errors.
   }];

@@ -9,7 +9,7 @@
 
 namespace ds {
 
-/// What the artifact says of the host function in `module` (which still holds its rt ops). Weights point into its
+/// What the artifact says of the programs in `module`. Weights point into its
 /// attributes.
 mlir::FailureOr<artifact::Program> describeProgram(mlir::ModuleOp module);
 

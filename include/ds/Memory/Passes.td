@@ -34,7 +34,7 @@ def PlaceDonationsPass : Pass<"ds-place-donations", "::mlir::func::FuncOp"> {
   }];
 }
 
-def AssignMemoryPass : Pass<"ds-assign-memory", "::mlir::func::FuncOp"> {
+def AssignMemoryPass : Pass<"ds-assign-memory", "::ds::rt::ProgramOp"> {
   let summary = "Says how long temporaries live, and lets kernels work in place";
   let description = [{
     Before: `convert-ds-to-rt` ran: a buffer for every tensor, without lifetimes.

@@ -150,7 +150,6 @@ LogicalResult ArgExtremumEmitter::emit() {
   inlineOthers(e, root);
   SmallVector<SymExpr> outer(dims.begin(), dims.end() - 1);
   e.setRange(product(outer), SymExpr::ceilDiv(1 << 14, SymExpr::max(dims.back(), 1)));
-  e.setFlops(product(dims));
   return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) -> LogicalResult {
     SmallVector<LaneIndex> position = e.delinearize(LaneIndex::uniform(item), outer);
     SmallVector<LaneIndex> target(position);

@@ -521,7 +521,6 @@ LogicalResult AttentionEmitter::emit() {
   SymExpr heads = product(leading), blocks = SymExpr::ceilDiv(queries, kBlock);
   SymExpr perItem = SymExpr::min(queries, kBlock) * keysCount * (depth + width);
   e.setRange(heads * blocks, SymExpr::ceilDiv(1 << 17, SymExpr::max(perItem, 1)));
-  e.setFlops(SymExpr(2) * heads * queries * keysCount * (depth + width));
 
   bool few = queries.upperBound() && *queries.upperBound() < kFewQueries;
   bool many = queries.lowerBound() && *queries.lowerBound() >= kFewQueries;

@@ -4,7 +4,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "dialects/ds/ir/NodeName.h"
-#include "lib/Codegen/MemoryTraffic.h"
+#include "lib/Codegen/KernelCost.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -183,8 +183,8 @@ FailureOr<OwningOpRef<rt::CodeOp>> CpuKernelEmitter::finish() {
   OpBuilder detached(context);
   OwningOpRef<rt::CodeOp> result = rt::CodeOp::create(
       detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
-      ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes), figure(flops),
-      figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr());
+      ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes),
+      figure(operationCount(kernel, shapes)), figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr());
   result->getBody().emplaceBlock().push_back(module.release());
   return result;
 }

@@ -25,7 +25,6 @@ public:
   mlir::Value getBegin() { return begin; }
   mlir::Value getEnd() { return end; }
   void setRange(const SymExpr &items, const SymExpr &fewestItems);
-  void setFlops(const SymExpr &operations) { flops = operations; }
   /// `bytes` more of the worker's scratch, 64-byte aligned.
   mlir::Value scratch(const SymExpr &bytes);
 
@@ -51,7 +50,7 @@ private:
   mlir::func::FuncOp function;
   mlir::Operation *entryEnd = nullptr; // what is computed once goes before this op
   mlir::Value begin, end, sizesPointer, scratchPointer, errorSlot;
-  SymExpr range, grain = SymExpr(1), scratchBytes, flops;
+  SymExpr range, grain = SymExpr(1), scratchBytes;
 };
 
 // Emitters, one a kind of root. Each sets the range and emits everything.

@@ -182,7 +182,6 @@ LogicalResult DepthwiseEmitter::emit() {
   inlineOthers(e, op);
   SymExpr perRow = dims[2] * dims[3] * kernelH * kernelW;
   e.setRange(dims[0] * dims[1], SymExpr::ceilDiv(1 << 17, SymExpr::max(perRow, 1)));
-  e.setFlops(SymExpr(2) * dims[0] * dims[1] * perRow);
   int64_t stride = op.getStrides()[1], dilation = op.getDilations()[1], pad = op.getPadsLow()[1];
   int64_t widest = e.getTarget().vectorRegisters >= 32 ? 8 : 4;
   // Pixels p whose windows lie within the row: from stride * p - pad >= 0 on, to the last one with

@@ -429,7 +429,6 @@ LogicalResult DftEmitter::emit() {
   bool single = !batched || !plan || !known;
   SymExpr length = toReal ? dims[axis] : xDims[axis], perItem = SymExpr(batched ? width : 1);
   e.setRange(SymExpr::ceilDiv(count, perItem), SymExpr::ceilDiv(1 << 13, SymExpr::max(length * perItem, SymExpr(1))));
-  e.setFlops(count * length * SymExpr(32));
   if (failed(transform.prepare(op.getTable(), batched, single)))
     return failure();
   if (inverse)

@@ -243,7 +243,6 @@ LogicalResult GemmEmitter::emit() {
   SymExpr share = SymExpr::ceilDiv(panels, shares);
   SymExpr perItem = SymExpr::min(rows, block) * depth * share * SymExpr(tile);
   e.setRange(batches * blocks * shares, SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));
-  e.setFlops(SymExpr(2) * batches * rows * depth * columns);
 
   tilePointer = e.scratch(SymExpr(4 * tallest * tile));
   rowStride = e.size(depth);

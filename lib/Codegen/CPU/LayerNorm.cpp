@@ -184,7 +184,6 @@ LogicalResult LayerNormEmitter::emit() {
   // An empty row has no first vector.
   SymExpr rows = product(leading) * SymExpr::min(count, 1);
   e.setRange(rows, SymExpr::ceilDiv(8192, SymExpr::max(count, 1)));
-  e.setFlops(SymExpr(8) * product(dims));
   bool inResult = resultHoldsRoot(e, op);
   kept.elementType = math.getType();
   Value buffer;

@@ -121,18 +121,13 @@ LogicalResult emitLoops(CpuKernelEmitter &e) {
   constexpr int64_t kChunk = 2048;         // elements an item, where the whole result is one loop
   constexpr int64_t kWorthAThread = 16384; // elements times cost
   SymDims dims = e.dimsOf(e.results()[0]);
-  int64_t cost = 1, arithmetic = 0;
+  int64_t cost = 1;
   for (Operation &op : e.getKernel().getBody().front().without_terminator()) {
     e.setInlined(&op);
-    auto element = dyn_cast<ElementOpInterface>(op);
-    if (!element)
-      continue;
-    cost += element.elementCost();
-    if (!op.hasTrait<CopiesElements>() && !isUniform(&op) && !op.hasTrait<Broadcasts>())
-      arithmetic += element.elementCost();
+    if (auto element = dyn_cast<ElementOpInterface>(op))
+      cost += element.elementCost();
   }
   SymExpr total = product(dims);
-  e.setFlops(total * SymExpr(arithmetic));
   SmallVector<Operation *> ops;
   for (Operation &op : e.getKernel().getBody().front().without_terminator())
     ops.push_back(&op);

@@ -225,7 +225,6 @@ LogicalResult NonMaxSuppressionEmitter::emit() {
   inlineOthers(e, op);
   SymExpr most = e.dimsOf(op.getIndices())[2], classes = scores[0] * scores[1];
   e.setRange(classes, SymExpr::ceilDiv(1 << 10, SymExpr::max(scores[2], 1)));
-  e.setFlops(product(scores));
   heap.emplace(e, scores[2]);
   for (unsigned i = 0; i < 5; ++i)
     kept.push_back({e.scratch(SymExpr(4 * lanes) * SymExpr::ceilDiv(most, lanes)), b.getF32Type()});

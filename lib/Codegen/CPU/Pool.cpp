@@ -139,7 +139,6 @@ LogicalResult PoolEmitter::emit() {
   SmallVector<SymExpr> outer(dims.begin(), dims.begin() + inner);
   SymExpr perItem = dims[inner] * dims.back() * SymExpr(window);
   e.setRange(product(outer), SymExpr::ceilDiv(1 << 15, SymExpr::max(perItem, 1)));
-  e.setFlops(product(dims) * SymExpr(window));
   return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) {
     SmallVector<LaneIndex> position = e.delinearize(LaneIndex::uniform(item), outer);
     position.resize(dims.size(), e.constantIndex(0));

@@ -135,7 +135,6 @@ void RecurrentEmitter::shareOut() {
   SymExpr depth(gates * hidden * hidden);
   SymExpr perItem = steps * SymExpr::min(batch, block) * depth;
   e.setRange(SymExpr(directions) * blocks, SymExpr::ceilDiv(1 << 17, SymExpr::max(perItem, 1)));
-  e.setFlops(SymExpr(2 * directions) * steps * batch * depth);
 }
 
 LogicalResult RecurrentEmitter::emit() {

@@ -251,7 +251,7 @@ LogicalResult ReductionEmitter::emit() {
   while (innermost > 0 && dims[innermost].isConst(1))
     --innermost;
   indices.assign(dims.size(), e.constantIndex(0));
-  SymExpr inputSize = product(dims), keptSize(1);
+  SymExpr keptSize(1);
   for (unsigned d = 0; d < dims.size(); ++d) {
     if (!reduced.test(d))
       keptSize = keptSize * dims[d];
@@ -259,7 +259,6 @@ LogicalResult ReductionEmitter::emit() {
       continue;
     (reduced.test(d) ? outerReduced : outerKept).push_back(d);
   }
-  e.setFlops(inputSize);
 
   constexpr int64_t kBlock = 4;
   bool rows = reduced.test(innermost);

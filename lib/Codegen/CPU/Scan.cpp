@@ -131,7 +131,6 @@ LogicalResult ScanEmitter::emit() {
       loops.push_back(d == last ? SymExpr::ceilDiv(dims[d], lanes) : dims[d]);
     }
   bool isAcross = !loopDims.empty() && loopDims.back() == last;
-  e.setFlops(product(dims));
   e.setRange(product(loops), SymExpr::ceilDiv(1 << 13, SymExpr::max(dims[axis], 1)));
   return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) -> LogicalResult {
     SmallVector<LaneIndex> position(dims.size(), e.constantIndex(0));

@@ -196,7 +196,6 @@ LogicalResult ScatterEmitter::emit() {
   // Each call reads all indices: eight calls at most.
   SymExpr perEntry = product(ArrayRef<SymExpr>(dims).drop_front());
   e.setRange(dims[0], SymExpr::max(SymExpr::ceilDiv(dims[0], 8), SymExpr::ceilDiv(1 << 15, SymExpr::max(perEntry, 1))));
-  e.setFlops(product(updateDims));
   if (failed(copy()))
     return failure();
   if (auto op = dyn_cast<ScatterElementsOp>(root))

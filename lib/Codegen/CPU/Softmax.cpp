@@ -228,7 +228,6 @@ LogicalResult SoftmaxEmitter::emitColumns() {
 LogicalResult SoftmaxEmitter::emit() {
   inlineOthers(e, root);
   axis = cast<IntegerAttr>(root->getAttr("axis")).getInt();
-  e.setFlops(SymExpr(8) * product(dims));
   keepInput = !e.isArgument(x);
   SymDims inner(dims.begin() + axis + 1, dims.end());
   return product(inner).isConst(1) ? emitRows() : emitColumns();

@@ -114,7 +114,6 @@ LogicalResult TopKEmitter::emit() {
       loopDims.push_back(d);
     }
   e.setRange(product(loops) * SymExpr::min(count, 1), SymExpr::ceilDiv(1 << 13, SymExpr::max(dims[axis], 1)));
-  e.setFlops(product(dims));
   heap.emplace(e, count);
   return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) {
     SmallVector<LaneIndex> row(dims.size(), e.constantIndex(0));

@@ -285,7 +285,6 @@ LogicalResult WinogradEmitter::emit() {
   SymExpr share = SymExpr::ceilDiv(panels, shares);
   SymExpr perItem = SymExpr::min(squares, block) * SymExpr(positions * depth * tile) * share;
   e.setRange(blocks * shares, SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));
-  e.setFlops(SymExpr(2 * positions) * squares * channels * result[3]);
 
   positionStride = e.addI(e.mulI(e.i64(block), e.size(channels)), e.i64(16));
   transformed = e.scratch(SymExpr(4 * positions) * (SymExpr(block) * channels + SymExpr(16)));

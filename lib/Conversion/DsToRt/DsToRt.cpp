@@ -1,7 +1,8 @@
 //===- DsToRt.cpp - Tensors to buffers, launches to dispatches ------------===//
 // Assumes: kernels are code (which says whether it may work in place); each result of a function is made by a
 //   launch of its own (ds-group copies others).
-// Guarantees: a buffer for every tensor that a kernel or a call makes, results in the program's outputs directly; views
+// Guarantees: a program for every function; a buffer for every tensor that a kernel or a call makes, results in the
+// program's outputs directly; views
 //   are their operand's buffer. Dispatches say which inputs they may work in the place of.
 // Declines: lifetimes and sharing of memory (ds-assign-memory).
 //===----------------------------------------------------------------------===//
@@ -11,6 +12,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "ds/Conversion/Passes.h"
 #include "ds/Import/Onnx.h"
+#include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -34,7 +36,9 @@ public:
 
 private:
   LogicalResult inferShapes();
-  void describe(StringRef attribute, ArrayRef<Value> values, bool results);
+  /// Inputs or outputs of the program.
+  ArrayAttr describe(ArrayRef<Value> values, bool results);
+  rt::ProgramOp createProgram(ArrayRef<Value> arguments, ArrayRef<Value> returned);
   /// Types and shapes, as rt.call states them; where some are left out, `present` says which are there.
   ArrayAttr tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present = std::nullopt);
   Value bufferOf(Value value) { return value ? buffers.lookup(memoryOf(value)) : Value(); }
@@ -73,34 +77,57 @@ LogicalResult Converter::inferShapes() {
   return success();
 }
 
-void Converter::describe(StringRef attribute, ArrayRef<Value> values, bool results) {
+ArrayAttr Converter::describe(ArrayRef<Value> values, bool results) {
+  MLIRContext *context = builder.getContext();
   SmallVector<Attribute> all;
   for (auto [index, value] : llvm::enumerate(values)) {
-    Attribute name = results ? function.getResultAttr(index, kNameAttr) : function.getArgAttr(index, kNameAttr);
+    auto name = dyn_cast_or_null<StringAttr>(results ? function.getResultAttr(index, kNameAttr)
+                                                     : function.getArgAttr(index, kNameAttr));
     if (!name)
       name = builder.getStringAttr((results ? "output" : "input") + std::to_string(index));
-    auto shape = ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value)));
-    NamedAttrList entry;
-    entry.append("name", name);
-    entry.append("shape", shape);
-    entry.append("type", TypeAttr::get(value.getType()));
-    for (auto [from, to] : {std::pair(kDonateAttr, "donated_to"), std::pair(kInPlaceAttr, "in_place")})
-      if (Attribute said = results ? Attribute() : function.getArgAttr(index, from))
-        entry.append(to, said);
-    all.push_back(entry.getDictionary(builder.getContext()));
+    auto donated = results ? IntegerAttr() : function.getArgAttrOfType<IntegerAttr>(index, kDonateAttr);
+    bool inPlace = donated && function.getArgAttr(index, kInPlaceAttr);
+    all.push_back(rt::TensorAttr::get(context, name, cast<RankedTensorType>(value.getType()),
+                                      ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(value))),
+                                      donated ? donated.getInt() : -1, inPlace));
   }
-  function->setAttr(attribute, builder.getArrayAttr(all));
+  return builder.getArrayAttr(all);
+}
+
+rt::ProgramOp Converter::createProgram(ArrayRef<Value> arguments, ArrayRef<Value> returned) {
+  auto namesOf = [&](ShapeAttr symbols) {
+    SmallVector<Attribute> names;
+    for (const SymExpr &symbol : symbols.getExprs())
+      names.push_back(builder.getStringAttr(*symbol.symbolName()));
+    return builder.getArrayAttr(names);
+  };
+  auto own = function->getAttrOfType<ShapeAttr>(kOwnSymbolsAttr);
+  ArrayAttr versions = function->getAttrOfType<ArrayAttr>(kVersionsAttr);
+  if (versions) {
+    SmallVector<Attribute> all;
+    for (auto version : versions.getAsRange<DictionaryAttr>())
+      all.push_back(rt::VersionAttr::get(builder.getContext(), version.getAs<FlatSymbolRefAttr>("body"),
+                                         version.getAs<DictionaryAttr>("sizes")));
+    versions = builder.getArrayAttr(all);
+  }
+  auto constraints = function->getAttrOfType<ArrayAttr>(rt::kConstraints);
+  builder.setInsertionPoint(function);
+  return rt::ProgramOp::create(builder, function.getLoc(), function.getSymNameAttr(), function.getSymVisibilityAttr(),
+                               describe(arguments, /*results=*/false), describe(returned, /*results=*/true),
+                               constraints ? constraints : builder.getArrayAttr({}), own ? namesOf(own) : ArrayAttr(),
+                               function->getAttrOfType<ArrayAttr>(kGivenAttr), versions);
 }
 
 ArrayAttr Converter::tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present) {
-  SmallVector<Attribute> all(present ? present->size() : values.size(), builder.getDictionaryAttr({}));
+  SmallVector<Attribute> all(present ? present->size() : values.size(), builder.getUnitAttr());
   size_t at = 0;
   for (Value value : values) {
     while (present && !(*present)[at])
       ++at;
-    all[at++] = builder.getDictionaryAttr(
-        {builder.getNamedAttr("shape", ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value)))),
-         builder.getNamedAttr("type", TypeAttr::get(value.getType()))});
+    all[at++] = rt::TensorAttr::get(builder.getContext(), StringAttr(), cast<RankedTensorType>(value.getType()),
+                                    ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value))),
+                                    /*donated_to=*/-1,
+                                    /*in_place=*/false);
   }
   return builder.getArrayAttr(all);
 }
@@ -112,10 +139,8 @@ LogicalResult Converter::replaceBoundary(Operation *op) {
     return success();
   }
   if (auto custom = dyn_cast<CustomOp>(op)) {
-    DictionaryAttr described =
-        builder.getDictionaryAttr({builder.getNamedAttr("op_type", custom.getOpTypeAttr()),
-                                   builder.getNamedAttr("domain", custom.getDomainAttr()),
-                                   builder.getNamedAttr("attributes", custom.getOpAttributesAttr())});
+    auto described = rt::OperatorAttr::get(builder.getContext(), custom.getOpTypeAttr(), custom.getDomainAttr(),
+                                           custom.getOpAttributesAttr());
     rt::CallOp::create(
         builder, op->getLoc(), rt::CallKind::custom, builder.getArrayAttr({}), Value(), Value(),
         buffersOf(custom.getInputs()), buffersOf(custom.getOutputs()), tensorsOf(custom.getInputs(), custom.getTakes()),
@@ -127,7 +152,7 @@ LogicalResult Converter::replaceBoundary(Operation *op) {
     int64_t width = trips ? getElementTypeOrSelf(trips.getType()).getIntOrFloatBitWidth() : 64;
     rt::CallOp::create(builder, op->getLoc(), kind, builder.getArrayAttr(bodies), bufferOf(trips), bufferOf(condition),
                        buffersOf(inputs), buffersOf(op->getResults()), tensorsOf(inputs), tensorsOf(op->getResults()),
-                       split, symbols, width, DictionaryAttr());
+                       split, symbols, width, rt::OperatorAttr());
   };
   SmallVector<Value> inputs;
   if (auto branch = dyn_cast<IfOp>(op)) {
@@ -211,11 +236,9 @@ LogicalResult Converter::run() {
   if (failed(inferShapes()))
     return failure();
   Block &block = function.getBody().front();
-  Operation *terminator = block.getTerminator();
-  SmallVector<Value> arguments(block.getArguments()), returned(terminator->getOperands());
-  describe(rt::kInputs, arguments, /*results=*/false);
-  describe(rt::kOutputs, returned, /*results=*/true);
-  builder.setInsertionPoint(terminator);
+  SmallVector<Value> arguments(block.getArguments()), returned(block.getTerminator()->getOperands());
+  rt::ProgramOp program = createProgram(arguments, returned);
+  builder.setInsertionPointToStart(&program.getBodyRegion().emplaceBlock());
   if (failed(createBuffers(block, arguments, returned)))
     return failure();
   for (Operation *op : steps)
@@ -223,18 +246,7 @@ LogicalResult Converter::run() {
       dispatch(launch);
     else if (failed(replaceBoundary(op)))
       return failure();
-
-  terminator->setOperands({});
-  SmallVector<Operation *> ops;
-  for (Operation &op : block.without_terminator())
-    ops.push_back(&op);
-  for (Operation *op : llvm::reverse(ops))
-    if (isa<rt::LaunchOp>(op) || isHostOp(op))
-      op->erase();
-  function.setArgAttrsAttr(ArrayAttr());
-  function.setResAttrsAttr(ArrayAttr());
-  function.setFunctionType(builder.getFunctionType({}, {}));
-  block.eraseArguments(0, block.getNumArguments());
+  function.erase();
   return success();
 }
 

@@ -4,7 +4,6 @@
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Conversion/RtToLLVM.h"
-#include "ds/Simplify/Versions.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "runtime/include/ds_hash.h"
@@ -65,13 +64,13 @@ namespace {
 /// Describes a program and its bodies, which share the weights.
 class Describer {
 public:
-  Describer(ArrayRef<func::FuncOp> functions, const HostSymbols &symbols) : functions(functions), symbols(symbols) {}
+  Describer(ArrayRef<rt::ProgramOp> programs, const HostSymbols &symbols) : programs(programs), symbols(symbols) {}
   FailureOr<artifact::Program> run();
 
 private:
   using Number = artifact::Number;
 
-  FailureOr<artifact::Program> describe(func::FuncOp function);
+  FailureOr<artifact::Program> describe(rt::ProgramOp host);
   /// The number of the weight that is these elements.
   uint32_t weightOf(ElementsAttr value);
   artifact::Attribute attribute(NamedAttribute attribute);
@@ -79,17 +78,17 @@ private:
   static Number number(const SymExpr &expr, const ValueTable &table) {
     return expr.isConst() ? Number::constant(expr.getConst()) : Number::ofValue(table.indexOf(expr));
   }
-  static artifact::Tensor tensor(DictionaryAttr entry, const ValueTable &table) {
+  static artifact::Tensor tensor(rt::TensorAttr stated, const ValueTable &table) {
     artifact::Tensor tensor;
-    if (auto name = entry.getAs<StringAttr>("name"))
-      tensor.name = name.str();
-    tensor.dtype = dtypeOf(getElementTypeOrSelf(cast<TypeAttr>(entry.get("type")).getValue()));
-    for (const SymExpr &dim : entry.getAs<ShapeAttr>("shape").getDims())
+    if (stated.getName())
+      tensor.name = stated.getName().str();
+    tensor.dtype = dtypeOf(stated.getType().getElementType());
+    for (const SymExpr &dim : stated.getShape().getExprs())
       tensor.dimensions.push_back({number(dim, table), dim.str()});
     return tensor;
   }
 
-  ArrayRef<func::FuncOp> functions;
+  ArrayRef<rt::ProgramOp> programs;
   const HostSymbols &symbols;
   std::vector<artifact::Weight> weights;
   DenseMap<Attribute, uint32_t> weightNumbers;
@@ -104,7 +103,7 @@ uint32_t Describer::weightOf(ElementsAttr value) {
     return known->second;
   auto bytes = std::make_shared<ElementsView>(*ElementsView::get(value));
   // Functions that were simplified apart have made the same data twice.
-  if (functions.size() > 1 && !bytes->isSplat()) {
+  if (programs.size() > 1 && !bytes->isSplat()) {
     ArrayRef<char> data = bytes->bytes();
     auto &alike = byContents[ds_hash_bytes(data.data(), data.size())];
     for (const auto &[other, number] : alike)
@@ -181,31 +180,37 @@ artifact::Call Describer::describe(rt::CallOp op, const ValueTable &table, const
     call.condition = buffers.lookup(op.getCondition());
   call.tripsDtype = op.getTripsWidth() == 32 ? DS_INT32 : DS_INT64;
   for (unsigned i = 0; i < op.getBodies().size(); ++i) {
-    func::FuncOp body = symbols.body(op, i);
-    call.bodies.push_back(llvm::find(functions, body) - functions.begin() - 1);
+    rt::ProgramOp body = symbols.body(op, i);
+    call.bodies.push_back(llvm::find(programs, body) - programs.begin() - 1);
     std::vector<Number> &arguments = call.arguments.emplace_back();
-    for (auto name : body->getAttrOfType<ArrayAttr>(rt::kGiven).getAsRange<StringAttr>())
+    for (StringRef name : body.getGiven()->getAsValueRange<StringAttr>())
       arguments.push_back(number(SymExpr::symbol(name.str()), table));
   }
   auto operands = [&](OperandRange values, ArrayAttr tensors, std::vector<artifact::Operand> &into) {
     auto next = values.begin();
-    for (auto entry : tensors.getAsRange<DictionaryAttr>())
-      into.push_back(entry.empty() ? artifact::Operand{}
-                                   : artifact::Operand{buffers.lookup(*next++), tensor(entry, table)});
+    for (Attribute entry : tensors) {
+      artifact::Operand &operand = into.emplace_back();
+      auto stated = dyn_cast<rt::TensorAttr>(entry);
+      if (!stated)
+        continue;
+      Value buffer = *next++;
+      operand = {buffers.lookup(buffer), tensor(stated, table)};
+      operand.tensor.space = cast<rt::BufferType>(buffer.getType()).getSpace();
+    }
   };
   operands(op.getInputs(), op.getInputTensors(), call.inputs);
   operands(op.getOutputs(), op.getOutputTensors(), call.outputs);
-  if (std::optional<DictionaryAttr> custom = op.getCustom()) {
-    call.name = custom->getAs<StringAttr>("op_type").str();
-    call.domain = custom->getAs<StringAttr>("domain").str();
-    for (NamedAttribute each : custom->getAs<DictionaryAttr>("attributes"))
+  if (std::optional<rt::OperatorAttr> custom = op.getCustom()) {
+    call.name = custom->getOpType().str();
+    call.domain = custom->getDomain().str();
+    for (NamedAttribute each : custom->getAttributes())
       call.attributes.push_back(attribute(each));
   }
   return call;
 }
 
-FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
-  ValueTable table(function, symbols);
+FailureOr<artifact::Program> Describer::describe(rt::ProgramOp host) {
+  ValueTable table(host, symbols);
   auto numberOf = [&](const SymExpr &expr) { return number(expr, table); };
   auto scratchOf = [](const ValueTable::Stage &stage) {
     if (stage.scratch.empty())
@@ -223,33 +228,32 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
   for (const ValueTable::Stage &stage : table.getStages())
     program.stages.push_back({stage.symbolCount, stage.valueCount, stage.firstLaunch, scratchOf(stage)});
   // An input's dim that is a symbol must be that symbol's: a value may be computed from it.
-  for (auto [index, entry] :
-       llvm::enumerate(function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())) {
+  for (auto [index, stated] : llvm::enumerate(host.getInputs().getAsRange<rt::TensorAttr>())) {
     artifact::Tensor &input = program.inputs.emplace_back();
-    input.name = entry.getAs<StringAttr>("name").str();
-    input.dtype = dtypeOf(getElementTypeOrSelf(cast<TypeAttr>(entry.get("type")).getValue()));
-    for (const SymExpr &dim : entry.getAs<ShapeAttr>("shape").getDims()) {
+    input.name = stated.getName().str();
+    input.dtype = dtypeOf(stated.getType().getElementType());
+    for (const SymExpr &dim : stated.getShape().getExprs()) {
       std::optional<std::string> name = dim.symbolName();
       input.dimensions.push_back({name ? Number::ofSymbol(table.symbolIndex(*name)) : numberOf(dim), dim.str()});
     }
-    if (auto output = entry.getAs<IntegerAttr>("donated_to"))
-      program.donations.push_back({uint32_t(index), uint32_t(output.getInt()), entry.contains("in_place")});
+    if (stated.isDonated())
+      program.donations.push_back({uint32_t(index), uint32_t(stated.getDonatedTo()), stated.getInPlace()});
   }
-  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kOutputs).getAsRange<DictionaryAttr>())
-    program.outputs.push_back(tensor(entry, table));
+  for (auto stated : host.getOutputs().getAsRange<rt::TensorAttr>())
+    program.outputs.push_back(tensor(stated, table));
   for (const ShapeConstraint &constraint : table.constraints)
     program.constraints.push_back(constraint.message);
   program.constraints.push_back("the sizes of the inputs are too large: a size computed from them exceeds 2^63");
 
   DenseMap<Value, uint32_t> bufferNumbers, writers; // writers: the first launch
-  for (auto buffer : function.getOps<rt::BufferOp>())
+  for (auto buffer : host.getOps<rt::BufferOp>())
     bufferNumbers.try_emplace(buffer, bufferNumbers.size());
-  for (auto [node, dispatch] : llvm::enumerate(function.getOps<rt::DispatchOp>()))
+  for (auto [node, dispatch] : llvm::enumerate(host.getOps<rt::DispatchOp>()))
     for (Value buffer : dispatch.getOutputs())
       writers.try_emplace(buffer, node);
   uint32_t firstOperand = 0;
   DenseMap<Operation *, uint32_t> firstOutputs;
-  for (auto call : function.getOps<rt::CallOp>()) {
+  for (auto call : host.getOps<rt::CallOp>()) {
     program.calls.push_back(describe(call, table, bufferNumbers));
     firstOutputs[call] = firstOperand + call.getInputTensors().size();
     firstOperand += call.getInputTensors().size() + call.getOutputTensors().size();
@@ -265,13 +269,16 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
                              bufferNumbers.lookup(bind.getBuffer()),
                              static_cast<uint32_t>(bind.getWidth() == 32 ? DS_INT32 : DS_INT64), symbol.element});
   }
-  for (auto buffer : function.getOps<rt::BufferOp>()) {
+  auto spaceOf = [](rt::BufferOp buffer) { return cast<rt::BufferType>(buffer.getType()).getSpace(); };
+  for (auto buffer : host.getOps<rt::BufferOp>()) {
     switch (buffer.getKind()) {
     case rt::BufferKind::input:
       program.buffers.push_back(artifact::Buffer::input(buffer.getIndex()));
+      program.inputs[buffer.getIndex()].space = spaceOf(buffer);
       break;
     case rt::BufferKind::output:
       program.buffers.push_back(artifact::Buffer::output(buffer.getIndex(), writers.lookup(buffer)));
+      program.outputs[buffer.getIndex()].space = spaceOf(buffer);
       break;
     case rt::BufferKind::temporary:
       program.buffers.push_back(
@@ -286,14 +293,15 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
       program.buffers.push_back(artifact::Buffer::weight(weightOf(*buffer.getValue())));
       break;
     }
+    program.buffers.back().space = spaceOf(buffer);
   }
 
   DenseMap<Operation *, uint32_t> kernelNumbers;
-  for (rt::CodeOp kernel : symbols.launchedKernels(function)) {
+  for (rt::CodeOp kernel : symbols.launchedKernels(host)) {
     kernelNumbers[kernel] = program.kernels.size();
     program.kernels.push_back({kernel.getSymName().str(), describeSource(kernel.getLoc(), /*operators=*/false)});
   }
-  for (auto dispatch : function.getOps<rt::DispatchOp>()) {
+  for (auto dispatch : host.getOps<rt::DispatchOp>()) {
     artifact::Launch launch;
     launch.kernel = kernelNumbers.lookup(symbols.kernel(dispatch));
     launch.source = describeSource(dispatch.getLoc(), /*operators=*/true);
@@ -305,24 +313,22 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
 }
 
 FailureOr<artifact::Program> Describer::run() {
-  FailureOr<artifact::Program> program = describe(functions.front());
+  FailureOr<artifact::Program> program = describe(programs.front());
   if (failed(program))
     return failure();
-  for (func::FuncOp function : functions.drop_front()) {
-    FailureOr<artifact::Program> body = describe(function);
+  for (rt::ProgramOp host : programs.drop_front()) {
+    FailureOr<artifact::Program> body = describe(host);
     if (failed(body))
       return failure();
     program->bodies.push_back(std::move(*body));
   }
-  if (auto versions = functions.front()->getAttrOfType<ArrayAttr>(kVersionsAttr)) {
-    ValueTable table(functions.front(), symbols);
-    for (auto entry : versions.getAsRange<DictionaryAttr>()) {
+  rt::ProgramOp model = programs.front();
+  if (std::optional<ArrayAttr> versions = model.getVersions()) {
+    ValueTable table(model, symbols);
+    for (auto stated : versions->getAsRange<rt::VersionAttr>()) {
       artifact::Version &version = program->versions.emplace_back();
-      auto isBody = [&](func::FuncOp function) {
-        return function.getName() == entry.getAs<FlatSymbolRefAttr>("body").getValue();
-      };
-      version.body = llvm::find_if(functions, isBody) - functions.begin() - 1;
-      for (NamedAttribute size : entry.getAs<DictionaryAttr>("sizes"))
+      version.body = llvm::find(programs, symbols.program(stated.getBody())) - programs.begin() - 1;
+      for (NamedAttribute size : stated.getSizes())
         version.sizes.emplace_back(table.symbolIndex(size.getName().str()),
                                    cast<IntegerAttr>(size.getValue()).getInt());
     }
@@ -333,10 +339,10 @@ FailureOr<artifact::Program> Describer::run() {
 
 FailureOr<artifact::Program> describeProgram(ModuleOp module) {
   HostSymbols symbols(module);
-  FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(module, symbols);
-  if (failed(functions))
+  FailureOr<SmallVector<rt::ProgramOp>> programs = hostPrograms(module, symbols);
+  if (failed(programs))
     return failure();
-  return Describer(*functions, symbols).run();
+  return Describer(*programs, symbols).run();
 }
 
 } // namespace ds

@@ -5,7 +5,6 @@
 //   stage. `sizes` checks every constraint and every step of its arithmetic for overflow; `run` launches in order and
 //   stops at the first error. Neither allocates.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Conversion/Passes.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
@@ -143,12 +142,12 @@ private:
   DenseMap<const SymExpr::Atom *, Value> knownAtoms; // of expressions in `known`
 };
 
-/// The code of one host function, number `number` of its program (0: the program itself), into the module `host`.
+/// The code of one program, number `number` of the artifact's (0: the model's), into the module `host`.
 class HostBuilder {
 public:
-  HostBuilder(ModuleOp host, func::FuncOp function, unsigned number, const HostSymbols &symbols)
-      : function(function), number(number), symbols(symbols), table(function, symbols), b(host.getContext()),
-        loc(function.getLoc()), pointer(LLVM::LLVMPointerType::get(host.getContext())), host(host) {}
+  HostBuilder(ModuleOp host, rt::ProgramOp program, unsigned number, const HostSymbols &symbols)
+      : program(program), number(number), symbols(symbols), table(program, symbols), b(host.getContext()),
+        loc(program.getLoc()), pointer(LLVM::LLVMPointerType::get(host.getContext())), host(host) {}
 
   LogicalResult build(unsigned bodyCount) {
     if (failed(buildSizes()))
@@ -183,7 +182,7 @@ private:
     return LLVM::GEPOp::create(b, loc, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
   }
 
-  func::FuncOp function;
+  rt::ProgramOp program;
   unsigned number;
   const HostSymbols &symbols;
   ValueTable table;
@@ -254,7 +253,7 @@ LogicalResult HostBuilder::buildSizes() {
     bool known = true;
     expr.forEachSymbol([&](const std::string &symbol) { known &= table.isKnown(symbol); });
     if (!known)
-      return function.emitError("the size '") << expr.str() << "' depends on data that nothing binds";
+      return program.emitError("the size '") << expr.str() << "' depends on data that nothing binds";
     return success();
   };
   for (ArrayRef<SymExpr> exprs : table.getValues())
@@ -278,7 +277,7 @@ LogicalResult HostBuilder::buildRun() {
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
   auto kernelType = LLVM::LLVMFunctionType::get(i32, {pointer, pointer, i64, i64});
   b.setInsertionPointToEnd(host.getBody());
-  for (rt::CodeOp kernel : symbols.launchedKernels(function))
+  for (rt::CodeOp kernel : symbols.launchedKernels(program))
     if (!host.lookupSymbol(kernel.getSymName()))
       LLVM::LLVMFuncOp::create(b, loc, kernel.getSymName(), kernelType);
 
@@ -288,7 +287,7 @@ LogicalResult HostBuilder::buildRun() {
   Value self = entry->getArgument(1);
   b.setInsertionPointToStart(entry);
   int64_t mostArguments = 1, mostSizes = 1;
-  SmallVector<rt::DispatchOp> dispatches(function.getOps<rt::DispatchOp>());
+  SmallVector<rt::DispatchOp> dispatches(program.getOps<rt::DispatchOp>());
   for (rt::DispatchOp dispatch : dispatches) {
     mostArguments = std::max<int64_t>(mostArguments, dispatch.getBuffers().size());
     mostSizes = std::max<int64_t>(mostSizes, symbols.kernel(dispatch).getSizes().size());
@@ -304,7 +303,7 @@ LogicalResult HostBuilder::buildRun() {
   Value launch = LLVM::LoadOp::create(b, loc, pointer, element(self, pointer, 2));
 
   DenseMap<Value, int64_t> numbers;
-  for (auto buffer : function.getOps<rt::BufferOp>())
+  for (auto buffer : program.getOps<rt::BufferOp>())
     numbers.try_emplace(buffer, numbers.size());
   auto launchType = LLVM::LLVMFunctionType::get(i32, {pointer, i32, pointer, pointer, i64, i64});
   LogicalResult built = success();
@@ -377,7 +376,7 @@ void HostBuilder::buildTable(unsigned bodyCount) {
   createTable(type, name, number ? LLVM::Linkage::Internal : LLVM::Linkage::External, [&] {
     value = LLVM::UndefOp::create(b, loc, type);
     set(constant(i32, DS_KERNEL_ABI_VERSION), 0);
-    set(constant(i32, symbols.launchedKernels(function).size()), 1);
+    set(constant(i32, symbols.launchedKernels(program).size()), 1);
     set(address(name + "_sizes"), 2);
     set(address(name + "_run"), 3);
     set(constant(i32, bodyCount), 4);
@@ -394,28 +393,25 @@ public:
   using ConvertRtToLLVMPassBase::ConvertRtToLLVMPassBase;
   void runOnOperation() override {
     HostSymbols symbols(getOperation());
-    FailureOr<SmallVector<func::FuncOp>> functions = hostFunctions(getOperation(), symbols);
-    if (failed(functions))
+    FailureOr<SmallVector<rt::ProgramOp>> programs = hostPrograms(getOperation(), symbols);
+    if (failed(programs))
       return signalPassFailure();
-    // What the session gives, the model says; a body's callers give what it needs.
-    if (Attribute given = functions->front()->getAttr(kGivenAttr))
-      functions->front()->setAttr(rt::kGiven, given);
-    for (func::FuncOp function : *functions)
-      if (failed(ValueTable::checkSizes(function, symbols)))
+    for (rt::ProgramOp program : *programs)
+      if (failed(ValueTable::checkSizes(program, symbols)))
         return signalPassFailure();
-    // Callees first: what they need of their callers must be known to these.
+    // What the session gives, the model says; a body's callers give what it needs. Callees first: what they need of
+    // their callers must be known to these.
     Builder attributes(&getContext());
-    for (func::FuncOp function : llvm::reverse(*functions))
-      if (function != functions->front()) {
-        std::vector<std::string> given = ValueTable::undefinedSymbols(function, symbols);
-        SmallVector<StringRef> names(given.begin(), given.end());
-        function->setAttr(rt::kGiven, attributes.getStrArrayAttr(names));
+    for (rt::ProgramOp program : llvm::reverse(*programs))
+      if (program != programs->front()) {
+        std::vector<std::string> given = ValueTable::undefinedSymbols(program, symbols);
+        program.setGivenAttr(attributes.getStrArrayAttr(SmallVector<StringRef>(given.begin(), given.end())));
       }
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(getOperation().getBody());
-    auto host = ModuleOp::create(builder, functions->front().getLoc(), "host");
-    for (auto [number, function] : llvm::enumerate(*functions))
-      if (failed(HostBuilder(host, function, number, symbols).build(number ? 0 : functions->size() - 1)))
+    auto host = ModuleOp::create(builder, programs->front().getLoc(), "host");
+    for (auto [number, program] : llvm::enumerate(*programs))
+      if (failed(HostBuilder(host, program, number, symbols).build(number ? 0 : programs->size() - 1)))
         return signalPassFailure();
   }
 };

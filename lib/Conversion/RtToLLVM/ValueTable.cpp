@@ -1,9 +1,8 @@
 //===- ValueTable.cpp - The sizes that a program computes -----------------===//
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
-#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
-#include "ds/Simplify/Versions.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
 #include <set>
 #include <unordered_set>
 
@@ -28,53 +27,53 @@ SymExpr HostSymbols::figure(rt::DispatchOp dispatch, Stated stated) const {
   return known.isOverflow() ? SymExpr(0) : known;
 }
 
-SmallVector<rt::CodeOp> HostSymbols::launchedKernels(func::FuncOp function) const {
+SmallVector<rt::CodeOp> HostSymbols::launchedKernels(rt::ProgramOp program) const {
   llvm::SetVector<Operation *> kernels;
-  for (auto dispatch : function.getOps<rt::DispatchOp>())
+  for (auto dispatch : program.getOps<rt::DispatchOp>())
     kernels.insert(kernel(dispatch));
   return llvm::map_to_vector(kernels, [](Operation *kernel) { return cast<rt::CodeOp>(kernel); });
 }
 
-FailureOr<SmallVector<func::FuncOp>> hostFunctions(ModuleOp module, const HostSymbols &symbols) {
-  SmallVector<func::FuncOp> programs;
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function.isPublic())
-      programs.push_back(function);
+FailureOr<SmallVector<rt::ProgramOp>> hostPrograms(ModuleOp module, const HostSymbols &symbols) {
+  SmallVector<rt::ProgramOp> programs;
+  for (auto program : module.getOps<rt::ProgramOp>())
+    if (program.isPublic())
+      programs.push_back(program);
   if (programs.size() != 1) {
-    module.emitError("expected one public function, the model; got ") << programs.size();
+    module.emitError("expected one public program, the model; got ") << programs.size();
     return failure();
   }
-  // Each caller before what it calls: the last place that a function is reached at counts.
+  // Each caller before what it calls: the last place that a program is reached at counts.
   llvm::SetVector<Operation *> order;
-  SmallVector<std::pair<func::FuncOp, bool>> work{{programs.front(), false}};
+  SmallVector<std::pair<rt::ProgramOp, bool>> work{{programs.front(), false}};
   llvm::SmallPtrSet<Operation *, 8> open, done;
-  SmallVector<func::FuncOp> finished;
+  SmallVector<rt::ProgramOp> finished;
   while (!work.empty()) {
-    auto [function, left] = work.pop_back_val();
+    auto [program, left] = work.pop_back_val();
     if (left) {
-      open.erase(function);
-      done.insert(function);
-      finished.push_back(function);
+      open.erase(program);
+      done.insert(program);
+      finished.push_back(program);
       continue;
     }
-    if (done.contains(function))
+    if (done.contains(program))
       continue;
-    open.insert(function);
-    work.emplace_back(function, true);
-    for (auto call : function.getOps<rt::CallOp>())
+    open.insert(program);
+    work.emplace_back(program, true);
+    for (auto call : program.getOps<rt::CallOp>())
       for (unsigned i = 0; i < call.getBodies().size(); ++i) {
-        func::FuncOp body = symbols.body(call, i);
+        rt::ProgramOp body = symbols.body(call, i);
         if (!body || open.contains(body)) {
-          call.emitOpError(body ? "runs the function that it is in" : "runs a function that does not exist");
+          call.emitOpError(body ? "runs the program that it is in" : "runs a program that does not exist");
           return failure();
         }
         work.emplace_back(body, false);
       }
-    if (auto versions = function->getAttrOfType<ArrayAttr>(kVersionsAttr))
-      for (auto version : versions.getAsRange<DictionaryAttr>())
-        work.emplace_back(symbols.function(version.getAs<FlatSymbolRefAttr>("body")), false);
+    if (std::optional<ArrayAttr> versions = program.getVersions())
+      for (auto version : versions->getAsRange<rt::VersionAttr>())
+        work.emplace_back(symbols.program(version.getBody()), false);
   }
-  return SmallVector<func::FuncOp>(llvm::reverse(finished));
+  return SmallVector<rt::ProgramOp>(llvm::reverse(finished));
 }
 
 void ValueTable::addSymbol(const std::string &name) {
@@ -112,80 +111,69 @@ void ValueTable::numberValues(const std::vector<SymExpr> &wanted) {
   }
 }
 
-/// Dims of the function's inputs, one list an input.
-static SmallVector<SymDims> inputDims(func::FuncOp function) {
-  SmallVector<SymDims> dims;
-  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())
-    dims.push_back(SymDims(entry.getAs<ShapeAttr>("shape").getDims()));
-  return dims;
-}
-
 /// Symbols that are read from a dim of an input.
-static std::vector<ValueTable::Symbol> symbolsOfInputs(func::FuncOp function) {
-  std::set<std::string> seen, own;
-  if (auto stated = function->getAttrOfType<ShapeAttr>(kOwnSymbolsAttr))
-    for (const SymExpr &symbol : stated.getDims())
-      symbol.collectSymbols(own);
-  if (auto given = function->getAttrOfType<ArrayAttr>(kGivenAttr))
-    for (auto name : given.getAsRange<StringAttr>())
-      seen.insert(name.str());
+static std::vector<ValueTable::Symbol> symbolsOfInputs(rt::ProgramOp program) {
+  auto namesOf = [](std::optional<ArrayAttr> names) {
+    llvm::StringSet<> set;
+    if (names)
+      set.insert_range(names->getAsValueRange<StringAttr>());
+    return set;
+  };
+  llvm::StringSet<> seen = namesOf(program.getGiven()), own = namesOf(program.getOwn());
   std::vector<ValueTable::Symbol> symbols;
-  for (auto [input, dims] : llvm::enumerate(inputDims(function)))
-    for (auto [d, dim] : llvm::enumerate(dims))
-      if (auto name = dim.symbolName(); name && (function.isPublic() || own.count(*name)) && seen.insert(*name).second)
+  for (auto [input, tensor] : llvm::enumerate(program.getInputs().getAsRange<rt::TensorAttr>()))
+    for (auto [d, dim] : llvm::enumerate(tensor.getShape().getExprs()))
+      if (auto name = dim.symbolName();
+          name && (program.isPublic() || own.contains(*name)) && seen.insert(*name).second)
         symbols.push_back({*name, static_cast<unsigned>(input), static_cast<unsigned>(d)});
   return symbols;
 }
 
-static SmallVector<std::string> givenSymbols(func::FuncOp function) {
+static SmallVector<std::string> givenSymbols(rt::ProgramOp program) {
   SmallVector<std::string> names;
-  if (auto given = function->getAttrOfType<ArrayAttr>(rt::kGiven))
-    for (auto name : given.getAsRange<StringAttr>())
+  if (std::optional<ArrayAttr> given = program.getGiven())
+    for (StringRef name : given->getAsValueRange<StringAttr>())
       names.push_back(name.str());
   return names;
 }
 
-static std::vector<ShapeConstraint> constraintsOf(func::FuncOp function) {
+static std::vector<ShapeConstraint> constraintsOf(rt::ProgramOp program) {
   std::vector<ShapeConstraint> constraints;
-  if (auto stated = function->getAttrOfType<ArrayAttr>(rt::kConstraints))
-    for (auto entry : stated.getAsRange<DictionaryAttr>()) {
-      auto sides = entry.getAs<ShapeAttr>("sides");
-      constraints.push_back({sides.getDim(0), sides.getDim(1),
-                             static_cast<ShapeConstraint::Kind>(entry.getAs<IntegerAttr>("kind").getInt()),
-                             entry.getAs<StringAttr>("message").str()});
-    }
+  for (auto stated : program.getConstraints().getAsRange<rt::ConstraintAttr>())
+    constraints.push_back({stated.getSides().getDim(0), stated.getSides().getDim(1),
+                           static_cast<ShapeConstraint::Kind>(stated.getKind()), stated.getMessage().str()});
   return constraints;
 }
 
-/// Dims of a tensor as rt.call states it; one that is left out has none.
-static SmallVector<SymExpr> dimsOf(DictionaryAttr entry) {
-  auto shape = entry.getAs<ShapeAttr>("shape");
-  return shape ? shape.getDims() : SmallVector<SymExpr>();
+/// Dims of a tensor; one that is left out has none.
+static ArrayRef<SymExpr> dimsOf(Attribute tensor) {
+  auto stated = dyn_cast<rt::TensorAttr>(tensor);
+  return stated ? stated.getShape().getExprs() : ArrayRef<SymExpr>();
 }
 
 /// Every expression that the host must compute, but for scratch memory.
-static std::vector<SymExpr> wantedExprs(func::FuncOp function, const HostSymbols &symbols) {
+static std::vector<SymExpr> wantedExprs(rt::ProgramOp program, const HostSymbols &symbols) {
   std::vector<SymExpr> wanted;
   auto add = [&](ArrayAttr tensors) {
-    for (auto entry : tensors.getAsRange<DictionaryAttr>())
-      llvm::append_range(wanted, dimsOf(entry));
+    for (Attribute tensor : tensors)
+      llvm::append_range(wanted, dimsOf(tensor));
   };
-  add(function->getAttrOfType<ArrayAttr>(rt::kOutputs));
+  add(program.getOutputs());
   // Of the model's own, symbols are compared as such.
-  for (auto entry : function->getAttrOfType<ArrayAttr>(rt::kInputs).getAsRange<DictionaryAttr>())
-    for (const SymExpr &dim : dimsOf(entry))
-      if (!function.isPublic() || !dim.symbolName())
+  for (Attribute input : program.getInputs())
+    for (const SymExpr &dim : dimsOf(input))
+      if (!program.isPublic() || !dim.symbolName())
         wanted.push_back(dim);
-  for (auto buffer : function.getOps<rt::BufferOp>())
+  for (auto buffer : program.getOps<rt::BufferOp>())
     if (buffer.getKind() == rt::BufferKind::temporary)
       wanted.push_back(buffer.getBytes().getDim(0));
-  for (auto dispatch : function.getOps<rt::DispatchOp>()) {
+  for (auto dispatch : program.getOps<rt::DispatchOp>()) {
     for (HostSymbols::Stated stated : {&rt::CodeOp::getSizes, &rt::CodeOp::getRange, &rt::CodeOp::getGrain})
       llvm::append_range(wanted, symbols.exprs(dispatch, stated));
     for (HostSymbols::Stated stated : {&rt::CodeOp::getFlops, &rt::CodeOp::getBytes})
       wanted.push_back(symbols.figure(dispatch, stated));
   }
-  for (auto call : function.getOps<rt::CallOp>()) {
+  for (auto call : program.getOps<rt::CallOp>()) {
     add(call.getInputTensors());
     add(call.getOutputTensors());
     for (unsigned i = 0; i < call.getBodies().size(); ++i)
@@ -196,24 +184,24 @@ static std::vector<SymExpr> wantedExprs(func::FuncOp function, const HostSymbols
 }
 
 static LogicalResult checkTensors(Operation *op, ArrayAttr tensors, StringRef what) {
-  for (auto entry : tensors.getAsRange<DictionaryAttr>())
-    for (auto [axis, dim] : llvm::enumerate(dimsOf(entry)))
+  for (Attribute tensor : tensors)
+    for (auto [axis, dim] : llvm::enumerate(dimsOf(tensor)))
       if (dim.isOverflow())
         return emitNodeError(op) << "dimension " << axis << " of " << what << kTooComplex;
   return success();
 }
 
-LogicalResult ValueTable::checkSizes(func::FuncOp function, const HostSymbols &symbols) {
+LogicalResult ValueTable::checkSizes(rt::ProgramOp program, const HostSymbols &symbols) {
   static constexpr std::pair<StringLiteral, HostSymbols::Stated> needed[] = {{"sizes", &rt::CodeOp::getSizes},
                                                                              {"range", &rt::CodeOp::getRange},
                                                                              {"grain", &rt::CodeOp::getGrain},
                                                                              {"scratch", &rt::CodeOp::getScratch}};
-  for (auto dispatch : function.getOps<rt::DispatchOp>())
+  for (auto dispatch : program.getOps<rt::DispatchOp>())
     for (auto [name, stated] : needed)
       for (const SymExpr &expr : symbols.exprs(dispatch, stated))
         if (expr.isOverflow())
           return emitNodeError(dispatch) << "a size that its kernel needs (" << name << ")" << kTooComplex;
-  for (auto buffer : function.getOps<rt::BufferOp>())
+  for (auto buffer : program.getOps<rt::BufferOp>())
     if (buffer.getBytes().getDim(0).isOverflow()) {
       Operation *user = buffer->use_empty() ? buffer : *buffer->getUsers().begin();
       for (Operation *other : buffer->getUsers())
@@ -221,43 +209,43 @@ LogicalResult ValueTable::checkSizes(func::FuncOp function, const HostSymbols &s
           user = other;
       return emitNodeError(user) << "the size of a tensor that it makes or reads" << kTooComplex;
     }
-  for (auto call : function.getOps<rt::CallOp>())
+  for (auto call : program.getOps<rt::CallOp>())
     if (failed(checkTensors(call, call.getInputTensors(), "an operand")) ||
         failed(checkTensors(call, call.getOutputTensors(), "a result")))
       return failure();
-  for (const ShapeConstraint &constraint : constraintsOf(function))
+  for (const ShapeConstraint &constraint : constraintsOf(program))
     if (constraint.a.isOverflow() || constraint.b.isOverflow())
-      return function.emitError(constraint.message) << ": a size" << kTooComplex;
-  return success(succeeded(checkTensors(function, function->getAttrOfType<ArrayAttr>(rt::kInputs), "an input")) &&
-                 succeeded(checkTensors(function, function->getAttrOfType<ArrayAttr>(rt::kOutputs), "an output")));
+      return program.emitError(constraint.message) << ": a size" << kTooComplex;
+  return success(succeeded(checkTensors(program, program.getInputs(), "an input")) &&
+                 succeeded(checkTensors(program, program.getOutputs(), "an output")));
 }
 
-std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function, const HostSymbols &symbols) {
+std::vector<std::string> ValueTable::undefinedSymbols(rt::ProgramOp program, const HostSymbols &symbols) {
   std::set<std::string> used;
-  for (const SymExpr &expr : wantedExprs(function, symbols))
+  for (const SymExpr &expr : wantedExprs(program, symbols))
     expr.collectSymbols(used);
-  for (const ShapeConstraint &constraint : constraintsOf(function)) {
+  for (const ShapeConstraint &constraint : constraintsOf(program)) {
     constraint.a.collectSymbols(used);
     constraint.b.collectSymbols(used);
   }
-  for (auto dispatch : function.getOps<rt::DispatchOp>())
+  for (auto dispatch : program.getOps<rt::DispatchOp>())
     symbols.expr(dispatch, &rt::CodeOp::getScratch).collectSymbols(used);
   auto drop = [&](ShapeAttr symbols) {
     for (const SymExpr &symbol : symbols.getDims())
       used.erase(*symbol.symbolName());
   };
-  for (const Symbol &symbol : symbolsOfInputs(function))
+  for (const Symbol &symbol : symbolsOfInputs(program))
     used.erase(symbol.name);
-  for (auto bind : function.getOps<rt::BindOp>())
+  for (auto bind : program.getOps<rt::BindOp>())
     drop(bind.getSymbols());
-  for (auto call : function.getOps<rt::CallOp>())
+  for (auto call : program.getOps<rt::CallOp>())
     drop(call.getSymbols());
   return std::vector<std::string>(used.begin(), used.end());
 }
 
 /// Where the call's results have the symbol as a dim.
 static ValueTable::BoundSymbol findDim(rt::CallOp call, const SymExpr &symbol) {
-  for (auto [output, entry] : llvm::enumerate(call.getOutputTensors().getAsRange<DictionaryAttr>()))
+  for (auto [output, entry] : llvm::enumerate(call.getOutputTensors()))
     for (auto [d, dim] : llvm::enumerate(dimsOf(entry)))
       if (dim == symbol)
         return {*symbol.symbolName(), {}, call, static_cast<unsigned>(d), static_cast<unsigned>(output)};
@@ -284,10 +272,10 @@ struct DistinctSizes {
 };
 } // namespace
 
-ValueTable::ValueTable(func::FuncOp function, const HostSymbols &symbols) {
-  for (const Symbol &symbol : symbolsOfInputs(function))
+ValueTable::ValueTable(rt::ProgramOp program, const HostSymbols &symbols) {
+  for (const Symbol &symbol : symbolsOfInputs(program))
     own.push_back(symbol);
-  for (const std::string &name : givenSymbols(function))
+  for (const std::string &name : givenSymbols(program))
     own.push_back({name});
   for (const Symbol &symbol : own)
     addSymbol(symbol.name);
@@ -308,7 +296,7 @@ ValueTable::ValueTable(func::FuncOp function, const HostSymbols &symbols) {
     bound.push_back(std::move(symbol));
     stages.back().symbolCount = names.size();
   };
-  for (Operation &op : function.getBody().front()) {
+  for (Operation &op : *program.getBody()) {
     if (auto bind = dyn_cast<rt::BindOp>(op)) {
       beginStage();
       for (auto [element, symbol] : llvm::enumerate(bind.getSymbols().getDims()))
@@ -332,14 +320,14 @@ ValueTable::ValueTable(func::FuncOp function, const HostSymbols &symbols) {
   for (auto &[stage, sizes] : scratchOf)
     stages[stage].scratch = sizes.take();
 
-  std::vector<SymExpr> wanted = wantedExprs(function, symbols);
+  std::vector<SymExpr> wanted = wantedExprs(program, symbols);
   for (const Stage &stage : stages)
     if (stage.scratch.size() == 1)
       wanted.push_back(stage.scratch.front());
   numberValues(wanted);
 
   std::vector<std::vector<ShapeConstraint>> ofStage(stages.size());
-  for (const ShapeConstraint &constraint : constraintsOf(function))
+  for (const ShapeConstraint &constraint : constraintsOf(program))
     ofStage[std::max(stageOf(constraint.a), stageOf(constraint.b))].push_back(constraint);
   for (auto [stage, list] : llvm::zip_equal(stages, ofStage)) {
     stage.firstConstraint = constraints.size();

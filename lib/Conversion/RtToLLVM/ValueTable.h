@@ -10,15 +10,14 @@
 
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <unordered_map>
 
 namespace ds {
 
-/// What the names in host functions mean. Finding a name in the IR takes as long as the program has names.
+/// What the names in host programs mean. Finding a name in the IR takes as long as the program has names.
 class HostSymbols {
 public:
-  explicit HostSymbols(mlir::ModuleOp program) : table(program) {}
+  explicit HostSymbols(mlir::ModuleOp module) : table(module) {}
 
   /// The code of a dispatch's kernel.
   rt::CodeOp kernel(rt::DispatchOp dispatch) const {
@@ -32,16 +31,14 @@ public:
   SymExpr expr(rt::DispatchOp dispatch, Stated stated) const { return exprs(dispatch, stated).front(); }
   /// A figure for reports: 0, which says that nobody knows, where it is too large.
   SymExpr figure(rt::DispatchOp dispatch, Stated stated) const;
-  /// Kernels of the host function in order of first launch, each once.
-  llvm::SmallVector<rt::CodeOp> launchedKernels(mlir::func::FuncOp function) const;
+  /// Kernels of the program in order of first launch, each once.
+  llvm::SmallVector<rt::CodeOp> launchedKernels(rt::ProgramOp program) const;
 
-  /// The function of a program that `call` runs.
-  mlir::func::FuncOp body(rt::CallOp call, unsigned index) const {
-    return function(llvm::cast<mlir::FlatSymbolRefAttr>(call.getBodies()[index]));
+  /// The program that `call` runs.
+  rt::ProgramOp body(rt::CallOp call, unsigned index) const {
+    return program(llvm::cast<mlir::FlatSymbolRefAttr>(call.getBodies()[index]));
   }
-  mlir::func::FuncOp function(mlir::FlatSymbolRefAttr name) const {
-    return table.lookup<mlir::func::FuncOp>(name.getAttr());
-  }
+  rt::ProgramOp program(mlir::FlatSymbolRefAttr name) const { return table.lookup<rt::ProgramOp>(name.getAttr()); }
 
 private:
   mlir::SymbolTable table;
@@ -73,14 +70,14 @@ public:
     rt::CallOp call;           // its last op, or null
   };
 
-  /// `function` is a host function, and states (rt.given) which symbols its callers give, as those that it calls do.
-  ValueTable(mlir::func::FuncOp function, const HostSymbols &symbols);
+  /// `program` states which symbols its callers give, as those that it calls do.
+  ValueTable(rt::ProgramOp program, const HostSymbols &symbols);
 
-  /// The symbols that `function` needs and neither its inputs nor the ops in it define, by name. Functions that it
-  /// calls must have theirs stated (rt.given).
-  static std::vector<std::string> undefinedSymbols(mlir::func::FuncOp function, const HostSymbols &symbols);
-  /// Fails, with a diagnostic that names the node, if a size that `function` needs has no value (SymExpr::isOverflow).
-  static mlir::LogicalResult checkSizes(mlir::func::FuncOp function, const HostSymbols &symbols);
+  /// The symbols that `program` needs and neither its inputs nor the ops in it define, by name. Programs that it calls
+  /// must have theirs stated.
+  static std::vector<std::string> undefinedSymbols(rt::ProgramOp program, const HostSymbols &symbols);
+  /// Fails, with a diagnostic that names the node, if a size that `program` needs has no value (SymExpr::isOverflow).
+  static mlir::LogicalResult checkSizes(rt::ProgramOp program, const HostSymbols &symbols);
 
   llvm::ArrayRef<BoundSymbol> getBound() const { return bound; }
   /// At least one.
@@ -112,8 +109,8 @@ private:
   std::unordered_map<std::string, unsigned> symbolIndices;
 };
 
-/// The function that is the program, first, and all that it runs, directly or not; each before those that it calls.
-mlir::FailureOr<llvm::SmallVector<mlir::func::FuncOp>> hostFunctions(mlir::ModuleOp module, const HostSymbols &symbols);
+/// The model's program, first, and all that it runs, directly or not; each before those that it calls.
+mlir::FailureOr<llvm::SmallVector<rt::ProgramOp>> hostPrograms(mlir::ModuleOp module, const HostSymbols &symbols);
 
 } // namespace ds
 

@@ -179,7 +179,7 @@ private:
   std::string customHint(llvm::StringRef domain);
   bool importCustom(Node &node, const onnx::NodeProto &proto, Scope &scope, llvm::StringRef domain);
 
-  // Bodies.cpp: what the run decides.
+  // Branches.cpp, Loops.cpp: what the run decides.
   struct LoopParts {
     Value trips, condition; ///< null: without end, true
     llvm::SmallVector<Value> state;

@@ -170,8 +170,8 @@ public:
   /// A constant list of strings, or one.
   Value strings(llvm::ArrayRef<llvm::StringRef> values, bool isScalar = false);
   bool isString(Value value) const { return value && llvm::isa<StringType>(elem(value)); }
-  /// The runtime's operator on strings of that name (runtime/src/StringOperators.cpp), with results of these element
-  /// types and dims; a dim that is not known on entry is for the operator to tell.
+  /// The runtime's operator on strings of that name (runtime/strings/StringOperators.cpp), with results of these
+  /// element types and dims; a dim that is not known on entry is for the operator to tell.
   llvm::SmallVector<Value> stringOperator(llvm::StringRef name, llvm::ArrayRef<Value> operands,
                                           llvm::ArrayRef<Type> elements, llvm::ArrayRef<SymDims> results,
                                           Attrs attributes = {});

@@ -1,10 +1,12 @@
-//===- MemoryTraffic.cpp - Bytes that a kernel must move ------------------===//
+//===- KernelCost.cpp - What a kernel has to compute and to move ----------===//
 // Assumes: one block of ds ops, their shapes inferred.
-// Guarantees: each result counts once as a whole. An argument counts as a whole too, unless ops that only copy elements
-//   (slices, gathers) ask for fewer of its elements than it has: a row looked up in a table is not the table.
+// Guarantees: figures of the ops, the same for every target. Operations are those of the root, as it says
+//   (KernelRootOpInterface), or as many as the elements of the results cost. Of bytes, each result counts once as a
+//   whole. An argument counts as a whole too, unless ops that only copy elements (slices, gathers) ask for fewer of its
+//   elements than it has: a row looked up in a table is not the table.
 // Declines: to count what caches cannot hold and is read again; the figure is what the kernel needs, not what it does.
 //===----------------------------------------------------------------------===//
-#include "lib/Codegen/MemoryTraffic.h"
+#include "lib/Codegen/KernelCost.h"
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
 
@@ -24,6 +26,22 @@ struct Demand {
   }
 };
 } // namespace
+
+SymExpr operationCount(rt::KernelOp kernel, ShapeState &shapes) {
+  Block &block = kernel.getBody().front();
+  int64_t cost = 0;
+  for (Operation &op : block.without_terminator()) {
+    auto root = dyn_cast<KernelRootOpInterface>(op);
+    if (root && root.isKernelRoot())
+      if (std::optional<SymExpr> flops = root.getFlops(shapes))
+        return *flops;
+    auto element = dyn_cast<ElementOpInterface>(op);
+    bool computes = !op.hasTrait<CopiesElements>() && !op.hasTrait<Broadcasts>() && !isUniform(&op);
+    if (element && computes)
+      cost += element.elementCost();
+  }
+  return product(*shapes.getDims(block.getTerminator()->getOperand(0))) * SymExpr(cost);
+}
 
 SymExpr memoryTraffic(rt::KernelOp kernel, ShapeState &shapes) {
   Block &block = kernel.getBody().front();
