@@ -39,6 +39,9 @@ inline constexpr llvm::StringLiteral kShapes = "rt.shapes";
 /// On the host function: what the entry dimensions must fulfil ({sides, kind, message}, see ShapeConstraint;
 /// sides is a ShapeAttr of a and b).
 inline constexpr llvm::StringLiteral kConstraints = "rt.constraints";
+/// On the host function: names of long sizes ({symbol, value}: a StringAttr and a ShapeAttr of one), each over what
+/// comes before it.
+inline constexpr llvm::StringLiteral kDefined = "rt.defined";
 /// On the host function, once it has buffers instead of arguments and results: {name, type, shape} of each.
 inline constexpr llvm::StringLiteral kInputs = "rt.inputs";
 inline constexpr llvm::StringLiteral kOutputs = "rt.outputs";

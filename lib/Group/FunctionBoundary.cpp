@@ -71,6 +71,30 @@ void stateConstraints(func::FuncOp function, ShapeState &shapes) {
                                              builder.getNamedAttr("kind", builder.getI64IntegerAttr(kind)),
                                              builder.getNamedAttr("message", builder.getStringAttr(message))}));
   };
+  // First, so that none fails because of a quotient that does not exist.
+  std::unordered_set<SymExpr, SymExpr::Hash> looked, divisors;
+  auto stateDivisors = [&](const SymExpr &expr, llvm::function_ref<std::string()> node) {
+    if (!expr.isConst() && looked.insert(expr).second)
+      expr.forEachDivisor([&](const SymExpr &divisor) {
+        if (!divisor.isPositive() && divisors.insert(divisor).second)
+          state(divisor, divisor, ShapeConstraint::NotZero,
+                node() + ": a size is computed by dividing by " + divisor.str() + ", which is 0");
+      });
+  };
+  function.walk([&](Operation *op) {
+    auto node = [&] { return describeNode(op); };
+    for (Value result : op->getResults())
+      if (auto dims = shapes.getDims(result))
+        for (const SymExpr &dim : *dims)
+          stateDivisors(dim, node);
+    op->getAttrDictionary().walk([&](ShapeAttr shape) {
+      for (const SymExpr &expr : shape.getDims())
+        stateDivisors(expr, node);
+    });
+  });
+  for (const ShapeConstraint &constraint : shapes.getConstraints())
+    for (const SymExpr &side : {constraint.a, constraint.b})
+      stateDivisors(side, [&] { return StringRef(constraint.message).split(": expected ").first.str(); });
   for (const ShapeConstraint &constraint : shapes.getConstraints())
     state(constraint.a, constraint.b, constraint.kind, constraint.message);
   std::unordered_set<SymExpr, SymExpr::Hash> seen;
@@ -83,6 +107,16 @@ void stateConstraints(func::FuncOp function, ShapeState &shapes) {
                   describeNode(op) + ": its result would have the negative dimension " + dim.str());
   });
   function->setAttr(rt::kConstraints, builder.getArrayAttr(all));
+}
+
+void stateDefinitions(func::FuncOp function) {
+  Builder builder(function.getContext());
+  SmallVector<Attribute> all;
+  for (auto define : function.getOps<DefineOp>())
+    all.push_back(builder.getDictionaryAttr({builder.getNamedAttr("symbol", define.getSymbolAttr()),
+                                             builder.getNamedAttr("value", define.getValueAttr())}));
+  if (!all.empty())
+    function->setAttr(rt::kDefined, builder.getArrayAttr(all));
 }
 
 } // namespace ds

@@ -26,6 +26,10 @@ void copyViewsToRead(mlir::func::FuncOp function);
 /// inference's constraints, and that no size is negative.
 void stateConstraints(mlir::func::FuncOp function, ShapeState &shapes);
 
+/// The names that the function gives to long sizes (ds.define), for the host
+/// program to compute.
+void stateDefinitions(mlir::func::FuncOp function);
+
 } // namespace ds
 
 #endif

@@ -18,7 +18,7 @@ static constexpr size_t kMostOps = 64;
 /// Costs are counted up to here.
 static constexpr int64_t kMostCost = 1000;
 
-bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp>(op) || endsStage(op); }
+bool Fusion::isHostOp(Operation *op) { return isa<ConstantOp, ReshapeOp, RequireOp, DefineOp>(op) || endsStage(op); }
 
 bool Fusion::isRoot(Operation *op) {
   auto root = dyn_cast<KernelRootOpInterface>(op);

@@ -38,6 +38,7 @@ static LogicalResult group(func::FuncOp function, KernelOutliner &outliner) {
   if (failed(inferFunction(function, shapes)))
     return failure();
   stateConstraints(function, shapes);
+  stateDefinitions(function);
   Block &block = function.getBody().front();
   Fusion fusion(block, shapes);
   fusion.decide();

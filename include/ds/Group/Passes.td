@@ -41,7 +41,7 @@ def GroupPass : Pass<"ds-group", "::mlir::ModuleOp"> {
 
     Afterwards: a function consists of `ds.constant`, views (`ds.reshape`), `rt.launch` and what ends stages. A result
     that is an input, a constant or another result is a copy. `rt.constraints` of the function say what the entry dimensions
-    must fulfil. Equal kernels exist once.
+    must fulfil, `rt.defined` which names long sizes have. Equal kernels exist once.
 
     Fails at an op that belongs to no kernel: one that is neither pure nor the host's.
   }];

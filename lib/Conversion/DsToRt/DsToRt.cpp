@@ -243,7 +243,7 @@ LogicalResult Converter::run() {
   for (Operation &op : block.without_terminator())
     ops.push_back(&op);
   for (Operation *op : llvm::reverse(ops))
-    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp, RequireOp>(op) || endsStage(op))
+    if (isa<rt::LaunchOp, ReshapeOp, ConstantOp, RequireOp, DefineOp>(op) || endsStage(op))
       op->erase();
   function.setArgAttrsAttr(ArrayAttr());
   function.setResAttrsAttr(ArrayAttr());

@@ -93,11 +93,50 @@ void ValueTable::addSymbol(const std::string &name) {
 
 unsigned ValueTable::stageOf(const SymExpr &expr) const {
   unsigned known = 0;
+  unsigned least = 0;
   expr.forEachSymbol([&](const std::string &symbol) {
     if (auto it = symbolIndices.find(symbol); it != symbolIndices.end())
       known = std::max(known, it->second + 1);
+    else if (const Defined *name = findDefined(symbol))
+      least = std::max(least, name->stage);
   });
-  return llvm::partition_point(stages, [&](const Stage &stage) { return stage.symbolCount < known; }) - stages.begin();
+  unsigned first =
+      llvm::partition_point(stages, [&](const Stage &stage) { return stage.symbolCount < known; }) - stages.begin();
+  return std::max(first, least);
+}
+
+/// Names of long sizes that `function` states, in order.
+static std::vector<std::pair<std::string, SymExpr>> definitionsOf(func::FuncOp function) {
+  std::vector<std::pair<std::string, SymExpr>> all;
+  std::set<std::string> seen;
+  if (auto stated = function->getAttrOfType<ArrayAttr>(rt::kDefined))
+    for (auto entry : stated.getAsRange<DictionaryAttr>())
+      if (std::string name = entry.getAs<StringAttr>("symbol").str(); seen.insert(name).second)
+        all.emplace_back(name, entry.getAs<ShapeAttr>("value").getDim(0));
+  return all;
+}
+
+/// Adds what the names among `used` are made of; those of them that are needed, in order.
+static std::vector<std::pair<std::string, SymExpr>> neededDefinitions(func::FuncOp function,
+                                                                      std::set<std::string> &used) {
+  std::vector<std::pair<std::string, SymExpr>> all = definitionsOf(function), needed;
+  for (const auto &[name, expr] : llvm::reverse(all))
+    if (used.count(name)) {
+      needed.emplace_back(name, expr);
+      expr.collectSymbols(used);
+    }
+  return {needed.rbegin(), needed.rend()};
+}
+
+void ValueTable::addDefined(func::FuncOp function, const std::set<std::string> &used) {
+  std::set<std::string> all = used;
+  for (const auto &[name, expr] : neededDefinitions(function, all)) {
+    if (symbolIndices.count(name)) // the caller gives it
+      continue;
+    unsigned stage = stageOf(expr);
+    definedIndices.try_emplace(name, defined.size());
+    defined.push_back({name, expr, stage});
+  }
 }
 
 void ValueTable::numberValues(const std::vector<SymExpr> &wanted) {
@@ -235,7 +274,8 @@ LogicalResult ValueTable::checkSizes(func::FuncOp function, const HostSymbols &s
                  succeeded(checkTensors(function, function->getAttrOfType<ArrayAttr>(rt::kOutputs), "an output")));
 }
 
-std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function, const HostSymbols &symbols) {
+/// The symbols in all that the host computes.
+static std::set<std::string> usedSymbols(func::FuncOp function, const HostSymbols &symbols) {
   std::set<std::string> used;
   for (const SymExpr &expr : wantedExprs(function, symbols))
     expr.collectSymbols(used);
@@ -245,6 +285,13 @@ std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function, con
   }
   for (auto dispatch : function.getOps<rt::DispatchOp>())
     symbols.expr(dispatch, rt::kScratch).collectSymbols(used);
+  return used;
+}
+
+std::vector<std::string> ValueTable::undefinedSymbols(func::FuncOp function, const HostSymbols &symbols) {
+  std::set<std::string> used = usedSymbols(function, symbols);
+  for (const auto &[name, expr] : neededDefinitions(function, used))
+    used.erase(name);
   auto drop = [&](ShapeAttr symbols) {
     for (const SymExpr &symbol : symbols.getDims())
       used.erase(*symbol.symbolName());
@@ -335,7 +382,12 @@ ValueTable::ValueTable(func::FuncOp function, const HostSymbols &symbols) {
   for (auto &[stage, sizes] : scratchOf)
     stages[stage].scratch = sizes.take();
 
-  std::vector<SymExpr> wanted = wantedExprs(function, symbols);
+  addDefined(function, usedSymbols(function, symbols));
+  // Names first: others are computed from them.
+  std::vector<SymExpr> wanted;
+  for (const Defined &name : defined)
+    wanted.push_back(SymExpr::symbol(name.name));
+  llvm::append_range(wanted, wantedExprs(function, symbols));
   for (const Stage &stage : stages)
     if (stage.scratch.size() == 1)
       wanted.push_back(stage.scratch.front());

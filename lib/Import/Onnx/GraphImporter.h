@@ -28,7 +28,9 @@ class OpSchema;
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
+#include <unordered_map>
 
 namespace ds::importer {
 
@@ -263,6 +265,13 @@ private:
   /// (or for each size of its dimension `axis`).
   bool importByLength(Node &node, const onnx::NodeProto &proto, llvm::StringRef name, Scope &scope,
                       const Opsets &opsets, int depth, unsigned axis = 0);
+  // LongSizes.cpp
+  /// Has `handler` translate the node, what comes after `last`; sizes that get long get names.
+  bool translate(Node &node, Handler handler, const onnx::NodeProto &proto, mlir::Operation *&last, Scope &scope);
+  /// A symbol that is defined as `size` from here on, the same for equal sizes.
+  SymExpr nameOf(Node &node, const SymExpr &size);
+  /// `value` with names for its dims, and for the sizes that it holds: for all that can have one, or for long ones.
+  Value withNamedSizes(Node &node, Value value, bool all);
   // Sequences.cpp
   /// The operator on sequences that the run makes.
   bool importSequenceOperator(Node &node, const onnx::NodeProto &proto, llvm::ArrayRef<Item *> items, Scope &scope);
@@ -324,7 +333,8 @@ private:
   llvm::SmallVector<mlir::func::FuncOp> bodies;
   Rest *rest = nullptr;
   const Surroundings *around = nullptr;
-  int64_t unrolledTrips = 1; ///< of the loops around that are being unrolled
+  LoopNotes *loopAround = nullptr; ///< whose body is imported
+  int64_t unrolledTrips = 1;       ///< of the loops around that are being unrolled
   llvm::StringSet<> customDomains;
   llvm::StringMap<bool> statedBranches;
   bool metUnsupported = false; ///< an operator, since it was set to false
