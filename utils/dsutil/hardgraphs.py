@@ -328,6 +328,44 @@ def ifs_in_sequence_100() -> Graph:
     return Graph(model(nodes, inputs, [value("x100", ["N"])]), feeds)
 
 
+def nested_loops(depth: int) -> onnx.ModelProto:
+    """Each loop runs the next one and appends a row to what that makes: all hand on a state that grows."""
+
+    def body(level: int) -> onnx.GraphProto:
+        state, made = f"s{level}", f"m{level}"
+        nodes = [helper.make_node("Identity", [f"c{level}"], [f"d{level}"])]
+        if level + 1 < depth:
+            nodes.append(helper.make_node("Loop", ["inner", "", state], [f"t{level}"], body=body(level + 1)))
+        else:
+            nodes.append(helper.make_node("Neg", [state], [f"t{level}"]))
+        nodes.append(helper.make_node("Concat", [f"t{level}", "row"], [made], axis=0))
+        return helper.make_graph(
+            nodes,
+            f"body{level}",
+            [
+                value(f"i{level}", [], TensorProto.INT64),
+                value(f"c{level}", [], TensorProto.BOOL),
+                value(state, ["A", 2]),
+            ],
+            [value(f"d{level}", [], TensorProto.BOOL), value(made, ["B", 2])],
+        )
+
+    loop = helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body(0))
+    inputs = [value("x", ["N", 2]), value("row", [1, 2]), value("trips", [], TensorProto.INT64),
+              value("inner", [], TensorProto.INT64)]  # fmt: skip
+    return model([loop], inputs, [value("y", ["K", 2])])
+
+
+@graph
+def loops_in_loops_20() -> Graph:
+    """Importing a body twice, once to find that its state changes, would be 2^20 imports of the innermost one."""
+    feeds = [
+        {"x": normal(n, 2), "row": normal(1, 2), "trips": np.array(trips, np.int64), "inner": np.array(1, np.int64)}
+        for n, trips in ((3, 2), (1, 0), (0, 3))
+    ]
+    return Graph(nested_loops(20), feeds)
+
+
 @graph
 def data_sizes_100() -> Graph:
     """A hundred sizes that the data decides: a stage each."""
