@@ -43,7 +43,7 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   first.addPass(createCanonicalizerPass());
   first.addPass(createFoldConstantsPass());
   // What no constant says is read while the model runs.
-  first.addPass(createBindValuesPass());
+  pm.addPass(createBindValuesPass());
   if (!options.forced.empty())
     pm.addPass(std::make_unique<ForceStaticPass>(options.forced));
   OpPassManager &function = pm.nest<func::FuncOp>();
