@@ -97,6 +97,12 @@ LogicalResult ConstraintAttr::verify(function_ref<InFlightDiagnostic()> emitErro
   return success();
 }
 
+LogicalResult DefinitionAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr, ShapeAttr value) {
+  if (value.size() != 1)
+    return emitError() << "(C1) expected one expression, got " << value;
+  return success();
+}
+
 ParseResult KernelOp::parse(OpAsmParser &parser, OperationState &result) {
   auto buildType = [](Builder &builder, ArrayRef<Type> arguments, ArrayRef<Type> results,
                       function_interface_impl::VariadicFlag,

@@ -12,7 +12,8 @@ def Rt_BufferKind : I32EnumAttr<"BufferKind", "", [
 }
 
 def Rt_ConstraintKind : I32EnumAttr<"ConstraintKind", "", [
-    I32EnumAttrCase<"equal", 0>, I32EnumAttrCase<"broadcast", 1>, I32EnumAttrCase<"less_equal", 2>]> {
+    I32EnumAttrCase<"equal", 0>, I32EnumAttrCase<"broadcast", 1>, I32EnumAttrCase<"less_equal", 2>,
+    I32EnumAttrCase<"not_zero", 3>]> {
   let cppNamespace = "::ds::rt";
   let genSpecializedAttr = 0;
 }

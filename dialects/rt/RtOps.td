@@ -88,13 +88,26 @@ def Rt_ConstraintAttr : Rt_Attr<"Constraint", "constraint"> {
   let summary = "what sizes must fulfil";
   let description = [{
     `#rt.constraint<equal, <["N", "M"]>, "node 'a' (Add): ...">`: checked when the sizes are known; the message is the
-    error otherwise. `broadcast`: equal, or one of the two is 1.
+    error otherwise. `broadcast`: equal, or one of the two is 1; `not_zero`: the first is not 0.
 
     Constraints:
     - (C1) There are two sizes.
   }];
   let parameters = (ins EnumParameter<Rt_ConstraintKind>:$kind, "::ds::ShapeAttr":$sides, "::mlir::StringAttr":$message);
   let assemblyFormat = "`<` $kind `,` $sides `,` $message `>`";
+  let genVerifyDecl = 1;
+}
+
+def Rt_DefinitionAttr : Rt_Attr<"Definition", "definition"> {
+  let summary = "a short name for a long size (ds.define)";
+  let description = [{
+    `#rt.definition<"s0", <["4*N+M"]>>`: `value` is over symbols, and names that were defined before.
+
+    Constraints:
+    - (C1) `value` is one expression.
+  }];
+  let parameters = (ins "::mlir::StringAttr":$symbol, "::ds::ShapeAttr":$value);
+  let assemblyFormat = "`<` $symbol `,` $value `>`";
   let genVerifyDecl = 1;
 }
 
@@ -120,7 +133,7 @@ def Rt_ProgramOp : Rt_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock, NoT
   let description = [{
     The body has the buffers, then dispatches, binds and calls in their order. Of the symbols that its sizes are expressed
     in, callers or the session give those that `given` names, in this order; others are dims of inputs, or bound by the
-    body. A body's inputs define the symbols that `own` names, the model's all that are a dim of theirs. `versions` are tried
+    body, or names that `defined` gives to long sizes. A body's inputs define the symbols that `own` names, the model's all that are a dim of theirs. `versions` are tried
     in their order.
 
     Constraints:
@@ -137,6 +150,7 @@ def Rt_ProgramOp : Rt_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock, NoT
   let arguments = (ins SymbolNameAttr:$sym_name, OptionalAttr<StrAttr>:$sym_visibility, Rt_TensorArray:$inputs,
                        Rt_TensorArray:$outputs,
                        DefaultValuedOptionalAttr<TypedArrayAttrBase<Rt_ConstraintAttr, "constraints">, "{}">:$constraints,
+                       OptionalAttr<TypedArrayAttrBase<Rt_DefinitionAttr, "definitions">>:$defined,
                        OptionalAttr<StrArrayAttr>:$own, OptionalAttr<StrArrayAttr>:$given,
                        OptionalAttr<TypedArrayAttrBase<Rt_VersionAttr, "versions">>:$versions);
   let regions = (region SizedRegion<1>:$body_region);

@@ -30,6 +30,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Config/llvm-config.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -367,10 +368,16 @@ std::string Compilation::circumstances(const Target &target) const {
   return text;
 }
 
+/// Options of LLVM that a program around the compiler was given (`-mllvm` and the like) change code, and what they were
+/// set to cannot be asked for: such a process neither takes nor leaves code.
+static bool hasLLVMOptions() {
+  return any_of(cl::getRegisteredOptions(), [](const auto &entry) { return entry.second->getNumOccurrences() != 0; });
+}
+
 CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
   ProgramKernels kernels(session.store, circumstances(targets[target]));
   // Whoever looks at the IR sees all of it.
-  const bool usesCache = options.stopAfter.empty() && options.savePhases.empty();
+  const bool usesCache = options.stopAfter.empty() && options.savePhases.empty() && !hasLLVMOptions();
   for (auto [index, phase] : enumerate(phases())) {
     std::string name = nameOf(phase.name, target);
     if (options.progress)

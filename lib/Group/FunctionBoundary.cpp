@@ -5,7 +5,9 @@
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/shape/Requirements.h"
+#include "dialects/ds/ir/NodeName.h"
 #include "dialects/rt/RtDialect.h"
+#include <unordered_set>
 
 using namespace mlir;
 
@@ -55,15 +57,46 @@ void copyViewsToRead(func::FuncOp function) {
 
 static_assert(int(rt::ConstraintKind::equal) == ShapeConstraint::Equal &&
               int(rt::ConstraintKind::broadcast) == ShapeConstraint::Broadcast &&
-              int(rt::ConstraintKind::less_equal) == ShapeConstraint::LessEqual);
+              int(rt::ConstraintKind::less_equal) == ShapeConstraint::LessEqual &&
+              int(rt::ConstraintKind::not_zero) == ShapeConstraint::NotZero);
 
 void stateConstraints(func::FuncOp function, ShapeState &shapes) {
-  SmallVector<Attribute> all;
   MLIRContext *context = function.getContext();
-  for (const ShapeConstraint &constraint : allRequirements(function, shapes))
-    all.push_back(rt::ConstraintAttr::get(context, static_cast<rt::ConstraintKind>(constraint.kind),
-                                          ShapeAttr::get(context, ArrayRef<SymExpr>{constraint.a, constraint.b}),
-                                          StringAttr::get(context, constraint.message)));
+  SmallVector<Attribute> all;
+  auto state = [&](const SymExpr &a, const SymExpr &b, ShapeConstraint::Kind kind, const Twine &message) {
+    all.push_back(rt::ConstraintAttr::get(context, static_cast<rt::ConstraintKind>(kind),
+                                          ShapeAttr::get(context, ArrayRef<SymExpr>{a, b}),
+                                          StringAttr::get(context, message)));
+  };
+  // First, so that none fails because of a quotient that does not exist.
+  std::unordered_set<SymExpr, SymExpr::Hash> looked, divisors;
+  auto stateDivisors = [&](const SymExpr &expr, llvm::function_ref<std::string()> node) {
+    if (!expr.isConst() && looked.insert(expr).second)
+      expr.forEachDivisor([&](const SymExpr &divisor) {
+        if (!divisor.isPositive() && divisors.insert(divisor).second)
+          state(divisor, divisor, ShapeConstraint::NotZero,
+                node() + ": a size is computed by dividing by " + divisor.str() + ", which is 0");
+      });
+  };
+  function.walk([&](Operation *op) {
+    auto node = [&] { return describeNode(op); };
+    for (Value result : op->getResults())
+      if (auto dims = shapes.getDims(result))
+        for (const SymExpr &dim : *dims)
+          stateDivisors(dim, node);
+    if (op == function) // its requirements name nodes of their own
+      return;
+    op->getAttrDictionary().walk([&](ShapeAttr shape) {
+      for (const SymExpr &expr : shape.getDims())
+        stateDivisors(expr, node);
+    });
+  });
+  SmallVector<ShapeConstraint> constraints = allRequirements(function, shapes);
+  for (const ShapeConstraint &constraint : constraints)
+    for (const SymExpr &side : {constraint.a, constraint.b})
+      stateDivisors(side, [&] { return StringRef(constraint.message).split(": ").first.str(); });
+  for (const ShapeConstraint &constraint : constraints)
+    state(constraint.a, constraint.b, constraint.kind, constraint.message);
   function->removeAttr(kRequirementsAttr);
   function->setAttr(rt::kConstraints, ArrayAttr::get(context, all));
 }

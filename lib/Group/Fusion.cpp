@@ -7,6 +7,7 @@
 #include "dialects/ds/element/ElementBuilder.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 using namespace mlir;
 
@@ -35,9 +36,13 @@ void Fusion::countCosts() {
   for (Operation &op : block.without_terminator()) {
     auto element = dyn_cast<ElementOpInterface>(op);
     int64_t cost = element ? element.elementCost() : 1;
-    for (Value operand : op.getOperands())
-      if (Operation *producer = operand.getDefiningOp(); producer && !isHostOp(producer) && !isRoot(producer))
+    llvm::SmallPtrSet<Value, 4> seen;
+    for (Value operand : op.getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      bool isNew = !readsAtOwnPlace(&op, operand) || seen.insert(operand).second;
+      if (isNew && producer && !isHostOp(producer) && !isRoot(producer))
         cost = std::min(kMostCost, cost + treeCost.lookup(producer));
+    }
     treeCost[&op] = std::min(kMostCost, cost);
   }
 }
@@ -54,6 +59,20 @@ int64_t Fusion::timesRead(OpOperand &use) {
     return product(own) == product(result) ? 1 : kMany;
   }
   return 1; // movement: an element of the result is one of the operand
+}
+
+bool Fusion::readsAtOwnPlace(Operation *user, Value value) {
+  return isPointwise(user) && user->getNumResults() == 1 && dims(value) == dims(user->getResult(0));
+}
+
+SmallVector<OpOperand *> Fusion::distinctUses(Value value) {
+  SmallVector<OpOperand *> uses;
+  llvm::SmallPtrSet<Operation *, 4> seen;
+  for (OpOperand &use : value.getUses()) {
+    if (!readsAtOwnPlace(use.getOwner(), value) || seen.insert(use.getOwner()).second)
+      uses.push_back(&use);
+  }
+  return uses;
 }
 
 bool Fusion::shouldInline(Operation *op) {
@@ -73,10 +92,11 @@ bool Fusion::shouldInline(Operation *op) {
     return cost <= 4 * kCheap;
   if (isScalar)
     return cost <= 4 * kCheap;
-  bool single = result.hasOneUse();
+  SmallVector<OpOperand *> uses = distinctUses(result);
+  bool single = uses.size() == 1;
   int64_t reads = 0;
-  for (OpOperand &use : result.getUses())
-    reads += timesRead(use);
+  for (OpOperand *use : uses)
+    reads += timesRead(*use);
   if (single && reads == 1)
     return true;
   // Each use may be at another position, and so may those of an expansion within it: what is computed there is limited.
@@ -90,7 +110,7 @@ void Fusion::absorbEpilogue(Operation *root) {
   if (cast<KernelRootOpInterface>(root).hasEpilogue()) {
     SymDims shape = dims(root->getResult(0));
     size_t count = 1;
-    while (tail->getResult(0).hasOneUse() && count < kMostOps) {
+    while (distinctUses(tail->getResult(0)).size() == 1 && count < kMostOps) {
       Operation *next = *tail->getResult(0).getUsers().begin();
       if (!isPointwise(next) || tailOf.contains(next) || next->getNumResults() != 1 ||
           dims(next->getResult(0)) != shape || next->getBlock() != &block)

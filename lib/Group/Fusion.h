@@ -34,6 +34,11 @@ private:
   bool shouldInline(mlir::Operation *op);
   /// How often `user` computes each element of operand `use` that it needs.
   int64_t timesRead(mlir::OpOperand &use);
+  /// Whether `user` reads the element of `value` that is at the place of its result's. For y * y both operands are that
+  /// element, which is built once (ElementBuilder::element).
+  bool readsAtOwnPlace(mlir::Operation *user, mlir::Value value);
+  /// The uses of `value` that compute it anew.
+  llvm::SmallVector<mlir::OpOperand *> distinctUses(mlir::Value value);
   void countCosts();
   /// Stores results within a kernel that would grow too large. What is stored here is a kernel of its own.
   void limitSize(mlir::Operation *tail);

@@ -18,7 +18,8 @@ StringRef KernelOutliner::unique(rt::KernelOp kernel) {
   std::string name = kernel.getSymName().str(), text;
   kernel.setSymName("kernel");
   llvm::raw_string_ostream stream(text);
-  kernel->print(stream, OpPrintingFlags().useLocalScope());
+  // All of it, whatever a tool was told to leave out.
+  kernel->print(stream, OpPrintingFlags().useLocalScope().skipRegions(false).enableDebugInfo(false));
   auto [entry, isNew] = known.try_emplace(text, name);
   if (isNew)
     kernel.setSymName(name);

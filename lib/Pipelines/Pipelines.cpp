@@ -30,7 +30,7 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   first.addPass(createCanonicalizerPass());
   first.addPass(createFoldConstantsPass());
   // What no constant says is read while the model runs.
-  first.addPass(createBindValuesPass());
+  pm.addPass(createBindValuesPass());
   if (!options.forced.empty())
     pm.addPass(createForceStaticPass(options.forced));
   OpPassManager &function = pm.nest<func::FuncOp>();

@@ -84,3 +84,48 @@ func.func @used(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = ds.neg %x : (tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+// An op that has a value for two operands computes it once, so that a chain of them is one kernel; it has at most 64 ops.
+// CHECK:       rt.kernel
+// CHECK-COUNT-3: ds.mul
+// CHECK-NEXT:    rt.yield
+// CHECK-NOT:   rt.kernel
+// CHECK-LABEL: func.func @squares
+// CHECK-COUNT-1: rt.launch
+// CHECK-NEXT:  return
+func.func @squares(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
+  %0 = ds.mul %x, %x : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %1 = ds.mul %0, %0 : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  %2 = ds.mul %1, %1 : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  return %2 : tensor<?xf32>
+}
+
+// -----
+
+// The epilogue of a root, too.
+// CHECK:       rt.kernel @{{.*}}reduce_sum
+// CHECK:         ds.reduce_sum
+// CHECK-NEXT:    ds.mul
+// CHECK-NEXT:    rt.yield
+// CHECK-LABEL: func.func @square_of_a_sum
+// CHECK-COUNT-1: rt.launch
+// CHECK-NEXT:  return
+func.func @square_of_a_sum(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>}) -> tensor<?xf32> {
+  %0 = ds.reduce_sum %x {axes = array<i64: 1>} : (tensor<?x8xf32>) -> tensor<?xf32>
+  %1 = ds.mul %0, %0 : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+  return %1 : tensor<?xf32>
+}
+
+// -----
+
+// Where the operands are read at different places, each place is computed: the value is stored.
+// CHECK-LABEL: func.func @outer_product
+// CHECK-COUNT-2: rt.launch
+func.func @outer_product(%x: tensor<8x1xf32>) -> tensor<8x8xf32> {
+  %0 = ds.exp %x : (tensor<8x1xf32>) -> tensor<8x1xf32>
+  %1 = ds.transpose %0 {perm = array<i64: 1, 0>} : (tensor<8x1xf32>) -> tensor<1x8xf32>
+  %2 = ds.mul %0, %1 : (tensor<8x1xf32>, tensor<1x8xf32>) -> tensor<8x8xf32>
+  return %2 : tensor<8x8xf32>
+}

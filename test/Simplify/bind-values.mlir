@@ -11,6 +11,8 @@ func.func @fill(%s: tensor<2xi64>) -> tensor<?x?xf32> {
   return %0 : tensor<?x?xf32>
 }
 
+// -----
+
 // A name of the model is not taken.
 // CHECK-LABEL: @names(
 // CHECK:         ds.bind %{{.*}} as <["b1"]>
@@ -18,6 +20,8 @@ func.func @names(%x: tensor<?xf32> {ds.shape = #ds.shape<["b0"]>}, %s: tensor<1x
   %0 = ds.fill %s {value = 0.0 : f32} : (tensor<1xi64>) -> tensor<?xf32>
   return %0 : tensor<?xf32>
 }
+
+// -----
 
 // 0 and -1 are resolved first.
 // CHECK-LABEL: @reshape(
@@ -31,6 +35,8 @@ func.func @reshape(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>}, %s: t
   %0 = ds.reshape %x, %s : (tensor<?x8xf32>, tensor<2xi64>) -> tensor<?x?xf32>
   return %0 : tensor<?x?xf32>
 }
+
+// -----
 
 // What follows is known: the shape of the result is no longer data.
 // SHAPES-LABEL: @follows(
@@ -54,6 +60,19 @@ func.func @known(%x: tensor<?x8xf32> {ds.shape = #ds.shape<["N", "8"]>}) -> tens
   %c = ds.constant dense<-1> : tensor<1xi64>
   %0 = ds.reshape %x, %c : (tensor<?x8xf32>, tensor<1xi64>) -> tensor<?xf32>
   return %0 : tensor<?xf32>
+}
+
+// -----
+
+// What another function of the module knows is taken, too: a function that this one runs may mean the caller's.
+// CHECK-LABEL: func.func private @body
+// CHECK:         ds.bind %{{.*}} as <["b1"]>
+func.func private @body(%s: tensor<1xi64>) -> tensor<?xf32> {
+  %0 = ds.fill %s {value = 0.0 : f32} : (tensor<1xi64>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+func.func private @inner(%x: tensor<?xf32> {ds.shape = #ds.shape<["b0"]>}) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
 }
 
 // -----

@@ -15,18 +15,7 @@ from dsutil import hardgraphs, tools
 LIMIT = 30
 
 
-# Refused at once, with a message: each Slice names the size of the Concat before it twice, and such an expression is not
-# computed by the run instead.
-TOO_COMPLEX = {"concats_5000"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True)) if name in TOO_COMPLEX else name
-        for name in hardgraphs.GRAPHS
-    ],
-)
+@pytest.mark.parametrize("name", hardgraphs.GRAPHS)
 def test_hard_graph(name, tmp_path):
     graph = hardgraphs.GRAPHS[name]()
     path, program = os.path.join(tmp_path, "model.onnx"), os.path.join(tmp_path, "model")
@@ -74,3 +63,55 @@ def test_size_that_overflows_when_compiled(tmp_path):
     assert result.code == 1, (result.code, result.stderr)
     assert "join" in result.stderr and "size" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("operator, want", [("Div", 2), ("Mod", 1)])
+def test_size_that_divides_by_zero(operator, want, tmp_path):
+    """An error that names the node; a program without such a size does not mind a dim of 0."""
+    program = compile_text(
+        str(tmp_path),
+        "float[N,S] x => float[n] y, float[N,S] z",
+        f"a = Shape<start=0, end=1>(x); b = Shape<start=1, end=2>(x); q = {operator}(a, b); y = ConstantOfShape(q); z = Neg(x)",
+        opset=17,
+    )
+    good = run_program(program, {"x": np.ones((7, 3), np.float32)}, os.path.join(tmp_path, "good"))
+    assert good.code == 0, good.stderr
+    assert np.load(os.path.join(tmp_path, "good", "y.npy")).shape == (want,)
+    bad = run_program(program, {"x": np.ones((7, 0), np.float32)}, os.path.join(tmp_path, "bad"))
+    assert bad.code == 1, (bad.code, bad.stderr)
+    assert f"({operator})" in bad.stderr or "(ConstantOfShape)" in bad.stderr
+    assert "dividing by S, which is 0" in bad.stderr and len(bad.stderr.splitlines()) == 1
+
+
+def test_a_size_that_no_product_holds_is_not_hidden_by_a_name(tmp_path):
+    """A long size gets a name; what is too large stays an error, whatever it is called."""
+    nodes = [join(f"x{k}", f"x{k + 1}", k) for k in range(70)]
+    model = hardgraphs.model(
+        nodes, [hardgraphs.value("x0", ["N", 1]), hardgraphs.value("w", ["M", 1])], [hardgraphs.value("x70", ["K", 1])]
+    )
+    path, program = os.path.join(tmp_path, "model.onnx"), os.path.join(tmp_path, "model")
+    onnx.save(model, path)
+    compiled = tools.compile_model(path, program, timeout=LIMIT)
+    if compiled.code == 0:
+        feed = {"x0": np.ones((1, 1), np.float32), "w": np.ones((1, 1), np.float32)}
+        compiled = run_program(program, feed, os.path.join(tmp_path, "run"))
+    assert compiled.code == 1, (compiled.code, compiled.stderr)
+    assert "too large" in compiled.stderr and len(compiled.stderr.splitlines()) == 1
+
+
+def join(x: str, y: str, number: int) -> onnx.NodeProto:
+    return onnx.helper.make_node("Concat", [x, x, "w"], [y], axis=0, name=f"join{number}")
+
+
+def test_sizes_stay_short(tmp_path):
+    """However long the model is: what is said of a size is bounded (LongSizes.cpp), and a node names few."""
+    nodes = hardgraphs.concats(0, 200, "x0")
+    model = hardgraphs.model(
+        nodes, [hardgraphs.value("x0", ["N", 2])], [hardgraphs.value("x200", ["K", 2])], hardgraphs.SLICE
+    )
+    path = os.path.join(tmp_path, "model.onnx")
+    onnx.save(model, path)
+    text = tools.run([tools.tool("ds-compile"), path, "--stop-after=simplify"], timeout=LIMIT).stdout
+    named = [line for line in text.splitlines() if "ds.define" in line]
+    assert 0 < len(named) <= len(nodes) // 2
+    assert max(map(len, text.splitlines())) < 8 * 2048

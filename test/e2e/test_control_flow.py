@@ -26,6 +26,10 @@ def integer(value):
     return np.array(value, np.int64)
 
 
+def lists_of(value):
+    return np.array([value], np.int64)
+
+
 # name: graph, and inputs of several runs.
 MODELS = {
     "if_shapes_differ": (
@@ -40,6 +44,31 @@ MODELS = {
           z = Exp(d)
         }""",
         [{"x": floats(4, n), "c": boolean(c)} for n, c in ((5, True), (5, False), (9, False), (0, True), (1, False))],
+    ),
+    # The branch knows how many were chosen by the caller's name of it; the loop around it, which does not mention that
+    # number, reads another one from data.
+    "a_branch_knows_sizes_that_its_loop_does_not": (
+        """g (float[N] x, int64[1] k, int64[1] m, int64 n, bool c) => (float[1] y) {
+          zero = Constant<value = float[1] {0}>()
+          one = Constant<value = float[1] {1}>()
+          values, places = TopK(x, k)
+          chosen = Shape(values)
+          y = Loop (n, , zero) < body = b (int64 i, bool go, float[1] s) => (bool on, float[1] t) {
+            on = Identity(go)
+            grown = Expand(one, m)
+            length = ReduceSum<keepdims=1>(grown)
+            more = If (c) <
+              then_branch = t () => (float[1] o) { f = ConstantOfShape<value = float[1] {10}>(chosen)
+                                                   o = ReduceSum<keepdims=1>(f) },
+              else_branch = e () => (float[1] p) { p = Identity(one) }
+            >
+            sum = Add(length, more)
+            t = Add(s, sum) } >
+        }""",
+        [
+            {"x": floats(9), "k": lists_of(k), "m": lists_of(m), "n": integer(n), "c": boolean(c)}
+            for k, m, n, c in ((3, 5, 2, True), (3, 5, 2, False), (9, 1, 1, True), (1, 4, 0, True))
+        ],
     ),
     "if_passes_its_capture_on": (
         """g (float[N] x, float[N] w, bool c) => (float[N] y) {

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from harness import reference_outputs, run_program
 from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.loader import load_model_tests
 
 from dsutil import tools
 from dsutil.compare import error_of_scale
@@ -133,6 +134,48 @@ def test_operators_with_bodies_occur_twice(tmp_path, what):
     arrays = {"x": rng.standard_normal((3, 4)).astype(np.float32), "t": np.array([0, 3, 1])}
     arrays["z"] = rng.standard_normal((2, 3, 4)).astype(np.float32)
     agree(tmp_path, model, arrays)
+
+
+def backend_tests_of_bodies() -> dict[str, list[tuple[onnx.ModelProto, str]]]:
+    """ONNX's own tests of operators that it defines by functions, by operator and version: what they have of one node, of types
+    that NumPy has, and of no chance."""
+    found: dict[str, list[tuple[onnx.ModelProto, str]]] = {}
+    for test in load_model_tests(kind="node"):
+        if "_expanded" in test.name or "bernoulli" in test.name or test.model_dir is None:
+            continue
+        model = onnx.load(os.path.join(test.model_dir, "model.onnx"))
+        (node, *more), version = model.graph.node, model.opset_import[0].version
+        schema = onnx.defs.get_schema(node.op_type, version, node.domain) if not node.domain else None
+        infos = [*model.graph.input, *model.graph.output]
+        types = [helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type) for info in infos
+                 if info.type.HasField("tensor_type")]  # fmt: skip
+        usual = len(types) == len(infos) and all(dtype.isbuiltin == 1 and dtype.kind in "fiub" for dtype in types)
+        if schema and not more and usual and (schema.has_function or schema.has_context_dependent_function):
+            found.setdefault(f"{node.op_type}-{version}", []).append((model, test.model_dir))
+    return found
+
+
+BODIES = backend_tests_of_bodies()
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_operators_with_bodies_beside_each_other(tmp_path, what):
+    """Up to eight of the tests in one model: each body is made for its node, and none is taken for another's."""
+    nodes, infos, arrays, expected = [], ([], [], []), {}, []
+    for i, (model, folder) in enumerate((BODIES[what] * 2)[:8]):
+        one = onnx.compose.add_prefix(model, f"c{i}_")
+        nodes += one.graph.node
+        for into, more in zip(infos, (one.graph.input, one.graph.output, one.graph.initializer), strict=True):
+            into += more
+
+        def read(kind: str, number: int, folder=folder) -> np.ndarray:
+            return numpy_helper.to_array(onnx.load_tensor(f"{folder}/test_data_set_0/{kind}_{number}.pb"))
+
+        arrays |= {info.name: read("input", number) for number, info in enumerate(one.graph.input)}
+        expected += [read("output", number) for number in range(len(one.graph.output))]
+    graph = helper.make_graph(nodes, "g", *infos)
+    joined = helper.make_model(graph, opset_imports=BODIES[what][0][0].opset_import, ir_version=10)
+    agree(tmp_path, joined, arrays, tolerance=1e-3, expected=expected)
 
 
 def test_attributes_by_reference(tmp_path):

@@ -54,6 +54,34 @@ protected:
   Value x;
 };
 
+TEST_F(ShapeStateTest, NamesAreFoundWithoutTryingAllOthers) {
+  // As many as 3 * 10^10 tries otherwise.
+  constexpr unsigned kCount = 250000;
+  state.reserveSymbols(SymExpr::symbol("b7"));
+  for (unsigned i = 0; i < kCount; ++i)
+    ASSERT_EQ(*state.boundSymbol("b").symbolName(), "b" + std::to_string(i < 7 ? i : i + 1));
+  EXPECT_EQ(*state.boundSymbol("r").symbolName(), "r0");
+}
+
+TEST_F(ShapeStateTest, ADefinedSymbolIsTheSameAsItsValue) {
+  SymExpr e = SymExpr::symbol("e0"), value = SymExpr::floorDiv(N, SymExpr(3)) + SymExpr(1);
+  EXPECT_FALSE(state.isSame(e, value));
+  DefineOp::create(builder, loc, builder.getStringAttr("e0"), ShapeAttr::get(&context, ArrayRef<SymExpr>{value}));
+  ASSERT_TRUE(succeeded(inferOp(&builder.getInsertionBlock()->back(), state)));
+  EXPECT_TRUE(state.isSame(e, value));
+  EXPECT_TRUE(state.isSame(value, e));
+  EXPECT_FALSE(state.isSame(e, value + SymExpr(1)));
+  EXPECT_TRUE(state.isKnownOnEntry(e));
+  // A tensor under the other name is the same one: nothing is left to check when the model runs.
+  Value filled = make<FillOp>(builder.getF32Type(), Value(), ShapeAttr::get(&context, ArrayRef<SymExpr>{value}),
+                              builder.getF32FloatAttr(1.0));
+  Value named =
+      make<ReshapeOp>(builder.getF32Type(), filled, Value(), ShapeAttr::get(&context, ArrayRef<SymExpr>{e}), false);
+  EXPECT_EQ((*state.getDims(named))[0], e);
+  EXPECT_TRUE(state.getConstraints().empty());
+  EXPECT_EQ(state.boundSymbol("e").str(), "e1");
+}
+
 TEST_F(ShapeStateTest, CreateInferredSetsTheResultType) {
   Value sum = make<AddOp>(builder.getF32Type(), x, x);
   EXPECT_EQ(sum.getType(), x.getType());

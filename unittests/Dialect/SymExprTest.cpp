@@ -482,6 +482,24 @@ TEST(SymExprBounds, WhatIsSharedIsVisitedOnce) {
   EXPECT_TRUE(power.isOverflow());
 }
 
+TEST(SymExprBounds, DivisorsAreFoundAtAnyDepth) {
+  SymExpr N = SymExpr::symbol("N"), S = SymExpr::symbol("S"), P = SymExpr::symbol("P");
+  SymExpr e = SymExpr::mod(SymExpr::floorDiv(N + P, S), P + SymExpr(1)) + SymExpr::ceilDiv(N, SymExpr(4));
+  std::set<std::string> divisors;
+  e.forEachDivisor([&](const SymExpr &divisor) { divisors.insert(divisor.str()); });
+  EXPECT_EQ(divisors, (std::set<std::string>{"S", "P+1", "4"}));
+  // A divisor of 0 has no value, whatever knows of it.
+  EXPECT_FALSE(e.evaluate({{"N", 4}, {"P", 2}, {"S", 0}}).has_value());
+  EXPECT_EQ(e.evaluate({{"N", 4}, {"P", 2}, {"S", 2}}), 1);
+}
+
+TEST(SymExprBounds, TheLengthOfATextIsKnownBeforeTheText) {
+  Random random(5);
+  for (int round = 0; round < 500; ++round)
+    if (SymExpr e = random.make(4).build(); !e.isOverflow())
+      ASSERT_EQ(e.textLength(), e.str().size()) << e.str();
+}
+
 //===----------------------------------------------------------------------===//
 // One object each
 //===----------------------------------------------------------------------===//

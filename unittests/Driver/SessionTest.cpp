@@ -6,6 +6,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "unittests/Runtime/TestFiles.h"
+#include "llvm/Support/CommandLine.h"
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -101,6 +102,19 @@ TEST_F(Session, WhateverCodeDependsOnIsInTheKey) {
   }
   EXPECT_EQ(compile(session, model("ds.relu", 16)).cached, 0u);
   EXPECT_EQ(compile(session, model()).cached, 3u);
+}
+
+TEST_F(Session, ProcessesWithOptionsOfLLVMTakeAndLeaveNoCode) {
+  CompilerSession session(inFolder());
+  compile(session, model());
+  const char *const arguments[] = {"test", "-enable-misched=true"};
+  ASSERT_TRUE(llvm::cl::ParseCommandLineOptions(2, arguments));
+  const Compiled set = compile(session, model()), changed = compile(session, model("ds.neg"));
+  llvm::cl::ResetAllOptionOccurrences();
+  EXPECT_EQ(set.cached, 0u);
+  EXPECT_EQ(changed.cached, 0u);
+  EXPECT_EQ(compile(session, model()).cached, 3u);
+  EXPECT_EQ(compile(session, model("ds.neg")).cached, 2u) << "what was made meanwhile is not kept";
 }
 
 TEST_F(Session, VariantsForSeveralCpusTakeTheirOwnCode) {

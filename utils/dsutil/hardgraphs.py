@@ -218,17 +218,86 @@ def reshapes_5000() -> Graph:
     return Graph(built, [{"x0": normal(4, 6)}])
 
 
+SLICE = [constant("begin", [1]), constant("end", [6]), constant("axes", [0])]
+
+
+def concats(first: int, last: int, more: str) -> list[onnx.NodeProto]:
+    """Appends `more` and takes a slice again and again: each size says the one before it twice."""
+    nodes = []
+    for k in range(first, last):
+        nodes += [
+            helper.make_node("Concat", [f"x{k}", more], [f"c{k}"], axis=0),
+            helper.make_node("Slice", [f"c{k}", "begin", "end", "axes"], [f"x{k + 1}"]),
+        ]
+    return nodes
+
+
 @graph
 def concats_5000() -> Graph:
     """Sums of sizes: each Concat appends to the one before it, and a Slice keeps the tensor small."""
-    nodes = []
-    for k in range(2500):
-        nodes += [
-            helper.make_node("Concat", [f"x{k}", "x0"], [f"c{k}"], axis=0),
-            helper.make_node("Slice", [f"c{k}", "begin", "end", "axes"], [f"x{k + 1}"]),
-        ]
-    constants = [constant("begin", [1]), constant("end", [6]), constant("axes", [0])]
-    return Graph(model(nodes, [value("x0", ["N", 2])], [value("x2500", ["K", 2])], constants), [{"x0": normal(4, 2)}])
+    built = model(concats(0, 2500, "x0"), [value("x0", ["N", 2])], [value("x2500", ["K", 2])], SLICE)
+    return Graph(built, [{"x0": normal(n, 2)} for n in (4, 1, 9)])
+
+
+@graph
+def concats_of_sizes_that_data_decides() -> Graph:
+    """Long sizes over numbers that are read from data, which later stages use."""
+    nodes = [
+        helper.make_node("Compress", ["x", "c"], ["x0"], axis=0),
+        *concats(0, 60, "x0"),
+        helper.make_node("Compress", ["x60", "d"], ["x61"], axis=0),
+        *concats(61, 120, "x60"),
+        helper.make_node("Concat", ["x60", "x120"], ["y"], axis=0),
+    ]
+    inputs = [value("x", ["N", 2]), value("c", ["N"], TensorProto.BOOL), value("d", ["M"], TensorProto.BOOL)]
+    feeds = [
+        {"x": normal(6, 2), "c": np.array(c, bool), "d": np.array([1, 0, 1], bool)}
+        for c in ([1, 1, 0, 1, 1, 0], [1, 0, 0, 1, 0, 0])
+    ]
+    return Graph(model(nodes, inputs, [value("y", ["K", 2])], SLICE), feeds)
+
+
+@graph
+def concats_in_branches() -> Graph:
+    """Long sizes that branches and loops take from the graph around them, and those that they make."""
+    then = [*concats(100, 130, "x40"), helper.make_node("Neg", ["x130"], ["then_out"])]
+    then.insert(0, helper.make_node("Identity", ["x40"], ["x100"]))
+    other = helper.make_graph([helper.make_node("Abs", ["x40"], ["else_out"])], "e", [], [value("else_out", ["A", 2])])
+    branch = helper.make_graph(then, "t", [], [value("then_out", ["B", 2])])
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["c_out"]), *concats(300, 330, "x40"),
+         helper.make_node("Identity", ["x330"], ["s_out"])],
+        "b",
+        [value("i", [], TensorProto.INT64), value("c", [], TensorProto.BOOL), value("x300", ["S", 2])],
+        [value("c_out", [], TensorProto.BOOL), value("s_out", ["T", 2])],
+    )  # fmt: skip
+    nodes = [
+        *concats(0, 40, "x0"),
+        helper.make_node("If", ["flag"], ["x200"], then_branch=branch, else_branch=other),
+        *concats(200, 230, "x40"),
+        helper.make_node("Loop", ["trips", "", "x230"], ["x400"], body=body),
+        *concats(400, 430, "x230"),
+    ]
+    inputs = [value("x0", ["N", 2]), value("flag", [], TensorProto.BOOL), value("trips", [], TensorProto.INT64)]
+    feeds = [
+        {"x0": normal(n, 2), "flag": np.array(flag), "trips": np.array(trips, np.int64)}
+        for n, flag, trips in ((4, True, 2), (3, False, 0), (2, True, 1))
+    ]
+    return Graph(model(nodes, inputs, [value("x430", ["K", 2])], SLICE), feeds)
+
+
+@graph
+def sums_on_two_axes() -> Graph:
+    """A number of elements that would be a polynomial of ten thousand terms."""
+    inputs = [value(f"x{k}", [f"N{k}", 1]) for k in range(100)] + [value(f"y{k}", [1, f"M{k}"]) for k in range(100)]
+    nodes = [
+        helper.make_node("Concat", [f"x{k}" for k in range(100)], ["a"], axis=0),
+        helper.make_node("Concat", [f"y{k}" for k in range(100)], ["b"], axis=1),
+        helper.make_node("Mul", ["a", "b"], ["c"]),
+        helper.make_node("Relu", ["c"], ["z"]),
+    ]
+    feed = {f"x{k}": normal(k % 3, 1) for k in range(100)} | {f"y{k}": normal(1, k % 2 + 1) for k in range(100)}
+    return Graph(model(nodes, inputs, [value("z", ["A", "B"])]), [feed])
 
 
 @graph
@@ -257,6 +326,44 @@ def ifs_in_sequence_100() -> Graph:
     inputs = [value("x0", ["N"]), value("c", [], TensorProto.BOOL)]
     feeds = [{"x0": normal(5), "c": np.array(flag)} for flag in (True, False)]
     return Graph(model(nodes, inputs, [value("x100", ["N"])]), feeds)
+
+
+def nested_loops(depth: int) -> onnx.ModelProto:
+    """Each loop runs the next one and appends a row to what that makes: all hand on a state that grows."""
+
+    def body(level: int) -> onnx.GraphProto:
+        state, made = f"s{level}", f"m{level}"
+        nodes = [helper.make_node("Identity", [f"c{level}"], [f"d{level}"])]
+        if level + 1 < depth:
+            nodes.append(helper.make_node("Loop", ["inner", "", state], [f"t{level}"], body=body(level + 1)))
+        else:
+            nodes.append(helper.make_node("Neg", [state], [f"t{level}"]))
+        nodes.append(helper.make_node("Concat", [f"t{level}", "row"], [made], axis=0))
+        return helper.make_graph(
+            nodes,
+            f"body{level}",
+            [
+                value(f"i{level}", [], TensorProto.INT64),
+                value(f"c{level}", [], TensorProto.BOOL),
+                value(state, ["A", 2]),
+            ],
+            [value(f"d{level}", [], TensorProto.BOOL), value(made, ["B", 2])],
+        )
+
+    loop = helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body(0))
+    inputs = [value("x", ["N", 2]), value("row", [1, 2]), value("trips", [], TensorProto.INT64),
+              value("inner", [], TensorProto.INT64)]  # fmt: skip
+    return model([loop], inputs, [value("y", ["K", 2])])
+
+
+@graph
+def loops_in_loops_20() -> Graph:
+    """Importing a body twice, once to find that its state changes, would be 2^20 imports of the innermost one."""
+    feeds = [
+        {"x": normal(n, 2), "row": normal(1, 2), "trips": np.array(trips, np.int64), "inner": np.array(1, np.int64)}
+        for n, trips in ((3, 2), (1, 0), (0, 3))
+    ]
+    return Graph(nested_loops(20), feeds)
 
 
 @graph

@@ -63,6 +63,25 @@ def DS_RequireOp : DS_Op<"require", [DeclareOpInterfaceMethods<ShapeOpInterface>
   let hasVerifier = 1;
 }
 
+def DS_DefineOp : DS_Op<"define", [DeclareOpInterfaceMethods<ShapeOpInterface>, DS_Host<>]> {
+  let summary = "a short name for a long size";
+  let description = [{
+    `symbol` is from here on a name of `value`, an expression over symbols that are known before the op. What follows may
+    say the one or the other; the host program computes `value` once. So a size never grows with the length of the model:
+    one that follows from a named one is an expression over the name. Functions that the function runs know the symbol,
+    as any other.
+
+    Constraints:
+    1. `value` is one expression.
+    2. Nothing else in the function gives `symbol` another meaning.
+
+    Created by import, where an expression gets long; the host program has what becomes of it (`rt.program`).
+  }];
+  let arguments = (ins StrAttr:$symbol, DS_ShapeAttr:$value);
+  let assemblyFormat = "$symbol `=` $value attr-dict";
+  let hasVerifier = 1;
+}
+
 def DS_ShapeArray : TypedArrayAttrBase<DS_ShapeAttr, "shapes">;
 
 /// Ops that run other functions of the module, their *bodies*. What is known of the results' dims when the op ends is in

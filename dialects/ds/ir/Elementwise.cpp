@@ -95,7 +95,7 @@ Fraction ModOp::inferElement(Operands x) {
   bool agree = x[0].num.isNonNegative() && x[1].num.isNonNegative();
   if (getFmod() && !agree)
     return std::nullopt;
-  if (!agree && !x[1].num.isConst())
+  if ((!agree && !x[1].num.isConst()) || x[1].num.isConst(0))
     return std::nullopt;
   return SymFraction(SymExpr::mod(x[0].num, x[1].num));
 }

@@ -325,8 +325,13 @@ LogicalResult ScatterNdOp::verify() {
 bool SliceOp::useKnownShapes(const ShapeState &state) {
   if (!getStarts())
     return false;
-  // On a copy: resolving records constraints that inference has recorded already.
-  ShapeState scratch(state);
+  // On a state of its own: resolving records constraints that inference has recorded already.
+  ShapeState scratch;
+  for (Value operand : (*this)->getOperands()) {
+    scratch.setDims(operand, dimsOf(operand, state));
+    if (std::optional<SmallVector<SymFraction>> contents = state.getFractions(operand))
+      scratch.setFractions(operand, *contents);
+  }
   FailureOr<ResolvedSlice> slice = resolveSlice(*this, scratch);
   if (failed(slice) || !slice->known)
     return false;

@@ -2,7 +2,6 @@
 // Guarantees: the methods of KernelRootOpInterface that are not the default. They describe loops that read each operand
 //   as few times as is sensible; a target whose loops read more computes more.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/Winograd.h"
 #include "dialects/ds/ir/DsOps.h"
 
 using namespace mlir;
@@ -90,10 +89,10 @@ Flops ConvGemmOp::getFlops(ShapeState &shapes) {
 
 // The products, which are most of it.
 Flops ConvWinogradOp::getFlops(ShapeState &shapes) {
-  const WinogradForm &form = winogradForm(getOutputs());
+  const int64_t outputs = getOutputs(), side = outputs + 2;
   SymDims x = dimsOf(getX(), shapes), result = dimsOf(getResult(), shapes);
-  SymExpr squares = result[0] * SymExpr::ceilDiv(result[1], form.outputs) * SymExpr::ceilDiv(result[2], form.outputs);
-  return SymExpr(2 * form.side * form.side) * squares * x[3] * result[3];
+  SymExpr squares = result[0] * SymExpr::ceilDiv(result[1], outputs) * SymExpr::ceilDiv(result[2], outputs);
+  return SymExpr(2 * side * side) * squares * x[3] * result[3];
 }
 
 Flops DepthwiseOp::getFlops(ShapeState &shapes) {

@@ -75,8 +75,9 @@ LogicalResult ReshapeOp::inferShapes(ShapeState &state) {
   SymDims x = dimsOf(getX(), state);
   if (std::optional<ShapeAttr> target = getTarget()) {
     SymDims dims(target->getDims());
-    if (failed(
-            state.requireEqual(product(x), product(dims), *this, "as many elements in the result as in the operand")))
+    bool named = llvm::equal(x, dims, [&](const SymExpr &a, const SymExpr &b) { return state.isSame(a, b); });
+    if (!named && failed(state.requireEqual(product(x), product(dims), *this,
+                                            "as many elements in the result as in the operand")))
       return failure();
     state.setDims(getResult(), dims);
   } else if (std::optional<SmallVector<SymExpr>> contents = state.getContents(getShape())) {
@@ -431,13 +432,10 @@ LogicalResult ReverseSequenceOp::verify() {
 //===----------------------------------------------------------------------===//
 
 bool ReshapeOp::useKnownShapes(const ShapeState &state) {
-  ShapeAttr target = getShape() ? knownShape(getContext(), dimsOf(getResult(), state), state) : ShapeAttr();
-  if (!target)
-    return false;
-  setTargetAttr(target);
-  getShapeMutable().clear();
-  setAllowZero(false);
-  return true;
+  bool changed = useKnownTarget(*this, state);
+  if (changed)
+    setAllowZero(false);
+  return changed;
 }
 bool ReshapeOp::isIdentity(const ShapeState &state) { return haveSameDims(getX(), getResult(), state); }
 
@@ -445,14 +443,7 @@ bool TransposeOp::isIdentity(const ShapeState &state) {
   return llvm::equal(getPerm(), llvm::seq<int64_t>(0, getPerm().size()));
 }
 
-bool ExpandOp::useKnownShapes(const ShapeState &state) {
-  ShapeAttr target = getShape() ? knownShape(getContext(), dimsOf(getResult(), state), state) : ShapeAttr();
-  if (!target)
-    return false;
-  setTargetAttr(target);
-  getShapeMutable().clear();
-  return true;
-}
+bool ExpandOp::useKnownShapes(const ShapeState &state) { return useKnownTarget(*this, state); }
 bool ExpandOp::isIdentity(const ShapeState &state) { return haveSameDims(getX(), getResult(), state); }
 
 bool PadOp::useKnownShapes(const ShapeState &state) {

@@ -115,6 +115,21 @@ LogicalResult RequireOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// DefineOp
+//===----------------------------------------------------------------------===//
+
+LogicalResult DefineOp::inferShapes(ShapeState &state) {
+  state.define(getSymbol(), getValue().getDim(0));
+  return success();
+}
+
+LogicalResult DefineOp::verify() {
+  if (getValue().size() != 1)
+    return emitOpError("expected one expression, got ") << getValue();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // IfOp, LoopOp, CustomOp
 //===----------------------------------------------------------------------===//
 

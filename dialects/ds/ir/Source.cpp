@@ -174,14 +174,7 @@ LogicalResult ShapeValueOp::inferShapes(ShapeState &state) {
 // Attr forms
 //===----------------------------------------------------------------------===//
 
-bool FillOp::useKnownShapes(const ShapeState &state) {
-  ShapeAttr target = getShape() ? knownShape(getContext(), dimsOf(getResult(), state), state) : ShapeAttr();
-  if (!target)
-    return false;
-  setTargetAttr(target);
-  getShapeMutable().clear();
-  return true;
-}
+bool FillOp::useKnownShapes(const ShapeState &state) { return useKnownTarget(*this, state); }
 
 bool RangeOp::useKnownShapes(const ShapeState &state) {
   ShapeAttr size = getSize() ? ShapeAttr() : knownShape(getContext(), dimsOf(getResult(), state), state);

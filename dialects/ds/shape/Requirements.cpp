@@ -64,11 +64,11 @@ static DictionaryAttr describeRequirement(MLIRContext *context, const ShapeConst
                                     builder.getNamedAttr("message", builder.getStringAttr(constraint.message))});
 }
 
-void keepRequirements(func::FuncOp function, const ShapeState &state) {
+void keepRequirements(func::FuncOp function, const ShapeState &state, size_t skip) {
   Collector found;
   found.addKept(function);
   auto named = [&](const SymExpr &expr) { return !expr.isOverflow() && state.isKnownOnEntry(expr); };
-  for (const ShapeConstraint &constraint : state.getConstraints())
+  for (const ShapeConstraint &constraint : state.getConstraints().drop_front(skip))
     if (named(constraint.a) && named(constraint.b))
       found.add(constraint);
   Collector dims;
@@ -102,6 +102,8 @@ SmallVector<ShapeConstraint> allRequirements(func::FuncOp function, const ShapeS
   function.walk([&](Operation *op) {
     if (op != function)
       op->getAttrDictionary().walk(define);
+    if (auto name = dyn_cast<DefineOp>(op))
+      defined.insert(name.getSymbol().str());
   });
   llvm::erase_if(found.all, [&](const ShapeConstraint &constraint) {
     auto isKnown = [&](const SymExpr &expr) {

@@ -11,8 +11,9 @@
 
 namespace ds {
 
-/// Adds what `state` knows of, as far as symbols that have names say it, to the function's requirements.
-void keepRequirements(mlir::func::FuncOp function, const ShapeState &state);
+/// Adds what `state` knows of, as far as symbols that have names say it, to the function's requirements: all but its
+/// first `skip` constraints.
+void keepRequirements(mlir::func::FuncOp function, const ShapeState &state, size_t skip = 0);
 
 /// Those that were kept, each once, and what `state` knows of. Requirements on symbols that nothing in the function
 /// defines any more are dropped: what asked for them is gone.

@@ -55,6 +55,17 @@ llvm::FailureOr<ResolvedSlice> resolveSlice(SliceOp op, ShapeState &state);
 /// The expressions as an attribute, if all are known on entry; null otherwise.
 ShapeAttr knownShape(mlir::MLIRContext *context, llvm::ArrayRef<SymExpr> exprs, const ShapeState &state);
 
+/// For `useKnownShapes` of ops whose result's dims are either operand 'shape' or attribute 'target': the attribute,
+/// where all are known on entry. False where nothing changed.
+template <typename OpTy> bool useKnownTarget(OpTy op, const ShapeState &state) {
+  ShapeAttr target = op.getShape() ? knownShape(op.getContext(), dimsOf(op.getResult(), state), state) : ShapeAttr();
+  if (!target)
+    return false;
+  op.setTargetAttr(target);
+  op.getShapeMutable().clear();
+  return true;
+}
+
 /// True if both values have provably the same dims.
 bool haveSameDims(mlir::Value a, mlir::Value b, const ShapeState &state);
 

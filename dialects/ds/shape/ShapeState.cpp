@@ -151,7 +151,7 @@ void ShapeState::forget(Value value) {
 
 void ShapeState::reserveSymbols(const SymExpr &expr) {
   if (!expr.isConst() && reserved.insert(expr).second)
-    expr.collectSymbols(taken);
+    expr.forEachSymbol([&](const std::string &symbol) { taken.insert(symbol); });
 }
 
 SymExpr ShapeState::freshSymbol() {
@@ -166,20 +166,37 @@ SymExpr ShapeState::freshSymbol() {
 
 SymExpr ShapeState::boundSymbol(StringRef prefix) {
   std::string name;
-  for (unsigned number = 0; name.empty() || taken.count(name); ++number)
-    name = prefix.str() + std::to_string(number);
-  taken.insert(name);
+  // Names are never free again, so that none is tried twice.
+  unsigned &next = nextBound[prefix];
+  do {
+    name = prefix.str() + std::to_string(next++);
+  } while (!taken.insert(name).second);
   return SymExpr::symbol(name);
 }
 
 /// Names that only `freshSymbol` gives. In an attribute, such a symbol is one whose state is gone.
 static bool isFreshName(StringRef symbol) { return symbol.starts_with("?"); }
 
-bool ShapeState::isFresh(StringRef symbol) const { return fresh.count(symbol.str()) != 0; }
+bool ShapeState::isFresh(StringRef symbol) const { return fresh.contains(symbol); }
 
 std::optional<SymExpr> ShapeState::getBound(const std::string &symbol) const {
   auto found = bound.find(symbol);
   return found == bound.end() ? std::nullopt : std::optional(found->second);
+}
+
+void ShapeState::define(StringRef symbol, const SymExpr &expr) {
+  taken.insert(symbol);
+  reserveSymbols(expr);
+  defined.insert_or_assign(symbol, expr);
+}
+
+bool ShapeState::isSame(const SymExpr &a, const SymExpr &b) const {
+  auto isDefinedAs = [&](const SymExpr &symbol, const SymExpr &expr) {
+    std::optional<std::string> name = symbol.symbolName();
+    auto found = name ? defined.find(*name) : defined.end();
+    return found != defined.end() && found->second == expr;
+  };
+  return a == b || (!defined.empty() && (isDefinedAs(a, b) || isDefinedAs(b, a)));
 }
 
 void ShapeState::setBound(const std::string &symbol, const SymExpr &expr, Value bind) {
@@ -189,20 +206,26 @@ void ShapeState::setBound(const std::string &symbol, const SymExpr &expr, Value 
 
 bool ShapeState::isKnownOnEntry(const SymExpr &expr) const {
   bool known = true;
-  expr.forEachSymbol([&](const std::string &symbol) { known &= !fresh.count(symbol) && !isFreshName(symbol); });
+  expr.forEachSymbol([&](const std::string &symbol) { known &= !fresh.contains(symbol) && !isFreshName(symbol); });
   return known;
 }
 
-void ShapeState::addConstraint(ShapeConstraint constraint) {
-  if (stated.emplace(constraint.kind, constraint.a.id(), constraint.b.id()).second)
-    constraints.push_back(std::move(constraint));
+void ShapeState::addConstraint(const ShapeConstraint &constraint) {
+  if (stated.insert({int(constraint.kind), constraint.a.id(), constraint.b.id()}).second)
+    constraints.push_back(constraint);
+}
+
+LogicalResult ShapeState::failOverflow(Operation *op, const Twine &message) {
+  overflowed = true;
+  if (tryingSizes)
+    return failure();
+  return emitNodeError(op) << message.str();
 }
 
 /// Overflowed expressions prove nothing and must not get into constraints.
-static LogicalResult checkOverflow(const SymExpr &a, const SymExpr &b, Operation *op) {
-  if (!a.isOverflow() && !b.isOverflow())
-    return success();
-  return emitNodeError(op) << "a size expression is too large or too complex";
+LogicalResult ShapeState::checkOverflow(const SymExpr &a, const SymExpr &b, Operation *op) {
+  return a.isOverflow() || b.isOverflow() ? failOverflow(op, "a size expression is too large or too complex")
+                                          : success();
 }
 
 LogicalResult ShapeState::requireEqual(const SymExpr &a, const SymExpr &b, Operation *op, const Twine &what) {
@@ -370,8 +393,8 @@ LogicalResult inferOp(Operation *op, ShapeState &state) {
                                << " depends on data; ranks must be known when compiling";
     for (auto [axis, dim] : llvm::enumerate(*dims)) {
       if (dim.isOverflow())
-        return emitNodeError(op) << "dimension " << axis << " of result " << index
-                                 << " has too large or too complex a size expression";
+        return state.failOverflow(op, "dimension " + Twine(axis) + " of result " + Twine(index) +
+                                          " has too large or too complex a size expression");
       if (std::optional<int64_t> size = dim.tryConst(); size && *size < 0)
         return emitNodeError(op) << "dimension " << axis << " of result " << index << " would be " << *size;
     }

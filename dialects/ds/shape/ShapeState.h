@@ -11,10 +11,11 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallVector.h"
-#include <map>
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 #include <optional>
-#include <set>
 #include <tuple>
 #include <unordered_set>
 
@@ -29,6 +30,7 @@ struct ShapeConstraint {
     Equal,     ///< a == b
     Broadcast, ///< a == b, or a == 1, or b == 1
     LessEqual, ///< a <= b
+    NotZero,   ///< a != 0; b is a
   } kind = Equal;
   /// "node 'x' (Add): dimension 1 of both operands must be equal"
   std::string message;
@@ -68,6 +70,10 @@ public:
   /// What a fresh symbol is known as since `bind`, the result of a ds.bind, read its value; forgotten with that.
   std::optional<SymExpr> getBound(const std::string &symbol) const;
   void setBound(const std::string &symbol, const SymExpr &expr, mlir::Value bind);
+  /// `symbol` is another name of `expr` (ds.define).
+  void define(llvm::StringRef symbol, const SymExpr &expr);
+  /// Equal expressions, or one that is defined as the other.
+  bool isSame(const SymExpr &a, const SymExpr &b) const;
   /// True if every symbol of `expr` comes from function arguments.
   bool isKnownOnEntry(const SymExpr &expr) const;
   /// Marks names as taken, so that freshSymbol avoids them.
@@ -87,18 +93,25 @@ public:
   bool isVerifying() const { return verifying; }
   void setVerifying() { verifying = true; }
 
+  /// While one tries whether sizes can be expressed, those that cannot fail without a word; `overflowed` was there one.
+  bool tryingSizes = false, overflowed = false;
+  /// A size of `op` is too large or too complex: fails, with a diagnostic unless one is trying.
+  llvm::LogicalResult failOverflow(mlir::Operation *op, const llvm::Twine &message);
+
 private:
-  void addConstraint(ShapeConstraint constraint);
+  void addConstraint(const ShapeConstraint &constraint);
+  llvm::LogicalResult checkOverflow(const SymExpr &a, const SymExpr &b, mlir::Operation *op);
 
   llvm::DenseMap<mlir::Value, SymDims> dims;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<SymFraction>> contents;
   llvm::SmallVector<ShapeConstraint> constraints;
-  std::set<std::tuple<int, const void *, const void *>> stated; // those in `constraints`, by their sides' ids
-  std::set<std::string> taken, fresh;
+  llvm::DenseSet<std::tuple<int, const void *, const void *>> stated; // those in `constraints`, by their sides' ids
+  llvm::StringSet<> taken, fresh;
   std::unordered_set<SymExpr, SymExpr::Hash> reserved; // their symbols are taken
-  std::map<std::string, SymExpr> bound;
+  llvm::StringMap<SymExpr> bound, defined;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<std::string>> boundBy;
   unsigned nextSymbol = 0;
+  llvm::StringMap<unsigned> nextBound; // the number to try next, by prefix
   bool verifying = false;
 };
 

@@ -136,6 +136,8 @@ const std::string &SymExpr::str() const {
   return cachedText(node->textCache, [&] { return isOverflow() ? "overflow()" : polynomialText(terms()); });
 }
 
+size_t SymExpr::textLength() const { return textLengthOf(terms()); }
+
 //===----------------------------------------------------------------------===//
 // Construction
 //===----------------------------------------------------------------------===//
@@ -291,6 +293,14 @@ void SymExpr::forEachSymbol(llvm::function_ref<void(const std::string &)> visit)
   visitAtoms(*this, seen, [&](const Atom &atom) {
     if (atom.kind == AtomKind::Symbol)
       visit(atom.name);
+  });
+}
+
+void SymExpr::forEachDivisor(llvm::function_ref<void(const SymExpr &)> visit) const {
+  llvm::SmallPtrSet<const Atom *, 16> seen;
+  visitAtoms(*this, seen, [&](const Atom &atom) {
+    if (atom.kind == AtomKind::FloorDiv || atom.kind == AtomKind::CeilDiv || atom.kind == AtomKind::Mod)
+      visit(atom.b);
   });
 }
 

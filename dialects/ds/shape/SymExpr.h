@@ -129,6 +129,8 @@ public:
 
   /// The canonical text, e.g. "12*S+floordiv(H, 2)-1"; made when it is first asked for.
   const std::string &str() const;
+  /// How long that is, without making it.
+  size_t textLength() const;
   /// Reads anything of the grammar of `str` and brings it into canonical form; nullopt if malformed or out of range.
   static std::optional<SymExpr> parse(std::string_view text);
   /// Reads what `str` wrote: read(e.str()) is e, without a proof. Functions are taken as they stand, so that of other
@@ -140,6 +142,8 @@ public:
   std::set<std::string> symbols() const;
   /// Calls `visit` for each symbol once, in no order that means anything.
   void forEachSymbol(llvm::function_ref<void(const std::string &)> visit) const;
+  /// Calls `visit` for what is divided by, in the expression and in parts of it, once for each different division.
+  void forEachDivisor(llvm::function_ref<void(const SymExpr &)> visit) const;
   /// The value; nullopt if a symbol is missing, a divisor is 0 or the arithmetic overflows.
   std::optional<int64_t> evaluate(const std::map<std::string, int64_t> &values) const;
 

@@ -148,7 +148,7 @@ def RecognizePass : Pass<"ds-recognize", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::ds::DsDialect"];
 }
 
-def BindValuesPass : Pass<"ds-bind-values", "::mlir::func::FuncOp"> {
+def BindValuesPass : Pass<"ds-bind-values", "::mlir::ModuleOp"> {
   let summary = "Has sizes that are computed while the model runs read on the host";
   let description = [{
     Before: `ds-infer-shapes` ran; what is still in operand form has a shape operand of unknown contents.
@@ -171,7 +171,8 @@ def BindValuesPass : Pass<"ds-bind-values", "::mlir::func::FuncOp"> {
     ```
 
     What is bound is never negative: the 0 and -1 of a reshape, the bounds of a slice and the like are resolved by integer
-    ops of the model first. `BindShapesOpInterface` says how, op by op. Afterwards `ds-infer-shapes` finds all dims.
+    ops of the model first. `BindShapesOpInterface` says how, op by op. Afterwards `ds-infer-shapes` finds all dims. A new
+    name is none that any function of the module knows: what a function runs may use names of its callers.
 
     Declines: lists of unknown length, which make the rank of a result depend on data.
   }];

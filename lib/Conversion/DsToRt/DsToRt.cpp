@@ -110,11 +110,16 @@ rt::ProgramOp Converter::createProgram(ArrayRef<Value> arguments, ArrayRef<Value
                                          version.getAs<DictionaryAttr>("sizes")));
     versions = builder.getArrayAttr(all);
   }
+  SmallVector<Attribute> defined;
+  for (auto define : function.getOps<DefineOp>())
+    defined.push_back(rt::DefinitionAttr::get(builder.getContext(), define.getSymbolAttr(), define.getValueAttr()));
   auto constraints = function->getAttrOfType<ArrayAttr>(rt::kConstraints);
   builder.setInsertionPoint(function);
   return rt::ProgramOp::create(builder, function.getLoc(), function.getSymNameAttr(), function.getSymVisibilityAttr(),
                                describe(arguments, /*results=*/false), describe(returned, /*results=*/true),
-                               constraints ? constraints : builder.getArrayAttr({}), own ? namesOf(own) : ArrayAttr(),
+                               constraints ? constraints : builder.getArrayAttr({}),
+                               defined.empty() ? ArrayAttr() : builder.getArrayAttr(defined),
+                               own ? namesOf(own) : ArrayAttr(),
                                function->getAttrOfType<ArrayAttr>(kGivenAttr), versions);
 }
 

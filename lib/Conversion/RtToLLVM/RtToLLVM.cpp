@@ -23,9 +23,15 @@ namespace {
 /// Evaluates expressions over the symbols, straight-line; `failed` gathers what overflowed.
 class SizeBuilder {
 public:
-  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, Value symbols)
-      : b(b), loc(loc), table(table), symbols(symbols) {
+  /// For values [first, last) of the table: `values` has those before them.
+  SizeBuilder(OpBuilder &b, Location loc, const ValueTable &table, unsigned first, unsigned last, Value symbols,
+              Value values)
+      : b(b), loc(loc), table(table), symbols(symbols), values(values) {
     overflowed = constant(b.getI1Type(), 0);
+    // In order, so that none waits for another.
+    for (const ValueTable::Defined &name : table.getDefined())
+      if (unsigned index = table.indexOf(SymExpr::symbol(name.name)); first <= index && index < last)
+        definedHere[name.name] = evaluate(name.expr);
   }
 
   Value largest(ArrayRef<SymExpr> exprs) {
@@ -80,15 +86,24 @@ private:
     return LLVM::ExtractValueOp::create(b, loc, pair, ArrayRef<int64_t>{0});
   }
 
+  Value evaluateSymbol(const std::string &name) {
+    if (!table.findDefined(name))
+      return load(symbols, table.symbolIndex(name));
+    if (Value here = definedHere.lookup(name))
+      return here;
+    return load(values, table.indexOf(SymExpr::symbol(name)));
+  }
+
   Value evaluateAtom(const SymExpr::Atom &atom) {
     if (Value slot = knownAtoms.lookup(&atom))
       return slot;
     if (atom.kind == SymExpr::AtomKind::Symbol)
-      return knownAtoms[&atom] = load(symbols, table.symbolIndex(atom.name));
+      return knownAtoms[&atom] = evaluateSymbol(atom.name);
     Value x = evaluate(atom.a), y = evaluate(atom.b);
     Value one = constant(b.getI64Type(), 1), minusOne = constant(b.getI64Type(), -1);
     bool plain = atom.b.isConst() && !atom.b.isConst(0) && !atom.b.isConst(-1);
-    // The processor traps where the divisor is 0, and the least number by -1, which is negation instead.
+    // The processor traps where the divisor is 0, which a constraint reports, and the least number by -1, which is
+    // negation instead. What kernels divide by besides (pieces of no elements) may be 0, and counts as 1.
     auto divisor = [&]() -> Value {
       if (plain)
         return y;
@@ -137,7 +152,8 @@ private:
   OpBuilder &b;
   Location loc;
   const ValueTable &table;
-  Value symbols; // loaded from where they are first needed
+  Value symbols, values; // loaded from where they are first needed
+  llvm::StringMap<Value> definedHere;
   std::unordered_map<SymExpr, Value, SymExpr::Hash> known;
   DenseMap<const SymExpr::Atom *, Value> knownAtoms; // of expressions in `known`
 };
@@ -163,8 +179,17 @@ private:
   static std::string nameOf(unsigned number) {
     return number ? "ds_body" + std::to_string(number - 1) : DS_PROGRAM_SYMBOL;
   }
+  /// LLVM's work for a block grows faster than the block: what a stage computes beyond so many sizes is several
+  /// functions, each of so many.
+  static constexpr unsigned kLongSizes = 512, kPieceSizes = 64;
   LogicalResult buildSizes();
-  void buildStageSizes(const ValueTable::Stage &stage, unsigned firstValue, Value symbols, Value values);
+  /// Values and constraints that one function computes.
+  struct SizePiece {
+    unsigned firstValue, lastValue, firstConstraint, lastConstraint;
+  };
+  /// The code that the function returns: the number of a constraint that does not hold, or 0.
+  Value buildPiece(const SizePiece &piece, Value symbols, Value values);
+  void buildStageSizes(unsigned number, Value symbols, Value values);
   LogicalResult buildRun();
   /// Branches on the stage number, block argument 0: calls `build` with the insertion point in each one's block, which
   /// it must end.
@@ -213,19 +238,21 @@ void HostBuilder::forEachStage(LLVM::LLVMFuncOp function, llvm::function_ref<voi
                            ArrayRef<Block *>(blocks).drop_front(), SmallVector<ValueRange>(count - 1));
 }
 
-/// Values [firstValue, stage.valueCount).
-void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned firstValue, Value symbols, Value values) {
-  SizeBuilder size(b, loc, table, symbols);
+Value HostBuilder::buildPiece(const SizePiece &piece, Value symbols, Value values) {
+  SizeBuilder size(b, loc, table, piece.firstValue, piece.lastValue, symbols, values);
   Type i32 = b.getI32Type();
   SmallVector<Value> holds;
-  for (const ShapeConstraint &constraint :
-       ArrayRef<ShapeConstraint>(table.constraints).slice(stage.firstConstraint, stage.constraintCount)) {
+  for (unsigned i = piece.firstConstraint; i < piece.lastConstraint; ++i) {
+    const ShapeConstraint &constraint = table.constraints[i];
     Value x = size.evaluate(constraint.a), y = size.evaluate(constraint.b);
     Value one = size.constant(b.getI64Type(), 1);
     Value equal = size.compare(arith::CmpIPredicate::eq, x, y);
     switch (constraint.kind) {
     case ShapeConstraint::Equal:
       holds.push_back(equal);
+      break;
+    case ShapeConstraint::NotZero:
+      holds.push_back(size.compare(arith::CmpIPredicate::ne, x, size.constant(b.getI64Type(), 0)));
       break;
     case ShapeConstraint::LessEqual:
       holds.push_back(size.compare(arith::CmpIPredicate::sle, x, y));
@@ -238,14 +265,50 @@ void HostBuilder::buildStageSizes(const ValueTable::Stage &stage, unsigned first
     }
     }
   }
-  for (unsigned index = firstValue; index < stage.valueCount; ++index)
+  for (unsigned index = piece.firstValue; index < piece.lastValue; ++index)
     LLVM::StoreOp::create(b, loc, size.largest(table.getValues()[index]), size.address(values, index));
   // The first constraint that fails; overflow comes last, as all others may fail because of it.
   Value code = arith::SelectOp::create(b, loc, size.overflowed, size.constant(i32, table.constraints.size() + 1),
                                        size.constant(i32, 0));
   for (int64_t i = static_cast<int64_t>(holds.size()) - 1; i >= 0; --i)
-    code = arith::SelectOp::create(b, loc, holds[i], code, size.constant(i32, stage.firstConstraint + i + 1));
-  LLVM::ReturnOp::create(b, loc, code);
+    code = arith::SelectOp::create(b, loc, holds[i], code, size.constant(i32, piece.firstConstraint + i + 1));
+  return code;
+}
+
+/// The values that the stage before it did not know, and the stage's constraints.
+void HostBuilder::buildStageSizes(unsigned number, Value symbols, Value values) {
+  const ValueTable::Stage &stage = table.getStages()[number];
+  unsigned firstValue = number ? table.getStages()[number - 1].valueCount : 0;
+  unsigned endOfConstraints = stage.firstConstraint + stage.constraintCount;
+  if (stage.valueCount - firstValue + stage.constraintCount <= kLongSizes) {
+    LLVM::ReturnOp::create(
+        b, loc, buildPiece({firstValue, stage.valueCount, stage.firstConstraint, endOfConstraints}, symbols, values));
+    return;
+  }
+  SmallVector<SizePiece> pieces;
+  for (unsigned at = firstValue; at < stage.valueCount; at += kPieceSizes)
+    pieces.push_back({at, std::min(at + kPieceSizes, stage.valueCount), 0, 0});
+  for (unsigned at = stage.firstConstraint; at < endOfConstraints; at += kPieceSizes)
+    pieces.push_back({0, 0, at, std::min(at + kPieceSizes, endOfConstraints)});
+  // Numbers of constraints, from 0; all ones for none. Of what the pieces find, the least counts.
+  Type i32 = b.getI32Type();
+  Value least = constant(i32, -1), one = constant(i32, 1);
+  auto type = LLVM::LLVMFunctionType::get(i32, {pointer, pointer});
+  for (auto [index, piece] : llvm::enumerate(pieces)) {
+    std::string name = nameOf(this->number) + "_sizes" + std::to_string(number) + "_" + std::to_string(index);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      LLVM::LLVMFuncOp function = createFunction(name, {pointer, pointer});
+      function.setLinkage(LLVM::Linkage::Internal);
+      function.setNoInline(true);
+      Block *entry = function.addEntryBlock(b);
+      b.setInsertionPointToStart(entry);
+      LLVM::ReturnOp::create(b, loc, buildPiece(piece, entry->getArgument(0), entry->getArgument(1)));
+    }
+    auto call = LLVM::CallOp::create(b, loc, type, name, ValueRange{symbols, values});
+    least = arith::MinUIOp::create(b, loc, least, arith::SubIOp::create(b, loc, call.getResult(), one));
+  }
+  LLVM::ReturnOp::create(b, loc, arith::AddIOp::create(b, loc, least, one));
 }
 
 LogicalResult HostBuilder::buildSizes() {
@@ -260,16 +323,16 @@ LogicalResult HostBuilder::buildSizes() {
     for (const SymExpr &expr : exprs)
       if (failed(check(expr)))
         return failure();
+  for (const ValueTable::Defined &name : table.getDefined())
+    if (failed(check(name.expr)))
+      return failure();
   for (const ShapeConstraint &constraint : table.constraints)
     if (failed(check(constraint.a)) || failed(check(constraint.b)))
       return failure();
   LLVM::LLVMFuncOp sizes = createFunction(nameOf(number) + "_sizes", {b.getI32Type(), pointer, pointer});
   sizes.setLinkage(LLVM::Linkage::Internal);
   Block *entry = sizes.addEntryBlock(b);
-  forEachStage(sizes, [&](unsigned stage) {
-    unsigned first = stage ? table.getStages()[stage - 1].valueCount : 0;
-    buildStageSizes(table.getStages()[stage], first, entry->getArgument(1), entry->getArgument(2));
-  });
+  forEachStage(sizes, [&](unsigned stage) { buildStageSizes(stage, entry->getArgument(1), entry->getArgument(2)); });
   return success();
 }
 

@@ -83,11 +83,50 @@ void ValueTable::addSymbol(const std::string &name) {
 
 unsigned ValueTable::stageOf(const SymExpr &expr) const {
   unsigned known = 0;
+  unsigned least = 0;
   expr.forEachSymbol([&](const std::string &symbol) {
     if (auto it = symbolIndices.find(symbol); it != symbolIndices.end())
       known = std::max(known, it->second + 1);
+    else if (const Defined *name = findDefined(symbol))
+      least = std::max(least, name->stage);
   });
-  return llvm::partition_point(stages, [&](const Stage &stage) { return stage.symbolCount < known; }) - stages.begin();
+  unsigned first =
+      llvm::partition_point(stages, [&](const Stage &stage) { return stage.symbolCount < known; }) - stages.begin();
+  return std::max(first, least);
+}
+
+/// Names of long sizes that `program` states, in order.
+static std::vector<std::pair<std::string, SymExpr>> definitionsOf(rt::ProgramOp program) {
+  std::vector<std::pair<std::string, SymExpr>> all;
+  std::set<std::string> seen;
+  if (std::optional<ArrayAttr> stated = program.getDefined())
+    for (auto entry : stated->getAsRange<rt::DefinitionAttr>())
+      if (std::string name = entry.getSymbol().str(); seen.insert(name).second)
+        all.emplace_back(name, entry.getValue().getDim(0));
+  return all;
+}
+
+/// Adds what the names among `used` are made of; those of them that are needed, in order.
+static std::vector<std::pair<std::string, SymExpr>> neededDefinitions(rt::ProgramOp program,
+                                                                      std::set<std::string> &used) {
+  std::vector<std::pair<std::string, SymExpr>> all = definitionsOf(program), needed;
+  for (const auto &[name, expr] : llvm::reverse(all))
+    if (used.count(name)) {
+      needed.emplace_back(name, expr);
+      expr.collectSymbols(used);
+    }
+  return {needed.rbegin(), needed.rend()};
+}
+
+void ValueTable::addDefined(rt::ProgramOp program, const std::set<std::string> &used) {
+  std::set<std::string> all = used;
+  for (const auto &[name, expr] : neededDefinitions(program, all)) {
+    if (symbolIndices.count(name)) // the caller gives it
+      continue;
+    unsigned stage = stageOf(expr);
+    definedIndices.try_emplace(name, defined.size());
+    defined.push_back({name, expr, stage});
+  }
 }
 
 void ValueTable::numberValues(const std::vector<SymExpr> &wanted) {
@@ -220,7 +259,8 @@ LogicalResult ValueTable::checkSizes(rt::ProgramOp program, const HostSymbols &s
                  succeeded(checkTensors(program, program.getOutputs(), "an output")));
 }
 
-std::vector<std::string> ValueTable::undefinedSymbols(rt::ProgramOp program, const HostSymbols &symbols) {
+/// The symbols in all that the host computes.
+static std::set<std::string> usedSymbols(rt::ProgramOp program, const HostSymbols &symbols) {
   std::set<std::string> used;
   for (const SymExpr &expr : wantedExprs(program, symbols))
     expr.collectSymbols(used);
@@ -230,6 +270,13 @@ std::vector<std::string> ValueTable::undefinedSymbols(rt::ProgramOp program, con
   }
   for (auto dispatch : program.getOps<rt::DispatchOp>())
     symbols.expr(dispatch, &rt::CodeOp::getScratch).collectSymbols(used);
+  return used;
+}
+
+std::vector<std::string> ValueTable::undefinedSymbols(rt::ProgramOp program, const HostSymbols &symbols) {
+  std::set<std::string> used = usedSymbols(program, symbols);
+  for (const auto &[name, expr] : neededDefinitions(program, used))
+    used.erase(name);
   auto drop = [&](ShapeAttr symbols) {
     for (const SymExpr &symbol : symbols.getDims())
       used.erase(*symbol.symbolName());
@@ -320,7 +367,12 @@ ValueTable::ValueTable(rt::ProgramOp program, const HostSymbols &symbols) {
   for (auto &[stage, sizes] : scratchOf)
     stages[stage].scratch = sizes.take();
 
-  std::vector<SymExpr> wanted = wantedExprs(program, symbols);
+  addDefined(program, usedSymbols(program, symbols));
+  // Names first: others are computed from them.
+  std::vector<SymExpr> wanted;
+  for (const Defined &name : defined)
+    wanted.push_back(SymExpr::symbol(name.name));
+  llvm::append_range(wanted, wantedExprs(program, symbols));
   for (const Stage &stage : stages)
     if (stage.scratch.size() == 1)
       wanted.push_back(stage.scratch.front());

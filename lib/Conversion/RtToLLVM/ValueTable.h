@@ -10,6 +10,7 @@
 
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
+#include <set>
 #include <unordered_map>
 
 namespace ds {
@@ -89,13 +90,28 @@ public:
   /// The number of an expression that is no constant.
   unsigned indexOf(const SymExpr &expr) const { return indices.at(expr); }
   unsigned symbolIndex(const std::string &name) const { return symbolIndices.at(name); }
-  bool isKnown(const std::string &symbol) const { return symbolIndices.count(symbol); }
+  bool isKnown(const std::string &symbol) const { return symbolIndices.count(symbol) || findDefined(symbol); }
+
+  /// A name of a long size (rt.program) that something needs: the value of the symbol by itself.
+  struct Defined {
+    std::string name;
+    SymExpr expr;
+    unsigned stage = 0;
+  };
+  /// Each over symbols and those before it.
+  llvm::ArrayRef<Defined> getDefined() const { return defined; }
+  /// Null where `symbol` is no such name.
+  const Defined *findDefined(const std::string &symbol) const {
+    auto found = definedIndices.find(symbol);
+    return found == definedIndices.end() ? nullptr : &defined[found->second];
+  }
   /// Names of symbols by their numbers.
   llvm::ArrayRef<std::string> getNames() const { return names; }
   llvm::SmallVector<ShapeConstraint> constraints;
 
 private:
   void addSymbol(const std::string &name);
+  void addDefined(rt::ProgramOp program, const std::set<std::string> &used);
   /// The first stage that knows all symbols of `expr`; an unknown symbol is nobody's.
   unsigned stageOf(const SymExpr &expr) const;
   void numberValues(const std::vector<SymExpr> &wanted);
@@ -104,6 +120,8 @@ private:
   llvm::SmallVector<BoundSymbol> bound;
   llvm::SmallVector<Stage> stages;
   llvm::SmallVector<std::string> names;
+  llvm::SmallVector<Defined> defined;
+  std::unordered_map<std::string, unsigned> definedIndices;
   llvm::SmallVector<llvm::SmallVector<SymExpr, 1>> values;
   std::unordered_map<SymExpr, unsigned, SymExpr::Hash> indices;
   std::unordered_map<std::string, unsigned> symbolIndices;

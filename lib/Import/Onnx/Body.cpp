@@ -128,6 +128,8 @@ std::set<std::string> Body::innerSymbols() {
   function.walk([&](mlir::Operation *op) {
     if (auto bind = dyn_cast<BindOp>(op))
       add(bind.getSymbols());
+    if (auto define = dyn_cast<DefineOp>(op))
+      names.insert(define.getSymbol().str());
     if (auto branch = dyn_cast<IfOp>(op))
       add(branch.getSymbols());
     if (auto loop = dyn_cast<LoopOp>(op))

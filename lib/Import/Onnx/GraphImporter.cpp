@@ -305,7 +305,7 @@ bool GraphImporter::importNode(const NodeProto &proto, ArrayRef<bool> wanted, Sc
     mlir::Block *block = builder.getInsertionBlock();
     mlir::Operation *last = block->empty() ? nullptr : &block->back();
     if (!node.failed)
-      handler(node);
+      translate(node, handler, proto, last, scope);
     if (node.undecided)
       return importUndecided(node, proto, last, scope, opsets, depth);
     return !node.failed && setOutputs();

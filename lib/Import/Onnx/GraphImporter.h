@@ -28,7 +28,9 @@ class OpSchema;
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
+#include <unordered_map>
 
 namespace ds::importer {
 
@@ -180,8 +182,25 @@ private:
   bool importCustom(Node &node, const onnx::NodeProto &proto, Scope &scope, llvm::StringRef domain);
 
   // Branches.cpp, Loops.cpp: what the run decides.
+  /// What a loop's state must become, since an iteration makes something else of it.
+  struct OtherState {
+    llvm::SmallVector<int64_t> ranks; ///< boxed, with these too
+    bool mix = false;                 ///< a mixed sequence
+  };
+  /// What importing a loop's body has told of its state. The body of a loop is imported until it tells nothing new, and
+  /// so are the loops in it, each time: from the second time on they begin with what they told at the first. It may be
+  /// more than would come out then, which is as right: a size that is said to change is read in each iteration.
+  struct LoopNotes {
+    llvm::SmallVector<llvm::SmallVector<bool>> changes; ///< which dims of the state
+    llvm::SmallVector<OtherState> other;
+    std::map<int, std::optional<unsigned>> elementRanks; ///< by the state's number
+    /// Of the loops in the body, by the node's place and how many of that place came before.
+    std::map<std::pair<const void *, unsigned>, std::unique_ptr<LoopNotes>> inner;
+    llvm::DenseMap<const void *, unsigned> met; ///< since the body's import began
+  };
   struct LoopParts {
-    Value trips, condition; ///< null: without end, true
+    LoopNotes *notes = nullptr; ///< or null
+    Value trips, condition;     ///< null: without end, true
     llvm::SmallVector<Value> state;
     /// Imports the body: from the iteration's number and the state, whether to go on, the next state, and what is kept.
     std::function<bool(Body &, llvm::ArrayRef<Value>, llvm::SmallVectorImpl<Value> &)> build;
@@ -209,11 +228,6 @@ private:
   static std::string difference(llvm::ArrayRef<Item> a, llvm::ArrayRef<Item> b);
   std::optional<unsigned> elementRank(Node &node, const onnx::GraphProto &graph, int input, int output,
                                       llvm::ArrayRef<Item> state, Scope &scope, const Opsets &opsets, int depth);
-  /// What a loop's state must become, since an iteration makes something else of it.
-  struct OtherState {
-    llvm::SmallVector<int64_t> ranks; ///< boxed, with these too
-    bool mix = false;                 ///< a mixed sequence
-  };
   Item asState(Node &node, Item item, const Item &state, OtherState &other);
   bool importRunTimeLoop(Node &node, const onnx::NodeProto &proto, const onnx::GraphProto &graph, Scope &scope,
                          const Opsets &opsets, int depth);
@@ -263,6 +277,13 @@ private:
   /// (or for each size of its dimension `axis`).
   bool importByLength(Node &node, const onnx::NodeProto &proto, llvm::StringRef name, Scope &scope,
                       const Opsets &opsets, int depth, unsigned axis = 0);
+  // LongSizes.cpp
+  /// Has `handler` translate the node, what comes after `last`; sizes that get long get names.
+  bool translate(Node &node, Handler handler, const onnx::NodeProto &proto, mlir::Operation *&last, Scope &scope);
+  /// A symbol that is defined as `size` from here on, the same for equal sizes.
+  SymExpr nameOf(Node &node, const SymExpr &size);
+  /// `value` with names for its dims, and for the sizes that it holds: for all that can have one, or for long ones.
+  Value withNamedSizes(Node &node, Value value, bool all);
   // Sequences.cpp
   /// The operator on sequences that the run makes.
   bool importSequenceOperator(Node &node, const onnx::NodeProto &proto, llvm::ArrayRef<Item *> items, Scope &scope);
@@ -293,6 +314,8 @@ private:
   /// An item like `item` of the tensors from `next` on.
   static Item rebuild(Item item, llvm::ArrayRef<Value>::iterator &next);
   bool runLoop(Node &node, const LoopParts &parts, llvm::SmallVectorImpl<Value> &results);
+  /// The notes of the loop that `node` is, kept as long as the loop around it is being imported; null outside of one.
+  LoopNotes *notesOf(const Node &node);
   SymDims dimsOutside(llvm::ArrayRef<SymExpr> inside, const std::set<std::string> &innerSymbols,
                       llvm::SmallVectorImpl<SymExpr> &symbols);
   Value asScalar(Node &node, Value value);
@@ -317,6 +340,7 @@ private:
   mlir::func::FuncOp function;
   mlir::OpBuilder builder;
   ShapeState shapes;
+  std::unordered_map<SymExpr, SymExpr, SymExpr::Hash> sizeNames;
   Opsets modelOpsets;
   llvm::StringMap<LocalFunction> functions; ///< by domain, name and overload
   int64_t fileNodes = 0, importedNodes = 0, maxNodes = MaxNodes;
@@ -324,7 +348,8 @@ private:
   llvm::SmallVector<mlir::func::FuncOp> bodies;
   Rest *rest = nullptr;
   const Surroundings *around = nullptr;
-  int64_t unrolledTrips = 1; ///< of the loops around that are being unrolled
+  LoopNotes *loopAround = nullptr; ///< whose body is imported
+  int64_t unrolledTrips = 1;       ///< of the loops around that are being unrolled
   llvm::StringSet<> customDomains;
   llvm::StringMap<bool> statedBranches;
   bool metUnsupported = false; ///< an operator, since it was set to false

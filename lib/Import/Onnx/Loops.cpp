@@ -6,19 +6,40 @@
 
 #include "GraphImporter.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
 using onnx::GraphProto;
 using onnx::NodeProto;
 
+GraphImporter::LoopNotes *GraphImporter::notesOf(const Node &node) {
+  if (!loopAround)
+    return nullptr;
+  const void *place = node.loc.getAsOpaquePointer(); // of the context, which outlives the import
+  std::unique_ptr<LoopNotes> &notes = loopAround->inner[{place, loopAround->met[place]++}];
+  if (!notes)
+    notes = std::make_unique<LoopNotes>();
+  return notes.get();
+}
+
 bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<Value> &results) {
+  LoopNotes own, &notes = parts.notes ? *parts.notes : own;
   // A dim of the state that the body changes is the body's own symbol; which these are, importing the body tells.
   SmallVector<SymDims> stateDims;
   SmallVector<SmallVector<bool>> changes;
   for (Value value : parts.state) {
     stateDims.push_back(*shapes.getDims(value));
     changes.emplace_back(stateDims.back().size(), false);
+  }
+  auto isAlike = [](auto &a, auto &b) { return a.size() == b.size(); };
+  if (equal(notes.changes, changes, isAlike)) {
+    changes = notes.changes;
+    for (auto [dims, changed] : zip_equal(stateDims, changes))
+      for (auto [dim, change] : zip_equal(dims, changed))
+        if (change)
+          dim = shapes.freshSymbol();
   }
   for (;;) {
     Body body(*this, node.loc, builder.getInsertionBlock());
@@ -31,6 +52,8 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
     {
       mlir::OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToEnd(&body.function.getBody().front());
+      SaveAndRestore inside(loopAround, &notes);
+      notes.met.clear();
       if (!parts.build(body, arguments, made) || node.failed)
         return false;
       made[0] = asScalar(node, made[0]);
@@ -51,6 +74,7 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
           changed = changes[index][d] = true;
         }
     }
+    notes.changes = changes;
     if (changed) {
       body.giveUp();
       continue;
@@ -163,6 +187,8 @@ Item GraphImporter::asState(Node &node, Item item, const Item &state, OtherState
 bool GraphImporter::importRunTimeLoop(Node &node, const NodeProto &proto, const GraphProto &graph, Scope &scope,
                                       const Opsets &opsets, int depth) {
   LoopParts parts;
+  LoopNotes own, &notes = loopAround ? *notesOf(node) : own;
+  parts.notes = &notes;
   SmallVector<Item> state;
   for (int i = 0; i < proto.input_size(); ++i) {
     if (proto.input(i).empty())
@@ -182,6 +208,12 @@ bool GraphImporter::importRunTimeLoop(Node &node, const NodeProto &proto, const 
   SmallVector<bool> changes;
   for (int i = 0; i < carried; ++i)
     changes.push_back(graph.output(i + 1).name() != graph.input(i + 2).name());
+  auto rankOf = [&](int i) {
+    auto [entry, isNew] = notes.elementRanks.try_emplace(i);
+    if (isNew)
+      entry->second = elementRank(node, graph, i + 2, i + 1, state, scope, opsets, depth);
+    return entry->second;
+  };
   for (int i = 0; i < carried; ++i) {
     Item &item = state[i];
     if (!changes[i])
@@ -195,14 +227,14 @@ bool GraphImporter::importRunTimeLoop(Node &node, const NodeProto &proto, const 
           kind.rank = kind.rank ? kind.rank : declared.rank;
         }
       if (!kind.isKnown())
-        kind.rank = elementRank(node, graph, i + 2, i + 1, state, scope, opsets, depth);
+        kind.rank = rankOf(i);
       item = asRunTimeOptional(node, item, kind);
       continue;
     }
     if (item.list) {
       std::optional<unsigned> rank;
       if (item.list->empty()) {
-        rank = elementRank(node, graph, i + 2, i + 1, state, scope, opsets, depth);
+        rank = rankOf(i);
         if (!rank)
           return node.fail("the rank of the elements of '" + graph.input(i + 2).name() +
                            "' is not known; declare their shape in the loop's body"),
@@ -215,6 +247,19 @@ bool GraphImporter::importRunTimeLoop(Node &node, const NodeProto &proto, const 
   // importing the body tells.
   SmallVector<OtherState> other(carried);
   bool again = false;
+  auto become = [&](Item &item, const OtherState &as) {
+    if (as.mix && item.sequence && !item.sequence->isMixed)
+      item = mixed(node, item);
+    if (as.ranks.empty() || !(item.tensor || item.isBoxed))
+      return;
+    item = boxed(node, item);
+    addRanks(item, as.ranks);
+  };
+  if (int(notes.other.size()) == carried)
+    for (auto [item, as] : zip_equal(state, notes.other))
+      become(item, as);
+  else
+    notes.other.assign(carried, {});
   SmallVector<bool> wanted(graph.output_size(), true);
   for (int i = 0, kept = graph.output_size() - 1 - carried; i < kept; ++i)
     wanted[1 + carried + i] = node.wants(carried + i);
@@ -258,12 +303,10 @@ bool GraphImporter::importRunTimeLoop(Node &node, const NodeProto &proto, const 
     if (!again)
       return false;
     attempt.takeBack();
-    for (auto [item, as] : zip_equal(state, other)) {
-      if (as.mix)
-        item = mixed(node, item);
-      if (!as.ranks.empty())
-        item = boxed(node, item);
-      addRanks(item, as.ranks);
+    for (auto [item, as, noted] : zip_equal(state, other, notes.other)) {
+      become(item, as);
+      append_range(noted.ranks, as.ranks);
+      noted.mix |= as.mix;
       as = OtherState();
     }
   }
@@ -284,6 +327,7 @@ bool GraphImporter::importRunTimeLoop(Node &node, const NodeProto &proto, const 
 bool GraphImporter::importRunTimeScan(Node &node, const ScanParts &scan, const GraphProto &graph, Scope &scope,
                                       const Opsets &opsets, int depth, SmallVectorImpl<Value> &results) {
   LoopParts parts;
+  parts.notes = notesOf(node);
   parts.state = scan.state;
   auto lengthOf = [&](Value sequence, int64_t axis) {
     Value size =

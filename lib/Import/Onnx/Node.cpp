@@ -29,6 +29,14 @@ Value Node::fail(const Twine &message) {
   return stop();
 }
 
+void Node::failOverflow() {
+  shapes.overflowed = true;
+  if (shapes.tryingSizes)
+    failed = true;
+  else
+    fail("a size is too large or too complex an expression of those of its operands; --shape can fix some");
+}
+
 Value Node::needsDynamic(const Twine &why) {
   return fail(
       why + "; it must be known when the model is compiled: a constant, or what follows from sizes that --shape gives");

@@ -156,6 +156,9 @@ public:
   }
   /// Sizes; those that only the run knows are bound first (`bound`).
   mlir::NamedAttribute shape(llvm::StringRef name, llvm::ArrayRef<SymExpr> dims) {
+    for (const SymExpr &dim : dims)
+      if (dim.isOverflow())
+        failOverflow();
     return attr(name, ShapeAttr::get(b.getContext(), bound(dims)));
   }
   mlir::NamedAttribute segments(llvm::ArrayRef<int32_t> sizes) {
@@ -222,6 +225,8 @@ private:
   /// outlive the state.
   llvm::SmallVector<SymExpr> bound(llvm::ArrayRef<SymExpr> exprs);
   std::optional<SymExpr> bindFresh(const std::string &symbol);
+  /// A size that the node says cannot be expressed.
+  void failOverflow();
   Value stop() {
     failed = true;
     return {};

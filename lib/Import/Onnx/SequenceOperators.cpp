@@ -167,6 +167,7 @@ bool GraphImporter::importSequenceMap(Node &node, const onnx::NodeProto &proto, 
     empty.push_back(SequenceBuilder(node).empty(element, rank));
     parts.state.append({empty.back().data, empty.back().shapes});
   }
+  parts.notes = notesOf(node);
   parts.build = [&](Body &body, ArrayRef<Value> arguments, SmallVectorImpl<Value> &made) {
     SmallVector<Item> results;
     if (!importOnce(node, body, arguments[0], results))

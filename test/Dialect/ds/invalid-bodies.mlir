@@ -1,5 +1,5 @@
 // RUN: ds-opt %s --split-input-file --verify-diagnostics
-// Each constraint of ds.if, ds.loop and ds.require.
+// Each constraint of ds.if, ds.loop, ds.require and ds.define.
 
 func.func @condition(%c: tensor<2xi1>, %x: tensor<4xf32>) {
   // expected-error @+1 {{expected a condition of one element, got 'tensor<2xi1>'}}
@@ -108,5 +108,13 @@ func.func private @f(%i: tensor<i64>, %x: tensor<4xf32>) -> (tensor<i1>, tensor<
 func.func @require() {
   // expected-error @+1 {{expected one expression on each side, got}}
   ds.require <["N", "M"]> = <["4"]>, "four elements"
+  return
+}
+
+// -----
+
+func.func @define() {
+  // expected-error @+1 {{expected one expression, got}}
+  ds.define "e0" = <["N", "M"]>
   return
 }

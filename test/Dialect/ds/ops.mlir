@@ -139,6 +139,14 @@ func.func @custom(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf
   return %0 : tensor<?xf32>
 }
 
+// CHECK-LABEL: @define
+func.func @define(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
+  // CHECK: ds.define "e0" = <["floordiv(N, 3)+1"]>
+  ds.define "e0" = <["floordiv(N, 3)+1"]>
+  %0 = ds.fill {target = #ds.shape<["e0"]>, value = 1.0 : f32} : () -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}
+
 // CHECK-LABEL: @require
 func.func @require(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
   // CHECK: ds.require <["N"]> = <["4"]>, "four elements"
