@@ -14,8 +14,8 @@ extern "C" {
 
 #define DS_KERNEL_ABI_VERSION 4
 
-/* What one launch of a kernel works on. An argument is the first byte of a buffer; a size is whatever integer the kernel
- * was compiled to expect (a dimension, a stride, ...). */
+/* What one launch of a kernel works on. An argument is the first byte of a buffer; a size is whatever integer the
+ * kernel was compiled to expect (a dimension, a stride, ...). */
 typedef struct ds_kernel_state {
   void *const *arguments;
   const int64_t *sizes;

@@ -115,3 +115,22 @@ def test_sizes_stay_short(tmp_path):
     named = [line for line in text.splitlines() if "ds.define" in line]
     assert 0 < len(named) <= len(nodes) // 2
     assert max(map(len, text.splitlines())) < 8 * 2048
+
+
+def test_versions_of_a_model_with_named_sizes(tmp_path):
+    """A version has names of its own: they are defined by the sizes that it is for."""
+    nodes = hardgraphs.concats(0, 30, "x0")
+    model = hardgraphs.model(
+        nodes, [hardgraphs.value("x0", ["N", 2])], [hardgraphs.value("x30", ["K", 2])], hardgraphs.SLICE
+    )
+    path, program = os.path.join(tmp_path, "model.onnx"), os.path.join(tmp_path, "model")
+    onnx.save(model, path)
+    compiled = tools.compile_model(path, program, "--specialize", "N=4", timeout=LIMIT)
+    assert compiled.code == 0, compiled.message()
+    for size in (4, 1, 9, 0):
+        feed = {"x0": np.arange(2 * size, dtype=np.float32).reshape(size, 2)}
+        folder = os.path.join(tmp_path, str(size))
+        result = run_program(program, feed, folder)
+        assert result.code == 0, result.stderr
+        (want,) = reference_outputs("onnxruntime", model, feed)
+        assert np.array_equal(np.load(os.path.join(folder, "x30.npy")), want)

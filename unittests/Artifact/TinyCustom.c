@@ -8,16 +8,16 @@
 enum { InX, OutY, TempDoubled, Made };
 
 static int32_t double_it(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
-  const float *X = State->bindings[0];
-  float *Doubled = State->bindings[1];
+  const float *X = State->arguments[0];
+  float *Doubled = State->arguments[1];
   for (int64_t I = Begin; I < End; ++I)
     Doubled[I] = 2 * X[I];
   return DS_KERNEL_OK;
 }
 
 static int32_t add_one(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
-  const float *Of = State->bindings[0];
-  float *Y = State->bindings[1];
+  const float *Of = State->arguments[0];
+  float *Y = State->arguments[1];
   for (int64_t I = Begin; I < End; ++I)
     Y[I] = Of[I] + 1;
   return DS_KERNEL_OK;

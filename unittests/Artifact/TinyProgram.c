@@ -9,8 +9,8 @@ enum { InA, InB, InPick, OutSum, OutRow, WeightW, TempProducts };
 
 static int32_t multiply_weights(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin,
                                 int64_t End) {
-  const float *A = State->bindings[0], *W = State->bindings[1];
-  float *Products = State->bindings[2];
+  const float *A = State->arguments[0], *W = State->arguments[1];
+  float *Products = State->arguments[2];
   for (int64_t N = Begin; N < End; ++N)
     for (int J = 0; J < 4; ++J)
       Products[4 * N + J] = A[4 * N + J] * W[J];
@@ -18,8 +18,8 @@ static int32_t multiply_weights(const ds_kernel_state *State, const ds_kernel_wo
 }
 
 static int32_t sum_rows(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
-  const float *Products = State->bindings[0], *B = State->bindings[1];
-  float *Sum = State->bindings[2], *Scratch = Worker->scratch;
+  const float *Products = State->arguments[0], *B = State->arguments[1];
+  float *Sum = State->arguments[2], *Scratch = Worker->scratch;
   for (int64_t N = Begin; N < End; ++N) {
     Scratch[0] = B[N];
     for (int J = 0; J < 4; ++J)
@@ -32,7 +32,7 @@ static int32_t sum_rows(const ds_kernel_state *State, const ds_kernel_worker *Wo
 #ifdef TINY_FAULTS
 /* What no kernel may do, by number. GuardTest.cpp */
 static int32_t misbehave(int64_t Which, const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t End) {
-  float *W = State->bindings[0], *Row = State->bindings[2], *Products = State->bindings[3], *A = State->bindings[4];
+  float *W = State->arguments[0], *Row = State->arguments[2], *Products = State->arguments[3], *A = State->arguments[4];
   volatile float *Scratch = Worker->scratch;
   switch (Which) {
   case 100: /* just behind the output */
@@ -65,9 +65,9 @@ static int32_t misbehave(int64_t Which, const ds_kernel_state *State, const ds_k
 #endif
 
 static int32_t fill_row(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
-  const float *W = State->bindings[0];
-  const int64_t Pick = *(const int64_t *)State->bindings[1];
-  float *Row = State->bindings[2];
+  const float *W = State->arguments[0];
+  const int64_t Pick = *(const int64_t *)State->arguments[1];
+  float *Row = State->arguments[2];
 #ifdef TINY_FAULTS
   if (Pick >= 100)
     return misbehave(Pick, State, Worker, End);
@@ -99,11 +99,11 @@ static int32_t run(int32_t Stage, ds_program_host *Host) {
   int32_t Code = Host->launch(Host, 0, multiply_weights, &State, N, 1);
   if (Code)
     return Code;
-  State.bindings = Second;
+  State.arguments = Second;
   Code = Host->launch(Host, 1, sum_rows, &State, N, 1);
   if (Code)
     return Code;
-  State.bindings = Third;
+  State.arguments = Third;
   return Host->launch(Host, 2, fill_row, &State, Host->values[1], 1);
 }
 

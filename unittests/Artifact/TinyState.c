@@ -8,16 +8,16 @@
 enum { InW, InX, OutNext, OutOld };
 
 static int32_t keep_old(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
-  const float *W = State->bindings[0];
-  float *Old = State->bindings[1];
+  const float *W = State->arguments[0];
+  float *Old = State->arguments[1];
   for (int64_t I = Begin; I < End; ++I)
     Old[I] = W[I];
   return DS_KERNEL_OK;
 }
 
 static int32_t update(const ds_kernel_state *State, const ds_kernel_worker *Worker, int64_t Begin, int64_t End) {
-  const float *W = State->bindings[0], *X = State->bindings[1];
-  float *Next = State->bindings[2];
+  const float *W = State->arguments[0], *X = State->arguments[1];
+  float *Next = State->arguments[2];
   for (int64_t I = Begin; I < End; ++I) {
     if (I == (Begin + End) / 2 && X[0] < 0)
       return DS_KERNEL_BAD_VALUE;
@@ -42,7 +42,7 @@ static int32_t run(int32_t Stage, ds_program_host *Host) {
   int32_t Code = Host->launch(Host, 0, keep_old, &State, Host->values[0], 1);
   if (Code)
     return Code;
-  State.bindings = Second;
+  State.arguments = Second;
   State.sizes = &Host->values[1];
   return Host->launch(Host, 1, update, &State, Host->values[0], 1 << 20);
 }

@@ -184,7 +184,8 @@ FailureOr<OwningOpRef<rt::CodeOp>> CpuKernelEmitter::finish() {
   OwningOpRef<rt::CodeOp> result = rt::CodeOp::create(
       detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
       ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes),
-      figure(operationCount(kernel, shapes)), figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr());
+      figure(operationCount(kernel, shapes)), figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr(),
+      /*device=*/IntegerAttr());
   result->getBody().emplaceBlock().push_back(module.release());
   return result;
 }
