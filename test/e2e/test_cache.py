@@ -182,4 +182,4 @@ def test_a_look_inside_shows_all_code(compile, tmp_path):
     compile(layers(2), folder)
     _, used, _ = compile(layers(2), folder, f"--save-phases={tmp_path}/phases")
     assert used == (0, 0)
-    assert "llvm.func @ds_k0_gemm" in (tmp_path / "phases" / "08-llvm.mlir").read_text()
+    assert "llvm.func @ds_k0_gemm" in (tmp_path / "phases" / "09-llvm.mlir").read_text()
