@@ -4,8 +4,8 @@
 #include "lib/Group/FunctionBoundary.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
-#include "dialects/ds/shape/Requirements.h"
 #include "dialects/ds/ir/NodeName.h"
+#include "dialects/ds/shape/Requirements.h"
 #include "dialects/rt/RtDialect.h"
 #include <unordered_set>
 

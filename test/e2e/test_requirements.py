@@ -32,8 +32,18 @@ def test_slice_bounds_of_unknown_sign(case, tmp_path):
 
 # Of each: a model, the sizes of x that fit, and those that do not.
 ASKED = {
-    "split": ("float[N] x => float[A] a, float[B] b", "q = Constant<value_ints=[1,2]>(); a, b = Split(x, q)", [3], [0, 1, 2, 4]),
-    "split_unused_part": ("float[N] x => float[B] b", "q = Constant<value_ints=[1,2]>(); a, b = Split(x, q)", [3], [0, 1, 2, 4]),
+    "split": (
+        "float[N] x => float[A] a, float[B] b",
+        "q = Constant<value_ints=[1,2]>(); a, b = Split(x, q)",
+        [3],
+        [0, 1, 2, 4],
+    ),
+    "split_unused_part": (
+        "float[N] x => float[B] b",
+        "q = Constant<value_ints=[1,2]>(); a, b = Split(x, q)",
+        [3],
+        [0, 1, 2, 4],
+    ),
     "equal_parts": ("float[N] x => float[A] a, float[B] b", "a, b = Split(x)", [0, 2, 4], [1, 3]),
     "reshape_of_reshape": (
         "float[N] x => float[A] y",
@@ -47,12 +57,30 @@ ASKED = {
         [0, 4, 8],
         [1, 6],
     ),
-    "shape_alone": ("float[N] x => int64[2] y", "s = Constant<value_ints=[-1,4]>(); v = Reshape(x, s); y = Shape(v)", [4], [5]),
-    "edge_of_nothing": ('float[N] x => float[A] y', 'w = Constant<value_ints=[2,1]>(); y = Pad<mode="edge">(x, w)', [1, 3], [0]),
-    "reflection_of_nothing": (
-        "float[N] x => float[A] y", 'w = Constant<value_ints=[2,1]>(); y = Pad<mode="reflect">(x, w)', [3, 4], [0]
+    "shape_alone": (
+        "float[N] x => int64[2] y",
+        "s = Constant<value_ints=[-1,4]>(); v = Reshape(x, s); y = Shape(v)",
+        [4],
+        [5],
     ),
-    "crop_past_the_end": ("float[N] x => float[A] y", "w = Constant<value_ints=[-2,-2]>(); y = Pad(x, w)", [4, 5, 9], [0, 3]),
+    "edge_of_nothing": (
+        "float[N] x => float[A] y",
+        'w = Constant<value_ints=[2,1]>(); y = Pad<mode="edge">(x, w)',
+        [1, 3],
+        [0],
+    ),
+    "reflection_of_nothing": (
+        "float[N] x => float[A] y",
+        'w = Constant<value_ints=[2,1]>(); y = Pad<mode="reflect">(x, w)',
+        [3, 4],
+        [0],
+    ),
+    "crop_past_the_end": (
+        "float[N] x => float[A] y",
+        "w = Constant<value_ints=[-2,-2]>(); y = Pad(x, w)",
+        [4, 5, 9],
+        [0, 3],
+    ),
     "blocks": ("float[1,1,N,4] x => float[A,B,C,D] y", "y = SpaceToDepth<blocksize=2>(x)", [2, 4], [3]),
 }
 

@@ -181,11 +181,12 @@ FailureOr<OwningOpRef<rt::CodeOp>> CpuKernelEmitter::finish() {
   // Figures for reports, where 0 says that nobody knows.
   auto figure = [&](const SymExpr &expr) { return one(expr.isOverflow() ? SymExpr(0) : expr); };
   OpBuilder detached(context);
-  OwningOpRef<rt::CodeOp> result = rt::CodeOp::create(
-      detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
-      ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes),
-      figure(operationCount(kernel, shapes)), figure(memoryTraffic(kernel, shapes)), inPlace ? detached.getUnitAttr() : UnitAttr(),
-      /*device=*/IntegerAttr());
+  OwningOpRef<rt::CodeOp> result =
+      rt::CodeOp::create(detached, loc, kernel.getSymNameAttr(), kernel.getFunctionTypeAttr(), kernel.getSymbolNames(),
+                         ShapeAttr::get(context, ArrayRef<SymExpr>(sizes)), one(range), one(grain), one(scratchBytes),
+                         figure(operationCount(kernel, shapes)), figure(memoryTraffic(kernel, shapes)),
+                         inPlace ? detached.getUnitAttr() : UnitAttr(),
+                         /*device=*/IntegerAttr());
   result->getBody().emplaceBlock().push_back(module.release());
   return result;
 }

@@ -119,8 +119,8 @@ rt::ProgramOp Converter::createProgram(ArrayRef<Value> arguments, ArrayRef<Value
                                describe(arguments, /*results=*/false), describe(returned, /*results=*/true),
                                constraints ? constraints : builder.getArrayAttr({}),
                                defined.empty() ? ArrayAttr() : builder.getArrayAttr(defined),
-                               own ? namesOf(own) : ArrayAttr(),
-                               function->getAttrOfType<ArrayAttr>(kGivenAttr), versions);
+                               own ? namesOf(own) : ArrayAttr(), function->getAttrOfType<ArrayAttr>(kGivenAttr),
+                               versions);
 }
 
 ArrayAttr Converter::tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present) {
