@@ -199,7 +199,7 @@ Fraction CastOp::inferElement(Operands x) {
     return sign ? flag(*sign != 0) : std::nullopt;
   }
   if (isa<FloatType>(to)) {
-    // Dims are far below the 24 bits that f32 holds; the narrow floats are not exact enough.
+    // The narrow floats are not exact enough.
     if (to.isF32() || to.isF64())
       return x[0];
     return std::nullopt;

@@ -84,8 +84,20 @@ void ShapeState::setContents(Value value, ArrayRef<SymExpr> newContents) {
   setFractions(value, SmallVector<SymFraction>(newContents.begin(), newContents.end()));
 }
 
-/// Whether an element of the type is exactly this number: kernels wrap and round, fractions do not. Of numbers that
-/// hold symbols it is taken for granted that they are small, but not that they are positive.
+/// Few and small multiples of single sizes: no products of them, which soon are more than 24 bits hold.
+static bool isSmall(const SymExpr &expr) {
+  constexpr int64_t kMostMultiples = 256, kLargestConstant = 1 << 20;
+  int64_t multiples = 0;
+  for (const SymExpr::Term &term : expr.terms()) {
+    if (term.monomial.size() > 1 || std::abs(term.coefficient) > kLargestConstant)
+      return false;
+    multiples += term.monomial.empty() ? 0 : std::abs(term.coefficient);
+  }
+  return multiples <= kMostMultiples;
+}
+
+/// Whether an element of the type is exactly this number: kernels wrap and round, fractions do not. Numbers that hold
+/// symbols are, up to `largestOf` the type.
 static bool isExact(const SymFraction &number, Type type) {
   if (number.num.isOverflow() || number.den.isOverflow())
     return false;
@@ -102,19 +114,49 @@ static bool isExact(const SymFraction &number, Type type) {
   }
   auto floating = dyn_cast<FloatType>(type);
   if (!floating || !number.isConst())
-    return bool(floating);
+    return floating && (!floating.isF32() || (isSmall(number.num) && isSmall(number.den)));
   uint64_t magnitude = std::abs(number.num.getConst());
   return llvm::isPowerOf2_64(number.den.getConst()) && magnitude >> std::min(floating.getFPMantissaWidth(), 62u) == 0;
+}
+
+/// The largest number up to which the type holds all integers; nullopt where no size comes near it.
+static std::optional<int64_t> largestOf(Type type) {
+  if (type.isF32())
+    return int64_t(1) << 24;
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!integer || integer.getWidth() != 32)
+    return std::nullopt;
+  return integer.isUnsigned() ? int64_t(UINT32_MAX) : int64_t(INT32_MAX);
+}
+
+void ShapeState::requireExact(Value value, ArrayRef<SymFraction> numbers) {
+  Operation *op = value.getDefiningOp();
+  Type type = getElementTypeOrSelf(value.getType());
+  std::optional<int64_t> largest = largestOf(type);
+  if (!largest || !op || verifying)
+    return;
+  const char *what = isa<FloatType>(type) ? "a 32-bit float holds exactly" : "fit into 32 bits";
+  auto require = [&](const SymExpr &a, const SymExpr &b) {
+    if (!a.isOverflow() && !b.isOverflow() && !SymExpr::provablyLessEqual(a, b))
+      addConstraint(
+          {a, b, ShapeConstraint::LessEqual, describeNode(op) + ": expected numbers made of sizes that " + what});
+  };
+  for (const SymFraction &number : numbers)
+    if (!number.num.isConst()) {
+      require(number.num, SymExpr(*largest));
+      if (!number.num.isNonNegative())
+        require(SymExpr(-*largest), number.num);
+    }
 }
 
 void ShapeState::setFractions(Value value, ArrayRef<SymFraction> newContents) {
   Type type = getElementTypeOrSelf(value.getType());
   bool usable = int64_t(newContents.size()) <= kMaxContents &&
                 llvm::all_of(newContents, [&](const SymFraction &fraction) { return isExact(fraction, type); });
-  if (usable)
-    contents[value] = SmallVector<SymFraction>(newContents.begin(), newContents.end());
-  else
-    contents.erase(value);
+  if (!usable)
+    return void(contents.erase(value));
+  requireExact(value, newContents);
+  contents[value] = SmallVector<SymFraction>(newContents.begin(), newContents.end());
 }
 
 std::optional<SymExpr> ShapeState::getScalar(Value value) const {

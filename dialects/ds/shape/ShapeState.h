@@ -99,6 +99,8 @@ public:
   llvm::LogicalResult failOverflow(mlir::Operation *op, const llvm::Twine &message);
 
 private:
+  /// That runs whose numbers the type cannot hold are refused: what follows from them would be wrong.
+  void requireExact(mlir::Value value, llvm::ArrayRef<SymFraction> numbers);
   void addConstraint(const ShapeConstraint &constraint);
   llvm::LogicalResult checkOverflow(const SymExpr &a, const SymExpr &b, mlir::Operation *op);
 

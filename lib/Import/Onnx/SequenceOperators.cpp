@@ -58,6 +58,8 @@ Sequence GraphImporter::splitToSequence(Node &node, Value x, Value parts, int64_
     lengths = node.minimum(node.sub(asScalar(node, all), from), asScalar(node, node.shapeValue({step}, true)));
   } else {
     lengths = node.cast(parts, i64);
+    requireSize(node, node.reduce<ReduceSumOp>(lengths, {0}, /*keepdims=*/false), size,
+                "parts of the split that add up to dimension " + Twine(axis));
   }
   if (axis == 0 || node.failed)
     return build.split(x, lengths, squeeze && !parts);

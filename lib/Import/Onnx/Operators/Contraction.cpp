@@ -243,11 +243,13 @@ Term Einsum::contract(Term a, Term c, StringRef keep) {
     return n.reshape(arrange(term, (shared + rows + columns).str()), dims);
   };
   Value result = n.matmul(flat(a, left, summed), flat(c, summed, right));
+  if (n.failed)
+    return {};
   SymDims dims = n.dims(result);
   dims.truncate(shared.size());
   dims.append(leftDims);
   dims.append(rightDims);
-  return {n.failed ? Value() : n.reshape(result, dims), shared + left + right};
+  return {n.reshape(result, dims), shared + left + right};
 }
 
 Value Einsum::run() {
