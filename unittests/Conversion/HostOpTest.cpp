@@ -70,17 +70,17 @@ protected:
   HostOpTest() { context.loadDialect<DsDialect, rt::RtDialect, func::FuncDialect, HostDialect>(); }
 
   /// Groups the function `main`, makes code of its kernels and converts it; null, with `message` set, on failure.
-  func::FuncOp convert(StringRef text) {
+  rt::ProgramOp convert(StringRef text) {
     ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) { message += diagnostic.str(); });
     module = parseSourceString<ModuleOp>(text, &context);
     PassManager passes(&context);
     passes.addPass(createGroupPass());
     passes.addPass(createGenerateKernelsPass());
     passes.addPass(createConvertDsToRtPass());
-    passes.addNestedPass<func::FuncOp>(createAssignMemoryPass());
+    passes.addNestedPass<rt::ProgramOp>(createAssignMemoryPass());
     if (!module || failed(passes.run(*module)))
       return {};
-    return module->lookupSymbol<func::FuncOp>("main");
+    return module->lookupSymbol<rt::ProgramOp>("main");
   }
 
   MLIRContext context;
@@ -89,7 +89,7 @@ protected:
 };
 
 TEST_F(HostOpTest, AViewOfAnotherDialectIsItsOperandsMemory) {
-  func::FuncOp main = convert(R"mlir(
+  rt::ProgramOp main = convert(R"mlir(
     func.func @main(%x: tensor<?x?xf32> {ds.shape = #ds.shape<["N", "M"]>}) -> tensor<1xf32> {
       %0 = ds.softmax %x {axis = 1 : i64} : (tensor<?x?xf32>) -> tensor<?x?xf32>
       %1 = "test.flat"(%0) : (tensor<?x?xf32>) -> tensor<?xf32>
@@ -102,7 +102,7 @@ TEST_F(HostOpTest, AViewOfAnotherDialectIsItsOperandsMemory) {
     })mlir");
   ASSERT_TRUE(main) << message;
   module->walk([](FlatOp op) { ADD_FAILURE() << "a kernel holds a view"; });
-  SmallVector<rt::DispatchOp> dispatches(main.getOps<rt::DispatchOp>());
+  SmallVector<rt::DispatchOp> dispatches(main.getBody()->getOps<rt::DispatchOp>());
   ASSERT_EQ(dispatches.size(), 4u);
   // Each sum reads what a softmax made.
   EXPECT_EQ(dispatches[2].getInputs()[0], dispatches[0].getOutputs()[0]);
