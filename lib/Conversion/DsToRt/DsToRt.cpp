@@ -99,7 +99,8 @@ void Converter::describe(StringRef attribute, ArrayRef<Value> values, bool resul
     entry.append("name", name);
     entry.append("shape", shape);
     entry.append("type", TypeAttr::get(value.getType()));
-    for (auto [from, to] : {std::pair(kDonateAttr, "donated_to"), std::pair(kInPlaceAttr, "in_place")})
+    for (auto [from, to] : {std::pair(kDonateAttr, "donated_to"), std::pair(kInPlaceAttr, "in_place"),
+                            std::pair(kDefaultAttr, "default")})
       if (Attribute said = results ? Attribute() : function.getArgAttr(index, from))
         entry.append(to, said);
     all.push_back(entry.getDictionary(builder.getContext()));

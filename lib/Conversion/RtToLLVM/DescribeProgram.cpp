@@ -2,9 +2,9 @@
 // Guarantees: numbers of values, symbols, buffers, kernels and launches are those of the code (ValueTable).
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Conversion/RtToLLVM.h"
-#include "ds/Simplify/Versions.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "runtime/include/ds_hash.h"
@@ -232,6 +232,21 @@ FailureOr<artifact::Program> Describer::describe(func::FuncOp function) {
       std::optional<std::string> name = dim.symbolName();
       input.dimensions.push_back({name ? Number::ofSymbol(table.symbolIndex(*name)) : numberOf(dim), dim.str()});
     }
+    if (auto value = entry.getAs<ElementsAttr>("default")) {
+      artifact::Default &given = program.defaults.emplace_back();
+      given.input = uint32_t(index);
+      given.shape.assign(value.getShapedType().getShape().begin(), value.getShapedType().getShape().end());
+      if (auto strings = dyn_cast<DenseStringElementsAttr>(value)) {
+        for (StringRef text : strings.getRawStringData())
+          given.strings.push_back(text.str());
+        if (strings.isSplat())
+          given.strings.resize(size_t(value.getNumElements()), given.strings.front());
+      } else if (ElementsView::get(value)) {
+        given.weight = weightOf(value);
+      } else {
+        return function.emitError("the default of input '" + input.name + "' is neither dense nor a resource");
+      }
+    }
     if (auto output = entry.getAs<IntegerAttr>("donated_to"))
       program.donations.push_back({uint32_t(index), uint32_t(output.getInt()), entry.contains("in_place")});
   }
@@ -323,11 +338,17 @@ FailureOr<artifact::Program> Describer::run() {
         return function.getName() == entry.getAs<FlatSymbolRefAttr>("body").getValue();
       };
       version.body = llvm::find_if(functions, isBody) - functions.begin() - 1;
+      if (auto leftOut = entry.getAs<ArrayAttr>("left_out"))
+        for (auto input : leftOut.getAsRange<IntegerAttr>())
+          version.leftOut.push_back(uint32_t(input.getInt()));
       for (NamedAttribute size : entry.getAs<DictionaryAttr>("sizes"))
         version.sizes.emplace_back(table.symbolIndex(size.getName().str()),
                                    cast<IntegerAttr>(size.getValue()).getInt());
     }
   }
+  if (auto fixed = functions.front()->getAttrOfType<ArrayAttr>(kFixedAttr))
+    for (auto name : fixed.getAsRange<StringAttr>())
+      program->fixedInputs.push_back(name.str());
   program->weights = std::move(weights);
   return program;
 }

@@ -2,7 +2,6 @@
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
-#include "ds/Simplify/Versions.h"
 #include "llvm/ADT/SetVector.h"
 #include <set>
 #include <unordered_set>
