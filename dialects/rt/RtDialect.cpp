@@ -82,7 +82,7 @@ void BufferType::print(AsmPrinter &printer) const {
 }
 
 LogicalResult TensorAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr, RankedTensorType type,
-                                 ShapeAttr shape, int64_t donatedTo, bool inPlace) {
+                                 ShapeAttr shape, int64_t donatedTo, bool inPlace, ElementsAttr) {
   if (type.getRank() != shape.size()) // (C1)
     return emitError() << "expected one size a dimension of " << type << ", got " << shape;
   if (inPlace && donatedTo < 0) // (C2)

@@ -68,7 +68,8 @@ def Rt_TensorAttr : Rt_Attr<"Tensor", "tensor"> {
   let summary = "a tensor that goes into a program or a call, or comes out";
   let description = [{
     `#rt.tensor<name = "x", type = tensor<?x8xf32>, shape = <["N", "8"]>>`. An input of a program may be *donated*: the output
-    `donated_to` takes its memory, with `in_place` from the start, otherwise by a copy at the end.
+    `donated_to` takes its memory, with `in_place` from the start, otherwise by a copy at the end. An optional input of a
+    program is `unless_given` in runs that leave it out.
 
     Constraints:
     - (C1) `shape` has one expression a dimension of `type`.
@@ -76,7 +77,8 @@ def Rt_TensorAttr : Rt_Attr<"Tensor", "tensor"> {
   }];
   let parameters = (ins OptionalParameter<"::mlir::StringAttr">:$name, "::mlir::RankedTensorType":$type,
                         "::ds::ShapeAttr":$shape, DefaultValuedParameter<"int64_t", "-1">:$donated_to,
-                        DefaultValuedParameter<"bool", "false">:$in_place);
+                        DefaultValuedParameter<"bool", "false">:$in_place,
+                        OptionalParameter<"::mlir::ElementsAttr">:$unless_given);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -112,9 +114,13 @@ def Rt_DefinitionAttr : Rt_Attr<"Definition", "definition"> {
 }
 
 def Rt_VersionAttr : Rt_Attr<"Version", "version"> {
-  let summary = "the program that takes another one's place where symbols have these sizes";
-  let parameters = (ins "::mlir::FlatSymbolRefAttr":$body, "::mlir::DictionaryAttr":$sizes);
-  let assemblyFormat = "`<` $body `,` $sizes `>`";
+  let summary = "the program that takes another one's place where symbols have these sizes, and inputs are left out";
+  let description = [{
+    `left_out` has the numbers (i64) of optional inputs that the run must not give.
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$body, "::mlir::DictionaryAttr":$sizes,
+                        OptionalParameter<"::mlir::ArrayAttr">:$left_out);
+  let assemblyFormat = "`<` $body `,` $sizes (`,` `left_out` `=` $left_out^)? `>`";
 }
 
 def Rt_OperatorAttr : Rt_Attr<"Operator", "operator"> {
@@ -134,7 +140,7 @@ def Rt_ProgramOp : Rt_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock, NoT
     The body has the buffers, then dispatches, binds and calls in their order. Of the symbols that its sizes are expressed
     in, callers or the session give those that `given` names, in this order; others are dims of inputs, or bound by the
     body, or names that `defined` gives to long sizes. A body's inputs define the symbols that `own` names, the model's all that are a dim of theirs. `versions` are tried
-    in their order.
+    in their order. `fixed` are inputs of the source model that are constants here.
 
     Constraints:
     - (C1) Inputs and outputs are named.
@@ -152,6 +158,7 @@ def Rt_ProgramOp : Rt_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock, NoT
                        DefaultValuedOptionalAttr<TypedArrayAttrBase<Rt_ConstraintAttr, "constraints">, "{}">:$constraints,
                        OptionalAttr<TypedArrayAttrBase<Rt_DefinitionAttr, "definitions">>:$defined,
                        OptionalAttr<StrArrayAttr>:$own, OptionalAttr<StrArrayAttr>:$given,
+                       OptionalAttr<StrArrayAttr>:$fixed,
                        OptionalAttr<TypedArrayAttrBase<Rt_VersionAttr, "versions">>:$versions);
   let regions = (region SizedRegion<1>:$body_region);
   let assemblyFormat = "$sym_name attr-dict-with-keyword $body_region";

@@ -63,6 +63,9 @@ struct CompileOptions {
   std::vector<NamedSizes> versions;
   /// "INPUT:OUTPUT": the output is made in the input's memory (a state that run after run updates).
   std::vector<std::string> donations;
+  /// Initializers that are inputs as well, which a run may give: names (one an entry, or several with commas), or "all"
+  /// or "none". Empty: the model's form tells. Those that are donated may be given in any case.
+  std::vector<std::string> optional;
   /// What the user says of sizes that depend on data.
   std::vector<ForcedNode> forced;
   /// Told, once regions are formed, what depends on data and why (--explain-regions).

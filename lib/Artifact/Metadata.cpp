@@ -107,12 +107,8 @@ public:
       break;
     case DS_ATTRIBUTE_STRING:
     case DS_ATTRIBUTE_STRINGS: {
-      std::vector<ds_artifact_bytes> list;
-      for (const std::string &s : a.strings) {
-        list.push_back({bytes.size(), s.size()});
-        bytes.append(s.c_str(), s.size() + 1);
-      }
-      append(entry, list);
+      entry.offset = addStrings(a.strings);
+      entry.count = a.strings.size();
       break;
     }
     case DS_ATTRIBUTE_TENSOR:
@@ -127,6 +123,18 @@ public:
     }
     entries.push_back(entry);
     return true;
+  }
+
+  /// Where the list of them lies.
+  uint64_t addStrings(const std::vector<std::string> &strings) {
+    std::vector<ds_artifact_bytes> list;
+    for (const std::string &s : strings) {
+      list.push_back({bytes.size(), s.size()});
+      bytes.append(s.c_str(), s.size() + 1);
+    }
+    ds_artifact_attribute entry;
+    append(entry, list);
+    return entry.offset;
   }
 
   std::vector<ds_artifact_attribute> entries;
@@ -253,6 +261,24 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
     calls.push_back(entry);
   }
   AttributeWriter attributes;
+  std::vector<ds_artifact_default> defaults;
+  for (const Default &d : program.defaults) {
+    Tensor shape;
+    for (int64_t size : d.shape)
+      shape.dimensions.push_back({Number::constant(size), std::to_string(size)});
+    ds_artifact_default &entry = defaults.emplace_back();
+    entry = {d.input, 0, addDimensions(shape), 0, 0};
+    if (d.input < program.inputs.size() && program.inputs[d.input].dtype == DS_STRING) {
+      entry.offset = attributes.addStrings(d.strings);
+      entry.length = d.strings.size();
+    } else if (d.weight < weights.offsets.size()) {
+      entry.offset = weights.offsets[d.weight];
+      entry.length = weights.sizes[d.weight];
+    } else {
+      error = "a default of a weight that does not exist";
+      return {};
+    }
+  }
   for (size_t i = 0; i < calls.size(); ++i) {
     const Call &c = program.calls[i];
     calls[i].name = w.text(c.name);
@@ -312,14 +338,25 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
   for (const Donation &d : program.donations)
     donations.push_back({d.input, d.output, d.inPlace, 0});
   w.table(DS_TABLE_DONATIONS, donations);
+  // Most programs have neither.
+  if (!defaults.empty())
+    w.table(DS_TABLE_DEFAULTS, defaults);
+  if (!program.fixedInputs.empty()) {
+    texts.clear();
+    for (const std::string &name : program.fixedInputs)
+      texts.push_back(w.text(name));
+    w.table(DS_TABLE_FIXED_INPUTS, texts);
+  }
   addDevices(w, program);
 
   std::vector<ds_artifact_version> versions;
   std::vector<ds_artifact_guard> guards;
   for (const Version &v : program.versions) {
-    versions.push_back({v.body, uint32_t(v.sizes.size()), guards.size()});
+    versions.push_back({v.body, uint32_t(v.sizes.size() + v.leftOut.size()), guards.size()});
     for (const auto &[symbol, size] : v.sizes)
-      guards.push_back({symbol, 0, size});
+      guards.push_back({symbol, DS_GUARD_SIZE, size});
+    for (uint32_t input : v.leftOut)
+      guards.push_back({input, DS_GUARD_LEFT_OUT, 0});
   }
   w.table(DS_TABLE_VERSIONS, versions);
   w.table(DS_TABLE_GUARDS, guards);
@@ -382,6 +419,9 @@ static void moveWeights(Program &from, std::vector<Weight> &into, std::map<Weigh
     for (Buffer &buffer : program.buffers)
       if (buffer.kind == DS_BUFFER_WEIGHT && buffer.index < numbers.size())
         buffer.index = numbers[buffer.index];
+    for (Default &given : program.defaults)
+      if (given.strings.empty() && given.weight < numbers.size())
+        given.weight = numbers[given.weight];
     for (Call &call : program.calls)
       for (Attribute &attribute : call.attributes)
         if (attribute.kind == DS_ATTRIBUTE_TENSOR && attribute.weight < numbers.size())

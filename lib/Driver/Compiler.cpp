@@ -12,10 +12,12 @@
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Artifact/Link.h"
 #include "ds/Driver/Phases.h"
 #include "ds/Import/Model.h"
+#include "ds/Import/Onnx.h"
 #include "ds/InitAll.h"
 #include "ds/Regions/Explain.h"
 #include "ds/Simplify/Donate.h"
@@ -132,6 +134,7 @@ private:
   CompileStatus finishPhase(mlir::ModuleOp module, size_t index);
   CompileStatus compileFor(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
   CompileStatus runPhases(size_t index, mlir::ModuleOp module);
+  CompileStatus runOrFix(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
   mlir::OwningOpRef<mlir::ModuleOp> copyModule(mlir::MLIRContext &context);
   std::string circumstances(const Target &target) const;
   CompileStatus finish();
@@ -148,8 +151,12 @@ private:
   }
   void report(Severity severity, const Twine &message) {
     hadError |= severity == Severity::Error;
-    // Every CPU's compilation says the same of the model.
-    if (severity != Severity::Error && targets.size() > 1 && !told.insert(message.str()).second)
+    if (held && severity != Severity::Remark) {
+      held->emplace_back(severity, message.str());
+      return;
+    }
+    // Every CPU's compilation says the same of the model, and so does one that begins again.
+    if (severity != Severity::Error && !told.insert(message.str()).second && (targets.size() > 1 || fixesOptional))
       return;
     if (options.diagnostic)
       options.diagnostic(severity, message.str());
@@ -169,7 +176,10 @@ private:
   std::string phaseFolder; // for the CPU that is compiled for
   std::set<std::string> told;
   std::chrono::steady_clock::time_point clock;
-  bool hadError = false, badShapes = false;
+  bool hadError = false, badOptions = false;
+  bool hasOptional = false, fixesOptional = false; // inputs that could as well be constants; that they are to be
+  std::optional<std::vector<std::pair<Severity, std::string>>> held; // messages that may turn out to be none
+  StringRef phase;                                                   // the last one that began
 };
 
 } // namespace
@@ -205,10 +215,14 @@ static constexpr uint64_t kMostPrintedBytes = 1 << 20;
 
 static uint64_t weightBytes(mlir::ModuleOp module) {
   uint64_t bytes = 0;
-  module.walk([&](ConstantOp constant) {
-    if (auto view = ElementsView::get(constant.getValue()))
+  auto add = [&](mlir::ElementsAttr value) {
+    if (auto view = value ? ElementsView::get(value) : std::nullopt)
       bytes += view->bytes().size();
-  });
+  };
+  module.walk([&](ConstantOp constant) { add(constant.getValue()); });
+  for (auto function : module.getOps<mlir::func::FuncOp>())
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      add(function.getArgAttrOfType<mlir::ElementsAttr>(i, kDefaultAttr));
   return bytes;
 }
 
@@ -292,7 +306,10 @@ mlir::OwningOpRef<mlir::ModuleOp> Compilation::copyModule(mlir::MLIRContext &con
 mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) {
   if (memory)
     return copyModule(context);
-  ImportOptions importOptions{options.shapes, &badShapes, options.customDomains};
+  ImportOptions importOptions{options.shapes, &badOptions, options.customDomains};
+  importOptions.optional = fixesOptional ? std::vector<std::string>{"none"} : options.optional;
+  importOptions.donations = options.donations;
+  importOptions.hasOptional = &hasOptional;
   for (const ForcedNode &forced : options.forced)
     if (forced.values.size() == 1)
       importOptions.branches.push_back({forced.node, forced.values[0] != 0});
@@ -380,6 +397,7 @@ CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
   const bool usesCache = options.stopAfter.empty() && options.savePhases.empty() && !hasLLVMOptions();
   for (auto [index, phase] : enumerate(phases())) {
     std::string name = nameOf(phase.name, target);
+    this->phase = phase.name;
     if (options.progress)
       options.progress(name, 0, 0);
     PhaseContext phaseContext{options,
@@ -436,7 +454,7 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
   if (!module) {
     if (!hadError)
       report(Severity::Error, "the model cannot be imported");
-    return badShapes ? CompileStatus::BadUsage : CompileStatus::BadModel;
+    return badOptions ? CompileStatus::BadUsage : CompileStatus::BadModel;
   }
   std::string unfit;
   if (failed(addDonations(*module, options.donations, unfit))) {
@@ -459,7 +477,7 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
         report(Severity::Error, "cannot make a file in memory: " + std::generic_category().message(errno));
         return CompileStatus::BadModel;
       }
-      return runPhases(index, *module);
+      return runOrFix(index, context, module);
     }
     Expected<OutputFile> file = OutputFile::create(options.output);
     if (!file) {
@@ -468,7 +486,42 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
     }
     output.emplace(std::move(*file));
   }
-  return runPhases(index, *module);
+  return runOrFix(index, context, module);
+}
+
+/// "'a', 'b'": inputs that a run may leave out, and that no output takes the memory of.
+static std::string optionalInputs(mlir::ModuleOp module) {
+  std::string names;
+  for (auto function : module.getOps<mlir::func::FuncOp>())
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      if (function.getArgAttr(i, kDefaultAttr) && !function.getArgAttr(i, kDonateAttr))
+        names += (names.empty() ? "'" : ", '") + function.getArgAttrOfType<mlir::StringAttr>(i, kNameAttr).str() + "'";
+  return names;
+}
+
+/// What import can tell of an initializer that cannot be an input, it told. What only a later phase finds makes
+/// constants of all of them: every CPU's program must have the same inputs, so that the first one decides.
+CompileStatus Compilation::runOrFix(size_t index, mlir::MLIRContext &context,
+                                    mlir::OwningOpRef<mlir::ModuleOp> &module) {
+  if (!hasOptional || fixesOptional || index)
+    return runPhases(index, *module);
+  const std::string names = optionalInputs(*module);
+  held.emplace();
+  CompileStatus status = runPhases(index, *module);
+  std::vector<std::pair<Severity, std::string>> messages = std::move(*held);
+  held.reset();
+  auto first = llvm::find_if(messages, [](const auto &each) { return each.first == Severity::Error; });
+  if (status != CompileStatus::BadModel || phase == phaseNames().back() || first == messages.end()) {
+    for (const auto &[severity, message] : messages)
+      report(severity, message);
+    return status;
+  }
+  hadError = false;
+  fixesOptional = true;
+  report(Severity::Warning, "the inputs " + names + " are fixed in the program, with the initializers of these names " +
+                                "as their values: " + first->second);
+  module = nullptr;
+  return compileFor(index, context, module);
 }
 
 /// An executable has no operators beside the compiled ones and the runtime's own.

@@ -108,6 +108,8 @@ static std::string irBefore(const ds::CompileOptions &options, StringRef phase) 
   shorter.input = options.input;
   shorter.shapes = options.shapes;
   shorter.versions = options.versions;
+  shorter.donations = options.donations;
+  shorter.optional = options.optional;
   shorter.forced = options.forced;
   shorter.customDomains = options.customDomains;
   shorter.target = options.target;

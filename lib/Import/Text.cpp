@@ -57,11 +57,50 @@ static mlir::LogicalResult checkSymbols(mlir::func::FuncOp main) {
   return mlir::success();
 }
 
+/// Versions are functions of the module, for sizes and for arguments that have a default.
+static mlir::LogicalResult checkVersions(mlir::func::FuncOp main) {
+  mlir::Attribute stated = main->getAttr(kVersionsAttr);
+  auto versions = dyn_cast_or_null<mlir::ArrayAttr>(stated);
+  bool good = !stated || versions;
+  for (mlir::Attribute each : versions ? versions.getValue() : ArrayRef<mlir::Attribute>()) {
+    auto entry = dyn_cast<mlir::DictionaryAttr>(each);
+    auto body = entry ? entry.getAs<mlir::FlatSymbolRefAttr>("body") : nullptr;
+    auto function = body ? main->getParentOfType<mlir::ModuleOp>().lookupSymbol<mlir::func::FuncOp>(body.getAttr())
+                         : mlir::func::FuncOp();
+    auto sizes = entry ? entry.getAs<mlir::DictionaryAttr>("sizes") : nullptr;
+    good &= function && function != main && !function.isExternal() && sizes &&
+            function.getNumArguments() == main.getNumArguments() && function.getNumResults() == main.getNumResults();
+    for (mlir::NamedAttribute size : sizes ? sizes.getValue() : ArrayRef<mlir::NamedAttribute>())
+      good &= isa<mlir::IntegerAttr>(size.getValue());
+    if (mlir::Attribute leftOut = entry ? entry.get("left_out") : nullptr) {
+      auto numbers = dyn_cast<mlir::ArrayAttr>(leftOut);
+      good &= bool(numbers);
+      for (mlir::Attribute number : numbers ? numbers.getValue() : ArrayRef<mlir::Attribute>()) {
+        auto index = dyn_cast<mlir::IntegerAttr>(number);
+        good &= index && index.getInt() >= 0 && index.getInt() < main.getNumArguments() &&
+                main.getArgAttr(unsigned(index.getInt()), kDefaultAttr);
+      }
+    }
+  }
+  if (good)
+    return mlir::success();
+  return main.emitError()
+         << "expected '" << kVersionsAttr
+         << "' to be an array of {body, sizes, left_out}: another function with the same arguments and "
+            "results, sizes of symbols, and numbers of arguments that have '"
+         << kDefaultAttr << "'";
+}
+
 static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportOptions &options) {
   const auto &shapes = options.shapes;
   auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
   if (!main || main.isExternal())
     return mlir::emitError(module.getLoc()) << "the module has no function named main";
+  if (!options.optional.empty()) {
+    options.blameOptions();
+    return mlir::emitError(module.getLoc())
+           << "--optional is for ONNX models; here an argument's 'ds.default' says that a run may leave it out";
+  }
   mlir::Builder builder(module.getContext());
   std::vector<bool> used(shapes.size());
   unsigned fresh = 0;
@@ -95,7 +134,7 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportO
       for (auto [option, entry] : enumerate(shapes))
         if (entry.first == name.str() + ":" + std::to_string(index) || dim.symbolName() == entry.first) {
           if (dim.isConst() && !dim.isConst(entry.second)) {
-            options.blameShapes();
+            options.blameOptions();
             return mlir::emitError(main.getLoc()) << "input '" << name << "': dimension " << index << " is "
                                                   << dim.str() << " and cannot become " << entry.second;
           }
@@ -109,10 +148,10 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportO
   }
   for (auto [option, entry] : enumerate(shapes))
     if (!used[option]) {
-      options.blameShapes();
+      options.blameOptions();
       return mlir::emitError(main.getLoc()) << "--shape names '" << entry.first << "', but no dimension has that name";
     }
-  if (failed(checkSymbols(main)))
+  if (failed(checkSymbols(main)) || failed(checkVersions(main)))
     return mlir::failure();
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     if (!main.getResultAttr(i, kNameAttr))

@@ -3,8 +3,8 @@
 //===----------------------------------------------------------------------===//
 #include "ds/Regions/Explain.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
-#include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/SmallSet.h"
 #include "llvm/Support/raw_ostream.h"
@@ -146,10 +146,13 @@ std::string Explainer::run() {
     explain(function, 1);
     if (auto versions = function->getAttrOfType<ArrayAttr>(kVersionsAttr))
       for (auto version : versions.getAsRange<DictionaryAttr>()) {
+        auto sizes = version.getAs<DictionaryAttr>("sizes");
         out << "version for ";
-        llvm::interleaveComma(version.getAs<DictionaryAttr>("sizes"), out, [&](NamedAttribute size) {
+        llvm::interleaveComma(sizes, out, [&](NamedAttribute size) {
           out << size.getName().strref() << '=' << cast<IntegerAttr>(size.getValue()).getInt();
         });
+        if (version.contains("left_out"))
+          out << (sizes.empty() ? "" : " and ") << "runs that give no optional input";
         out << ": ";
         if (auto body = module.lookupSymbol<func::FuncOp>(version.getAs<FlatSymbolRefAttr>("body").getValue()))
           explain(body, 1);

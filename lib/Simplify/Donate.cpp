@@ -90,6 +90,13 @@ LogicalResult addDonations(ModuleOp module, ArrayRef<std::string> donations, std
     }
     model.setArgAttr(input - inputs.begin(), kDonateAttr, builder.getI64IntegerAttr(output - outputs.begin()));
   }
+  // Versions have the same donations.
+  if (auto versions = model->getAttrOfType<ArrayAttr>(kVersionsAttr))
+    for (auto version : versions.getAsRange<DictionaryAttr>())
+      if (auto body = module.lookupSymbol<func::FuncOp>(version.getAs<FlatSymbolRefAttr>("body").getAttr()))
+        for (unsigned i = 0; i < model.getNumArguments(); ++i)
+          if (Attribute output = model.getArgAttr(i, kDonateAttr))
+            body.setArgAttr(i, kDonateAttr, output);
   // Also those that the text of a model in ds says.
   llvm::DenseMap<int64_t, unsigned> taken;
   for (unsigned i = 0; i < model.getNumArguments(); ++i) {

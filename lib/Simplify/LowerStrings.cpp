@@ -7,9 +7,9 @@
 // Declines: nothing; a module without strings stays as it is.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/shape/ShapeState.h"
 #include "ds/Simplify/Passes.h"
-#include "ds/Simplify/Versions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 

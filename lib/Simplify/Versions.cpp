@@ -98,17 +98,47 @@ static std::string findSymbol(func::FuncOp function, StringRef text, std::string
   return "";
 }
 
+/// A copy of `function`, the model's or a version of it, for these sizes, which none of its arguments' dims says any
+/// more; null where none did. `leftOut` are arguments that a run must not give, or null.
+static DictionaryAttr addVersion(func::FuncOp function, const Values &values, ArrayAttr leftOut, SymbolTable &table) {
+  Builder builder(function.getContext());
+  std::string suffix;
+  SmallVector<NamedAttribute> sizes, entry;
+  SmallVector<SymExpr> own;
+  for (const std::string &symbol : entrySymbols(function)) {
+    auto known = values.find(symbol);
+    if (known == values.end()) {
+      own.push_back(SymExpr::symbol(symbol));
+      continue;
+    }
+    const int64_t size = known->second.getConst();
+    suffix += "_" + symbol + std::to_string(size);
+    sizes.push_back(builder.getNamedAttr(symbol, builder.getI64IntegerAttr(size)));
+  }
+  if (sizes.empty())
+    return {};
+  func::FuncOp copy = cloneWithBodies(function, table, suffix, values);
+  copy->removeAttr(kVersionsAttr);
+  copy->removeAttr(kFixedAttr);
+  copy->removeAttr(kOwnSymbolsAttr);
+  for (unsigned i = 0; i < copy.getNumArguments(); ++i)
+    copy.removeArgAttr(i, kDefaultAttr);
+  if (!own.empty())
+    copy->setAttr(kOwnSymbolsAttr, ShapeAttr::get(function.getContext(), ArrayRef<SymExpr>(own)));
+  entry.push_back(builder.getNamedAttr("body", FlatSymbolRefAttr::get(copy)));
+  if (leftOut)
+    entry.push_back(builder.getNamedAttr("left_out", leftOut));
+  entry.push_back(builder.getNamedAttr("sizes", builder.getDictionaryAttr(sizes)));
+  return builder.getDictionaryAttr(entry);
+}
+
 LogicalResult addVersions(ModuleOp module, ArrayRef<NamedSizes> versions, std::string &error) {
   func::FuncOp model = mainOf(module);
   if (versions.empty() || !model)
     return success();
-  SymbolTable table(module);
-  Builder builder(module.getContext());
-  SmallVector<Attribute> entries;
+  std::vector<Values> all;
   for (const NamedSizes &version : versions) {
-    Values values;
-    std::string suffix;
-    SmallVector<NamedAttribute> sizes;
+    Values &values = all.emplace_back();
     for (const auto &[text, size] : version) {
       std::string symbol = findSymbol(model, text, error);
       if (symbol.empty())
@@ -117,20 +147,27 @@ LogicalResult addVersions(ModuleOp module, ArrayRef<NamedSizes> versions, std::s
         error = "the dimension '" + symbol + "' is given twice";
         return failure();
       }
-      suffix += "_" + symbol + std::to_string(size);
-      sizes.push_back(builder.getNamedAttr(symbol, builder.getI64IntegerAttr(size)));
     }
-    func::FuncOp copy = cloneWithBodies(model, table, suffix, values);
-    SmallVector<SymExpr> own;
-    for (const std::string &symbol : entrySymbols(model))
-      if (!values.count(symbol))
-        own.push_back(SymExpr::symbol(symbol));
-    if (!own.empty())
-      copy->setAttr(kOwnSymbolsAttr, ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>(own)));
-    entries.push_back(builder.getDictionaryAttr({builder.getNamedAttr("body", FlatSymbolRefAttr::get(copy)),
-                                                 builder.getNamedAttr("sizes", builder.getDictionaryAttr(sizes))}));
   }
-  model->setAttr(kVersionsAttr, builder.getArrayAttr(entries));
+  SymbolTable table(module);
+  // The first that fits is taken: of runs that leave inputs out, those of stated sizes come before the others.
+  SmallVector<Attribute> entries;
+  auto known = model->getAttrOfType<ArrayAttr>(kVersionsAttr);
+  auto add = [&](func::FuncOp function, ArrayAttr leftOut) {
+    for (const Values &values : all)
+      if (DictionaryAttr entry = addVersion(function, values, leftOut, table))
+        entries.push_back(entry);
+  };
+  if (known)
+    for (auto entry : known.getAsRange<DictionaryAttr>()) {
+      auto leftOut = entry.getAs<ArrayAttr>("left_out");
+      auto body = table.lookup<func::FuncOp>(entry.getAs<FlatSymbolRefAttr>("body").getValue());
+      if (leftOut && body && entry.getAs<DictionaryAttr>("sizes").empty())
+        add(body, leftOut);
+      entries.push_back(entry);
+    }
+  add(model, {});
+  model->setAttr(kVersionsAttr, ArrayAttr::get(module.getContext(), entries));
   return success();
 }
 

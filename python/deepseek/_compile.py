@@ -37,6 +37,7 @@ def compile_onnx(
     threads: int = 0,
     custom_ops: Mapping[str, Callable[..., Any]] | None = None,
     donate: Mapping[str, str] | None = None,
+    optional: Sequence[str] | Literal["all", "none"] | None = None,
 ) -> Model: ...
 
 
@@ -57,6 +58,7 @@ def compile_onnx(
     cache: bool | str | os.PathLike = True,
     custom_ops: Mapping[str, Callable[..., Any]] | Sequence[str] | None = None,
     donate: Mapping[str, str] | None = None,
+    optional: Sequence[str] | Literal["all", "none"] | None = None,
 ) -> str: ...
 
 
@@ -77,6 +79,7 @@ def compile_onnx(
     threads=0,
     custom_ops=None,
     donate=None,
+    optional=None,
 ):
     """Compiles an ONNX model: the path of a file (.onnx, or .onnxtxt in ONNX's text syntax), an onnx.ModelProto, or its
     bytes. With `output` the artifact is written there, and its path returned; without, a Model is returned that is ready
@@ -100,6 +103,8 @@ def compile_onnx(
                 (["com.example"]) suffice
     donate      outputs that are made in the memory of an input of the same type and shape, by input: {"state": "next_state"};
                 a Session keeps such a state (Session.set_state) and updates it in place
+    optional    the initializers of the model that are inputs as well and that a call may give: a list of names, "all" or
+                "none". By default, where the model lists but some of its initializers as inputs, these
 
     Raises CompileError with the compiler's message; its warnings are Python warnings. Other threads run meanwhile."""
     if emit not in ("library", "executable", "object"):
@@ -128,6 +133,7 @@ def compile_onnx(
         "forced": _forced(force_static or {}),
         "custom_domains": domains,
         "donate": _donations(donate or {}),
+        "optional": _optional(optional),
     }
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         names = {}  # what messages call files that are none of the user's
@@ -166,6 +172,14 @@ def _donations(donate: Any) -> list[tuple[str, str]]:
     return list(donate.items())
 
 
+def _optional(optional: Any) -> list[str]:
+    if optional in ("all", "none"):
+        return [optional]
+    if isinstance(optional, str) or not all(isinstance(name, str) for name in optional or ()):
+        raise CompileError(f"optional={optional!r} is no list of names; expected one of inputs, 'all' or 'none'", 2)
+    return ["none"] if optional is not None and not optional else list(optional or ())
+
+
 def _is_size(number: Any) -> bool:
     return hasattr(number, "__index__") and not isinstance(number, bool) and 0 <= number < 1 << 63
 
@@ -193,7 +207,7 @@ def _forced(force_static: Any) -> list[tuple[str, list[int]]]:
 
 # What the compiler calls flags are arguments here.
 _FLAG = re.compile(
-    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|emit|weights|target-cpu|target|precise)\b(=(?P<value>[\w.-]+))?"
+    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|optional|emit|weights|target-cpu|target|precise)\b(=(?P<value>[\w.-]+))?"
 )
 _ARGUMENTS = {"shape": "shapes"}
 _sessions: dict[str, Any] = {}  # by cache folder
@@ -205,7 +219,7 @@ def _in_python(message: str, names: Mapping[str, str]) -> str:
         name = _ARGUMENTS.get(match["name"], match["name"].replace("-", "_"))
         if match["value"] is None:
             return name
-        return f"{name}={[match['value']] if name == 'custom_ops' else match['value']!r}"
+        return f"{name}={[match['value']] if name in ('custom_ops', 'optional') else match['value']!r}"
 
     for path, name in names.items():
         message = message.replace(f"'{path}'", name).replace(path, name)

@@ -27,6 +27,7 @@ class Session:
         forced: Sequence[tuple[str, Sequence[int]]],
         custom_domains: Sequence[str],
         donate: Sequence[tuple[str, str]],
+        optional: Sequence[str],
     ) -> Result: ...
 
 def default_cache_folder() -> str: ...

@@ -45,10 +45,18 @@ class _Caller:
         self.inputs: list[TensorInfo] = model.inputs
         self.outputs: list[TensorInfo] = model.outputs
         self.donations: dict[int, int] = dict(model.donations)
+        self.fixed: list[str] = model.fixed_inputs
+        self._optional = {number for number, info in enumerate(self.inputs) if info.optional}
         self._index = {info.name: number for number, info in enumerate(self.inputs)}
         self._types = {i.dtype: _type_of(i.dtype) for i in self.inputs + self.outputs if i.dtype in _BITS}
 
     def number(self, name: str) -> int:
+        if name in self.fixed:
+            raise Error(
+                f"input '{name}' is fixed in this program: it is an initializer of the model, too; compile the model with "
+                f"optional=[{name!r}] to give it, or to be told why it cannot be given",
+                BAD_INPUT,
+            )
         if name not in self._index:
             raise Error(
                 f"the model has no input '{name}'; its inputs are {', '.join(self._index) or 'none'}", BAD_INPUT
@@ -63,6 +71,7 @@ class _Caller:
             if self.number(name) in given:
                 raise Error(f"input '{name}' is given twice", BAD_INPUT)
             given[self.number(name)] = value
+        may_lack = may_lack | self._optional
         lacking = [i.name for n, i in enumerate(self.inputs) if given.get(n) is None and n not in may_lack]
         if lacking:
             raise Error(f"no value for input {', '.join(map(repr, lacking))}", BAD_INPUT)
@@ -226,6 +235,21 @@ class Model:
         return {caller.inputs[i].name: caller.outputs[o].name for i, o in caller.donations.items()}
 
     @property
+    def defaults(self) -> dict[str, NDArray]:
+        """The inputs that a call may leave out, and copies of what they are then."""
+        caller = self._caller
+        return {
+            info.name: caller.state_array(number, self._model.default_of(number))
+            for number, info in enumerate(caller.inputs)
+            if info.optional
+        }
+
+    @property
+    def fixed_inputs(self) -> list[str]:
+        """The source model's inputs that are constants here: initializers that it was compiled to know (`optional`)."""
+        return list(self._caller.fixed)
+
+    @property
     def properties(self) -> dict[str, str]:
         """The source model's own metadata."""
         return self._model.properties
@@ -245,7 +269,7 @@ class Model:
 
     def __call__(self, *arguments: Any, **named: Any) -> NDArray | tuple[NDArray, ...]:
         """Runs the model on inputs in order or by name: NumPy arrays, anything with __dlpack__, or numbers; strings as
-        arrays of str, bytes or object. Arrays in C order are used in place, others are copied. Strings come as arrays of object. One output comes as an array, several as a tuple."""
+        arrays of str, bytes or object. Optional inputs may be left out or None. Arrays in C order are used in place, others are copied. Strings come as arrays of object. One output comes as an array, several as a tuple."""
         inputs = self._caller.gather(arguments, named, set())
         with self._lock:
             session = self._idle.pop() if self._idle else None

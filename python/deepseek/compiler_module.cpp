@@ -42,7 +42,8 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
                const std::vector<Sizes> &versions,
                const std::vector<std::pair<std::string, std::vector<int64_t>>> &forced,
                const std::vector<std::string> &customDomains,
-               const std::vector<std::pair<std::string, std::string>> &donate) {
+               const std::vector<std::pair<std::string, std::string>> &donate,
+               const std::vector<std::string> &optional) {
   nb::gil_scoped_release unlocked;
   Result result;
   std::mutex mutex;
@@ -66,6 +67,7 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
   options.customDomains = customDomains;
   for (const auto &[from, to] : donate)
     options.donations.push_back(from + ":" + to);
+  options.optional = optional;
   options.diagnostic = [&](ds::Severity severity, llvm::StringRef message) {
     std::lock_guard<std::mutex> lock(mutex);
     result.messages.emplace_back(nameOf(severity), message.str());
@@ -96,6 +98,6 @@ NB_MODULE(_compiler, m) {
           nb::arg("cache_folder"), nb::arg("warns_of_cache"))
       .def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"),
            nb::arg("target"), nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"),
-           nb::arg("versions"), nb::arg("forced"), nb::arg("custom_domains"), nb::arg("donate"));
+           nb::arg("versions"), nb::arg("forced"), nb::arg("custom_domains"), nb::arg("donate"), nb::arg("optional"));
   m.def("default_cache_folder", ds::defaultCacheFolder);
 }

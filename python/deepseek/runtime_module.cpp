@@ -33,6 +33,7 @@ struct TensorInfo {
   std::string name, dtype;
   std::pair<int32_t, int32_t> device;
   std::vector<std::pair<int64_t, std::string>> dimensions; // size or -1, text
+  bool isOptional = false;
 };
 
 TensorInfo describe(const ds_tensor_info &info) {
@@ -57,8 +58,10 @@ public:
 
   std::vector<TensorInfo> inputs() const {
     std::vector<TensorInfo> result;
-    for (size_t i = 0; i < model.inputCount(); ++i)
+    for (size_t i = 0; i < model.inputCount(); ++i) {
       result.push_back(describe(model.input(i)));
+      result.back().isOptional = model.isOptional(i);
+    }
     return result;
   }
   std::vector<TensorInfo> outputs() const {
@@ -67,6 +70,14 @@ public:
       result.push_back(describe(model.output(i)));
     return result;
   }
+  std::vector<std::string> fixedInputs() const {
+    std::vector<std::string> result;
+    for (size_t i = 0; const char *name = ds_model_fixed_input(model.c(), i); ++i)
+      result.push_back(name);
+    return result;
+  }
+  /// What an input is that a call leaves out.
+  nb::object defaultOf(size_t input) const;
   /// Numbers of inputs, and of the outputs that they are donated to.
   std::vector<std::pair<size_t, size_t>> donations() const {
     std::vector<std::pair<size_t, size_t>> result;
@@ -210,6 +221,8 @@ nb::object valueOf(const ds_tensor &tensor) {
   return tensor.dtype == DS_STRING ? stringsOf(tensor) : nb::cast(copyOf(tensor));
 }
 
+nb::object Model::defaultOf(size_t input) const { return valueOf(model.inputDefault(input).c()); }
+
 /// Attributes as Python has them; tensors as (array, name of the type).
 nb::dict attributesOf(const ds_custom_node *node) {
   nb::dict result;
@@ -332,8 +345,9 @@ public:
     return 0;
   }
 
-  /// One entry an input; None where the session has it: fed, or its state. What a donated input is given becomes the
-  /// state. With `keepsState` outputs that are the state are None; otherwise the state leaves with them.
+  /// One entry an input; None where the session has it (fed, or its state) or where it is optional. What a donated
+  /// input is given becomes the state. With `keepsState` outputs that are the state are None; otherwise the state
+  /// leaves with them, and an optional one begins with its default each time.
   std::vector<nb::object> run(const std::vector<nb::object> &values, bool keepsState) {
     std::vector<std::vector<int64_t>> shapes(values.size()), strides(values.size());
     std::vector<ds_tensor> inputs(values.size()), outputs(model.outputCount());
@@ -350,6 +364,9 @@ public:
       arrays.push_back(nb::cast<Input>(values[i]));
       inputs[i] = view(arrays.back(), i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
     }
+    for (auto [input, output] : donations)
+      if (input < inputs.size() && !keepsState && !inputs[input].dtype)
+        ds_model_input_default(model.c(), input, &inputs[input]);
     for (auto [input, output] : donations)
       if (input < inputs.size() && (inputs[input].dtype || inputs[input].data)) {
         nb::gil_scoped_release unlocked;
@@ -464,6 +481,8 @@ NB_MODULE(_runtime, m) {
       .def_ro("name", &TensorInfo::name)
       .def_ro("dtype", &TensorInfo::dtype,
               "NumPy's name of the type; also \"bfloat16\" and ml_dtypes' names of smaller ones")
+      .def_ro("optional", &TensorInfo::isOptional,
+              "Whether a call may leave it out: it is an initializer of the model, too, which then is its value")
       .def_ro("device", &TensorInfo::device,
               "Where the model wants it, or makes it, as __dlpack_device__ says it: (1, 0) is the host's memory")
       .def_prop_ro(
@@ -482,7 +501,7 @@ NB_MODULE(_runtime, m) {
         std::string text = self.name + ": " + self.dtype + "[";
         for (size_t i = 0; i < self.dimensions.size(); ++i)
           text += (i ? ", " : "") + self.dimensions[i].second;
-        return text + "]";
+        return text + (self.isOptional ? "] = default" : "]");
       });
   nb::class_<Model>(m, "Model")
       .def(nb::init<const std::string &>(), nb::arg("path"))
@@ -490,6 +509,8 @@ NB_MODULE(_runtime, m) {
       .def_prop_ro("inputs", &Model::inputs)
       .def_prop_ro("outputs", &Model::outputs)
       .def_prop_ro("donations", &Model::donations)
+      .def_prop_ro("fixed_inputs", &Model::fixedInputs)
+      .def("default_of", &Model::defaultOf, nb::arg("input"))
       .def_prop_ro("properties", &Model::properties)
       .def_prop_ro("target", &Model::target)
       .def_prop_ro("weight_bytes", &Model::weightBytes)

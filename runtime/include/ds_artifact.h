@@ -76,11 +76,14 @@ enum {
   DS_TABLE_DEVICE_BYTES = 27,    /* bytes: code of devices, each at a multiple of 8 */
   DS_TABLE_COLLECTIVES = 28,     /* ds_artifact_collective */
   DS_TABLE_VERSIONS = 30,        /* ds_artifact_version; only the outermost program has them */
-  DS_TABLE_GUARDS = 31           /* ds_artifact_guard: those of all versions */
+  DS_TABLE_GUARDS = 31,          /* ds_artifact_guard: those of all versions */
+  DS_TABLE_FIXED_INPUTS = 33     /* ds_artifact_text: inputs of the source model that are constants of the program */
 };
 /* A bit of the kind of tables without which the rest means something else: a reader that does not know one refuses the
  * artifact. */
 #define DS_TABLE_REQUIRED 0x80000000u
+/* ds_artifact_default. Guards may be DS_GUARD_LEFT_OUT where it is there; only the outermost program has it. */
+#define DS_TABLE_DEFAULTS (DS_TABLE_REQUIRED | 32)
 
 /* Element types, as in ds_tensor.dtype: DS_BOOL, DS_FLOAT32, ... ds_types.def lists and explains them. */
 enum {
@@ -255,19 +258,34 @@ typedef struct ds_artifact_body {
   uint64_t length;
 } ds_artifact_body;
 
-/* A body that takes the program's place in a run whose symbols fit all its guards: the same inputs and outputs, with
- * some dimensions known. The first one that fits is taken. */
+/* A body that takes the program's place in a run that fits all its guards: the same inputs and outputs, with some
+ * dimensions, or the values of some inputs, known. The first one that fits is taken. */
 typedef struct ds_artifact_version {
   uint32_t body;
   uint32_t guard_count;
   uint64_t first_guard;
 } ds_artifact_version;
 
+enum {
+  DS_GUARD_SIZE = 0,    /* a symbol has this size */
+  DS_GUARD_LEFT_OUT = 1 /* the run leaves an input out, which has a default */
+};
+
 typedef struct ds_artifact_guard {
-  uint32_t symbol; /* of the symbol table */
-  uint32_t reserved;
-  int64_t size;
+  uint32_t subject; /* number of the symbol, or of the input */
+  uint32_t kind;    /* DS_GUARD_* */
+  int64_t size;     /* 0 for an input */
 } ds_artifact_guard;
+
+/* What an input is in a run that leaves it out: a tensor of its type and rank. Its elements are a weight, or, of
+ * strings, a list of ds_artifact_bytes in the table of attributes' bytes. */
+typedef struct ds_artifact_default {
+  uint32_t input; /* each at most once */
+  uint32_t reserved;
+  uint64_t first_dimension; /* in the dimension table; all are constants */
+  uint64_t offset;          /* in the weights section, or a multiple of 8 in DS_TABLE_ATTRIBUTE_BYTES */
+  uint64_t length;          /* in bytes, or how many strings */
+} ds_artifact_default;
 
 /* A tensor that a call takes or makes. One that the node of a custom operator leaves out has DS_ARTIFACT_NO_BUFFER, and
  * type and rank 0. */

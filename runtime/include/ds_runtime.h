@@ -162,6 +162,16 @@ DS_API ds_status ds_model_input(const ds_model *model, size_t index, ds_tensor_i
 DS_API ds_status ds_model_output(const ds_model *model, size_t index, ds_tensor_info *info);
 DS_API ds_status ds_model_symbol(const ds_model *model, size_t index, ds_symbol_info *info);
 
+/* 1 where a run may leave input number `index` out (its entry is all zero): then it is the tensor that
+ * ds_model_input_default tells, whose data must not be written to; DS_BAD_ARGUMENT where it has none. A run that gives
+ * none of such inputs runs a version of the program in which they are constants. */
+DS_API int ds_model_input_is_optional(const ds_model *model, size_t index);
+DS_API ds_status ds_model_input_default(const ds_model *model, size_t index, ds_tensor *value);
+
+/* The inputs of the source model that are constants of this program: initializers that it was not compiled to take
+ * (ds-compile --optional). NULL past the end. */
+DS_API const char *ds_model_fixed_input(const ds_model *model, size_t index);
+
 /* The number of the output that input number `input` is donated to (State, below); DS_NO_OUTPUT where it is not. */
 #define DS_NO_OUTPUT ((size_t)-1)
 DS_API size_t ds_model_donation(const ds_model *model, size_t input);
@@ -233,7 +243,8 @@ DS_API uint32_t ds_session_threads(const ds_session *session);
  * needs all of them. */
 DS_API ds_status ds_session_set_symbol(ds_session *session, const char *name, int64_t value, ds_error *error);
 
-/* Runs the model. All inputs must be given, in the order of ds_model_input.
+/* Runs the model. Inputs are in the order of ds_model_input; all must be given but optional ones
+ * (ds_model_input_is_optional), whose entries may be all zero.
  * Outputs: `outputs` may be NULL (output_count 0); otherwise output_count is that of the model, and each entry is
  * either
  *   - `data` not NULL: the caller's memory, with dtype, rank and shape as the run will produce them (ds_session_infer),
@@ -262,7 +273,8 @@ DS_API ds_status ds_session_detach(ds_session *session, size_t index, struct DLM
  * the entry of that input is all zero (`(ds_tensor){0}`). An entry that names a tensor is taken as such: the first run
  * needs one, and another one starts a new sequence. For state that a program carries from run to run: the caches of a
  * decoder, the state of a recurrent network. Both must have one type and rank; sizes may change (a cache that grows).
- * An output may feed several inputs. DS_NO_OUTPUT as `output` ends it. After a run that failed once it had begun (an
+ * An output may feed several inputs. An optional input needs none in the first run either: it begins with
+ * its default. DS_NO_OUTPUT as `output` ends it. After a run that failed once it had begun (an
  * index out of range, say) there is no last output: a tensor must be given again. An input that is donated takes no
  * feed: its output is its next value anyway. */
 DS_API ds_status ds_session_feed(ds_session *session, size_t output, size_t input, ds_error *error);
@@ -292,7 +304,8 @@ DS_API uint64_t ds_session_memory(const ds_session *session);
  * it must be row-major without gaps, aligned, writable, apart from all other inputs, and of no other session's state or
  * run; the output is then in it. Outputs that inputs are donated to are never in other memory: their entry of `outputs`
  * is empty, or names that of the input. After a run that failed once it had begun, donated memory has no defined
- * contents; a state in the session is lost then, and a run that needs it says so. */
+ * contents; a state in the session is lost then, and a run that needs it says so. A state of an optional input that
+ * was never set, or was reset, begins as a copy of the default. */
 
 /* A state of zeros for input number `input`. `shape` may be NULL where the model knows all its dimensions. One of
  * another shape takes the place of what was there. */

@@ -64,8 +64,8 @@ template <typename T> constexpr int32_t dtypeOf() {
   }
 }
 
-/// A view of memory with a shape. One without a type stands for an input that the session has: a fed one (Session::feed),
-/// or the state of a donated one (Session::setState).
+/// A view of memory with a shape. One without a type stands for an input that is left out: a fed one (Session::feed), the
+/// state of a donated one (Session::setState), or an optional one.
 class Tensor {
 public:
   Tensor() = default;
@@ -143,6 +143,15 @@ public:
   /// The number of the input or output of that name.
   size_t inputIndex(const std::string &name) const { return find(ds_model_input, inputCount(), name, "input"); }
   size_t outputIndex(const std::string &name) const { return find(ds_model_output, outputCount(), name, "output"); }
+  /// Whether a run may leave the input out (Tensor()).
+  bool isOptional(size_t input) const { return ds_model_input_is_optional(c(), input) != 0; }
+  /// What an input is that is left out; not to be written to.
+  Tensor inputDefault(size_t input) const {
+    ds_tensor value;
+    if (ds_model_input_default(c(), input, &value))
+      throw Error(DS_BAD_ARGUMENT, "input number " + std::to_string(input) + " has no default");
+    return Tensor(value);
+  }
   /// The number of the output that an input is donated to; DS_NO_OUTPUT where it is not.
   size_t donation(size_t input) const { return ds_model_donation(c(), input); }
   /// Compares all weights with their checksum.

@@ -224,6 +224,12 @@ size_t InputSet::indexOf(const char *Name, size_t Length) const {
 ds_status InputSet::unknownInput(ds_status Status, const char *Name, size_t Length, ds_error *Error) const {
   Text Names;
   nameInputs(Names);
+  for (size_t I = 0; const char *Fixed = ds_model_fixed_input(Model, I); ++I)
+    if (strlen(Fixed) == Length && !strncmp(Fixed, Name, Length))
+      return fail(Error, Status,
+                  "input '%s' is fixed in this program: it is an initializer of the model, too; compile the model with "
+                  "--optional='%s' to give it, or to be told why it cannot be given",
+                  Fixed, Fixed);
   return fail(Error, Status, "the model has no input '%.*s'; %s%s", int(Length), Name,
               Count ? "its inputs are: " : "it has none", Names.str());
 }
@@ -313,7 +319,12 @@ ds_status InputSet::makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_erro
     if (Info.input < 0)
       continue;
     const NpyArray &A = Arrays[Info.input];
-    if (Symbols[I] < 0 && Given[size_t(Info.input)] && size_t(Info.dimension) < A.Shape.size())
+    ds_tensor Default;
+    if (Symbols[I] >= 0)
+      continue;
+    if (!Given[size_t(Info.input)] && !ds_model_input_default(Model, size_t(Info.input), &Default))
+      Symbols[I] = Default.shape[Info.dimension];
+    else if (Given[size_t(Info.input)] && size_t(Info.dimension) < A.Shape.size())
       Symbols[I] = A.Shape[size_t(Info.dimension)];
   }
   Text Missing;
@@ -331,7 +342,7 @@ ds_status InputSet::makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_erro
   if (ds_status Status = ds_session_resolve(Session, Symbols.data(), Symbols.size(), Shapes.data(), nullptr, Error))
     return Status;
   for (size_t I = 0; I < Count; ++I) {
-    if (Given[I])
+    if (Given[I] || ds_model_input_is_optional(Model, I))
       continue;
     NpyArray &A = Arrays[I];
     int64_t Bytes;
@@ -341,6 +352,7 @@ ds_status InputSet::makeUp(Array<int64_t> &Symbols, ds_session *Session, ds_erro
         !denseBytes(Shapes[I].shape, size_t(Shapes[I].rank), ds_dtype_size(Shapes[I].dtype), Bytes) ||
         !(A.Buffer = allocateFileBuffer(size_t(Bytes))))
       return fail(Error, DS_OUT_OF_MEMORY, "out of memory for input '%s'", Info.name);
+    Given[I] = 1;
     for (size_t D = 0; D < A.Shape.size(); ++D)
       A.Shape[D] = Shapes[I].shape[D];
     A.Dtype = Shapes[I].dtype;
@@ -356,7 +368,7 @@ ds_status InputSet::requireAll(ds_status Status, const char *Where, ds_error *Er
   Text Missing;
   size_t MissingCount = 0;
   for (size_t I = 0; I < Count; ++I) {
-    if (Given[I] || Files[I])
+    if (Given[I] || Files[I] || ds_model_input_is_optional(Model, I))
       continue;
     ds_tensor_info Info;
     ds_model_input(Model, I, &Info);
@@ -409,6 +421,10 @@ ds_status InputSet::gather(const Arguments &A, ds_session *Session, ds_error *Er
       return Status;
   }
   for (size_t I = 0; I < Count; ++I) {
+    if (!Given[I] && ds_model_input_is_optional(Model, I)) {
+      Tensors[I] = {};
+      continue;
+    }
     Tensors[I] = Arrays[I].tensor();
     // A file says of types of a byte or less only that they are such.
     ds_tensor_info Info;

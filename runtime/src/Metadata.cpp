@@ -65,10 +65,10 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
     if (T.entry_size == 0 || __builtin_mul_overflow(T.count, T.entry_size, &Length) || T.offset % 8 ||
         T.offset < TablesEnd || T.offset > Header.length || Length > Header.length - T.offset)
       return fail(Error, DS_BAD_ARTIFACT, "metadata table %u lies outside the metadata", I);
-    if (T.kind < 64) {
-      if (Seen >> T.kind & 1)
-        return fail(Error, DS_BAD_ARTIFACT, "metadata has table kind %u twice", T.kind);
-      Seen |= uint64_t(1) << T.kind;
+    if (const uint32_t Kind = T.kind & ~DS_TABLE_REQUIRED; Kind < 64) {
+      if (Seen >> Kind & 1)
+        return fail(Error, DS_BAD_ARTIFACT, "metadata has table kind %u twice", Kind);
+      Seen |= uint64_t(1) << Kind;
     }
     bool Fits = true;
     auto Take = [&](auto &Out, auto *Entry) {
@@ -160,6 +160,12 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       break;
     case DS_TABLE_DONATIONS:
       Take(Donations, static_cast<ds_artifact_donation *>(nullptr));
+      break;
+    case DS_TABLE_DEFAULTS:
+      Take(Defaults, static_cast<ds_artifact_default *>(nullptr));
+      break;
+    case DS_TABLE_FIXED_INPUTS:
+      Take(FixedInputs, static_cast<ds_artifact_text *>(nullptr));
       break;
     case DS_TABLE_DEVICES:
       Take(Devices, static_cast<ds_artifact_device *>(nullptr));
@@ -414,6 +420,18 @@ const char *Metadata::callProblem() const {
   return nullptr;
 }
 
+const char *Metadata::stringsProblem(uint64_t Offset, uint64_t Count) const {
+  if (Offset % 8 || Offset > AttributeLength || Count > (AttributeLength - Offset) / sizeof(ds_artifact_bytes))
+    return "strings outside the metadata";
+  for (uint64_t S = 0; S < Count; ++S) {
+    const ds_artifact_bytes &B = reinterpret_cast<const ds_artifact_bytes *>(AttributeBytes + Offset)[S];
+    if (B.offset >= AttributeLength || B.length >= AttributeLength - B.offset ||
+        AttributeBytes[B.offset + B.length] != 0)
+      return "an attribute's string outside the metadata";
+  }
+  return nullptr;
+}
+
 /// What attributes say lies in the table of their bytes, elements of tensors in the weights.
 const char *Metadata::attributeProblem() const {
   for (size_t I = 0; I < Attributes.size(); ++I) {
@@ -429,12 +447,8 @@ const char *Metadata::attributeProblem() const {
     if (A.offset % 8 || A.offset > AttributeLength || A.count > (AttributeLength - A.offset) / Size)
       return "an attribute outside the metadata";
     const unsigned char *Values = AttributeBytes + A.offset;
-    for (uint64_t S = 0; String && S < A.count; ++S) {
-      const ds_artifact_bytes &B = reinterpret_cast<const ds_artifact_bytes *>(Values)[S];
-      if (B.offset >= AttributeLength || B.length >= AttributeLength - B.offset ||
-          AttributeBytes[B.offset + B.length] != 0)
-        return "an attribute's string outside the metadata";
-    }
+    if (const char *Problem = String ? stringsProblem(A.offset, A.count) : nullptr)
+      return Problem;
     if (A.kind != DS_ATTRIBUTE_TENSOR)
       continue;
     // Strings are pointers, which no file can hold.
@@ -485,6 +499,64 @@ const char *Metadata::donationProblem() const {
     if (Given[D.input] || Taken[D.output])
       return "an input or output that is donated twice";
     Given[D.input] = Taken[D.output] = 1;
+  }
+  return nullptr;
+}
+
+/// Defaults are such tensors as their inputs take.
+const char *Metadata::defaultProblem() const {
+  Array<unsigned char> Has;
+  if (!Has.resize(Inputs.size()))
+    return "more inputs than memory";
+  for (size_t I = 0; I < Defaults.size(); ++I) {
+    const ds_artifact_default &D = Defaults[I];
+    if (D.input >= Inputs.size())
+      return "the default of an input that does not exist";
+    if (Has[D.input])
+      return "an input with two defaults";
+    Has[D.input] = 1;
+    const ds_artifact_tensor &T = Inputs[D.input];
+    if (T.space != DS_SPACE_HOST)
+      return "the default of an input on a device";
+    if (D.first_dimension > Dimensions.size() || T.rank > Dimensions.size() - D.first_dimension)
+      return "the dimensions of a default";
+    const bool IsString = T.dtype == DS_STRING;
+    uint64_t Length = IsString ? 1 : dtypeSize(T.dtype);
+    for (uint32_t Dim = 0; Dim < T.rank; ++Dim) {
+      const ds_artifact_number &Is = Dimensions[D.first_dimension + Dim].size,
+                               &Wanted = Dimensions[T.first_dimension + Dim].size;
+      if (Is.kind != DS_NUMBER_CONSTANT || __builtin_mul_overflow(Length, uint64_t(Is.value), &Length) ||
+          (Wanted.kind == DS_NUMBER_CONSTANT && Wanted.value != Is.value))
+        return "the dimensions of a default";
+    }
+    if (Length != D.length)
+      return "a default of another size than its input";
+    if (IsString) {
+      if (const char *Problem = stringsProblem(D.offset, D.length))
+        return Problem;
+    } else if (D.offset % DS_ARTIFACT_WEIGHT_ALIGNMENT || D.offset > Program->weights_length ||
+               Length > Program->weights_length - D.offset) {
+      return "a default outside the weights";
+    }
+  }
+  for (size_t I = 0; I < FixedInputs.size(); ++I)
+    if (!isText(FixedInputs[I]))
+      return "the name of an input";
+  return nullptr;
+}
+
+/// Guards name what there is.
+const char *Metadata::guardProblem() const {
+  Array<unsigned char> Has;
+  if (Guards.size() && !Has.resize(Inputs.size()))
+    return "more inputs than memory";
+  for (size_t I = 0; I < Defaults.size() && Guards.size(); ++I)
+    Has[Defaults[I].input] = 1;
+  for (size_t I = 0; I < Guards.size(); ++I) {
+    const ds_artifact_guard &G = Guards[I];
+    if (G.kind == DS_GUARD_SIZE ? G.subject >= Symbols.size() || G.size < 0
+                                : G.kind != DS_GUARD_LEFT_OUT || G.subject >= Inputs.size() || !Has[G.subject])
+      return "the guard of a version";
   }
   return nullptr;
 }
@@ -606,13 +678,12 @@ const char *Metadata::problem(bool IsBody) const {
       return "a property";
   if (IsBody && (Bodies.size() || Versions.size()))
     return "a body in a body";
+  if (IsBody && Defaults.size())
+    return "a body with defaults";
   for (size_t I = 0; I < Versions.size(); ++I)
     if (Versions[I].body >= Bodies.size() || Versions[I].first_guard > Guards.size() ||
         Versions[I].guard_count > Guards.size() - Versions[I].first_guard)
       return "a version";
-  for (size_t I = 0; I < Guards.size(); ++I)
-    if (Guards[I].symbol >= Symbols.size() || Guards[I].size < 0)
-      return "the guard of a version";
   for (size_t I = 0; I < Bodies.size(); ++I)
     if (Bodies[I].offset % 8 || Bodies[I].offset > BodyLength || Bodies[I].length > BodyLength - Bodies[I].offset)
       return "a body outside the metadata";
@@ -633,6 +704,10 @@ const char *Metadata::problem(bool IsBody) const {
   if (const char *Problem = bufferProblem())
     return Problem;
   if (const char *Problem = donationProblem())
+    return Problem;
+  if (const char *Problem = defaultProblem())
+    return Problem;
+  if (const char *Problem = guardProblem())
     return Problem;
   return stageProblem();
 }

@@ -46,6 +46,8 @@ struct Metadata {
   Table<ds_artifact_weights_file> WeightsFiles; // none or one
   Table<ds_artifact_code> Codes;                // none or one
   Table<ds_artifact_donation> Donations;
+  Table<ds_artifact_default> Defaults;
+  Table<ds_artifact_text> FixedInputs;
   Table<ds_artifact_device> Devices;
   Table<ds_artifact_device_code> DeviceCodes;
   Table<ds_artifact_collective> Collectives;
@@ -57,6 +59,12 @@ struct Metadata {
 
   /// What an attribute holds: its `count` values.
   const unsigned char *attributeBytes(uint64_t Offset) const { return AttributeBytes + Offset; }
+
+  /// Number `Index` of a list of strings there.
+  ds_string string(uint64_t Offset, uint64_t Index) const {
+    const ds_artifact_bytes &B = reinterpret_cast<const ds_artifact_bytes *>(AttributeBytes + Offset)[Index];
+    return {reinterpret_cast<const char *>(AttributeBytes + B.offset), B.length};
+  }
 
   const char *text(ds_artifact_text T) const { return Strings + T.offset; }
   /// The name of a symbol, bound ones included.
@@ -87,6 +95,10 @@ private:
   const char *tensorProblem(const Table<ds_artifact_tensor> &Tensors) const;
   const char *bufferProblem() const;
   const char *donationProblem() const;
+  const char *defaultProblem() const;
+  const char *guardProblem() const;
+  /// `Count` strings in the table of attributes' bytes.
+  const char *stringsProblem(uint64_t Offset, uint64_t Count) const;
   const char *deviceProblem() const;
   bool isSpace(uint32_t Space) const { return Space <= Devices.size(); }
   const char *stageProblem() const;

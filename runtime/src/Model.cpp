@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Model.h"
 #include "CpuFeatures.h"
+#include "Tensor.h"
 #include "ds_hash.h"
 #include <new>
 #include <stdio.h>
@@ -231,6 +232,38 @@ static bool selectCode(ds_model &Model) {
   return !Code;
 }
 
+/// Inputs that are left out, as the tensors that a run takes in their place.
+static bool describeDefaults(ds_model &Model) {
+  const Metadata &Meta = Model.Meta;
+  const Table<ds_artifact_default> &All = Meta.Defaults;
+  size_t Dims = 0, Strings = 0;
+  for (size_t I = 0; I < All.size(); ++I) {
+    Dims += Meta.Inputs[All[I].input].rank;
+    Strings += Meta.Inputs[All[I].input].dtype == DS_STRING ? All[I].length : 0;
+  }
+  if (!Model.Defaults.resize(All.size() ? Meta.Inputs.size() : 0) || !Model.DefaultShapes.resize(Dims) ||
+      !Model.DefaultStrings.resize(Strings))
+    return false;
+  int64_t *Shape = Model.DefaultShapes.data();
+  ds_string *Next = Model.DefaultStrings.data();
+  for (size_t I = 0; I < All.size(); ++I) {
+    const ds_artifact_default &D = All[I];
+    const ds_artifact_tensor &T = Meta.Inputs[D.input];
+    ds_tensor &Default = Model.Defaults[D.input];
+    Default = {nullptr, int32_t(T.dtype), int32_t(T.rank), Shape, nullptr, HostDevice};
+    for (uint32_t Dim = 0; Dim < T.rank; ++Dim)
+      *Shape++ = Meta.Dimensions[D.first_dimension + Dim].size.value;
+    if (T.dtype != DS_STRING) {
+      Default.data = const_cast<unsigned char *>(Model.Weights + D.offset);
+      continue;
+    }
+    Default.data = Next;
+    for (uint64_t S = 0; S < D.length; ++S)
+      *Next++ = Meta.string(D.offset, S);
+  }
+  return true;
+}
+
 ds_status ds::runtime::checkCode(ds_model &Model, const char *Path, ds_error *Error) {
   auto Fits = [](const ds_program_code *Code, const Metadata &Meta) {
     return Code && Code->abi_version == DS_KERNEL_ABI_VERSION && Code->kernel_count == Meta.Kernels.size() &&
@@ -245,6 +278,8 @@ ds_status ds::runtime::checkCode(ds_model &Model, const char *Path, ds_error *Er
     Body->Weights = Model.Weights;
     Good = Fits(Body->Code, Body->Meta);
   }
+  if (Good && !describeDefaults(Model))
+    return outOfMemory(Error);
   return Good ? DS_OK : fail(Error, DS_BAD_ARTIFACT, "the code of '%s' does not fit its metadata", Path);
 }
 
@@ -338,6 +373,21 @@ ds_status ds_model_symbol(const ds_model *Model, size_t Index, ds_symbol_info *I
   const ds_artifact_symbol &S = Model->Meta.Symbols[Index]; // DS_ARTIFACT_GIVEN is -1
   *Info = {Model->Meta.text(S.name), Model->Meta.text(S.display), int32_t(S.input), int32_t(S.dimension)};
   return DS_OK;
+}
+
+int ds_model_input_is_optional(const ds_model *Model, size_t Index) {
+  return Model && Index < Model->Defaults.size() && Model->Defaults[Index].dtype != 0;
+}
+
+ds_status ds_model_input_default(const ds_model *Model, size_t Index, ds_tensor *Default) {
+  if (!Default || !ds_model_input_is_optional(Model, Index))
+    return DS_BAD_ARGUMENT;
+  *Default = Model->Defaults[Index];
+  return DS_OK;
+}
+
+const char *ds_model_fixed_input(const ds_model *Model, size_t Index) {
+  return Model && Index < Model->Meta.FixedInputs.size() ? Model->Meta.text(Model->Meta.FixedInputs[Index]) : nullptr;
 }
 
 size_t ds_model_donation(const ds_model *Model, size_t Input) {

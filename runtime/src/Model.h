@@ -22,6 +22,10 @@ struct ds_model {
   void *WeightMap = nullptr;
   size_t WeightMapSize = 0;
   const unsigned char *Weights = nullptr; // never NULL once loaded
+  // One an input, dtype 0 where it has no default; none where no input has one.
+  ds::runtime::Array<ds_tensor> Defaults;
+  ds::runtime::Array<int64_t> DefaultShapes;
+  ds::runtime::Array<ds_string> DefaultStrings;
   std::atomic<bool> Prefetched{false};
   size_t Variant = 0, VariantCount = 1;  // which of the artifact's programs this is
   ds::runtime::Text Cpus;                // of all variants

@@ -52,7 +52,7 @@ private:
   const ds_model *Model;
   size_t Count;
   NpyArray *Arrays = nullptr;
-  Array<unsigned char> Given; // whether Arrays holds the input
+  Array<unsigned char> Given; // whether Arrays holds the input, or made it up
   Array<const char *> Files;  // of --input
   Array<ds_tensor> Tensors;
 

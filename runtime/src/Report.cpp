@@ -32,6 +32,11 @@ void printUsage(const Arguments &A, const ds_model *Model) {
         Text Line;
         Get(Model, I, &Info);
         appendType(Line, Info);
+        if (ds_tensor Default; Get == ds_model_input && !ds_model_input_default(Model, I, &Default)) {
+          Line.append(", optional (default: ");
+          appendShape(Line, Default.shape, size_t(Default.rank));
+          Line.append(")");
+        }
         printf("  %-24s %s\n", Info.name, Line.str());
       }
     };
@@ -55,8 +60,8 @@ void printUsage(const Arguments &A, const ds_model *Model) {
   fputs("flags:\n"
         "  --input NAME=FILE.npy     an input; once for each\n"
         "  --inputs FILE.npz         inputs by the names of the arrays in the file\n"
-        "  --random [N=1,S=128]      make up the inputs that are not given, with these sizes: floats in [0, 1),\n"
-        "                            integers 0 or 1, the same each time\n"
+        "  --random [N=1,S=128]      make up the inputs that are not given and not optional, with these sizes: floats\n"
+        "                            in [0, 1), integers 0 or 1, the same each time\n"
         "  --symbol NAME=VALUE       a number that no input says; once for each\n"
         "  --output-dir DIR          write each output to DIR/NAME.npy instead of printing a summary\n"
         "  --threads N               threads to run on (default: all CPUs)\n"

@@ -85,7 +85,7 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
       !Symbols.resize(Meta.symbolCount()) || !OutputBytes.resize(Meta.Outputs.size()) ||
       !InputData.resize(Meta.Inputs.size()) || !OutputData.resize(Meta.Outputs.size()) ||
       !LastOutputs.resize(Meta.Outputs.size()) || !Feeds.resize(Meta.Inputs.size()) ||
-      !FedInputs.resize(Meta.Inputs.size()) || !Workers.resize(Threads))
+      !FedInputs.resize(Meta.Inputs.size()) || !LeftOut.resize(Model->Defaults.size()) || !Workers.resize(Threads))
     return outOfMemory(Error);
   Stages = static_cast<StageState *>(calloc(Meta.Stages.size(), sizeof(StageState)));
   if (!Stages)
@@ -416,7 +416,9 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     if (ds_tensor &Entry = Given[Meta.Donations[I].output]; Entry.data == States[I].LastOutput)
       Entry.data = nullptr;
   if (!Status && isOutermost() && !States.empty())
-    Status = resolveStates(Inputs, InputCount, Error);
+    Status = resolveStates(Inputs, InputCount, /*IsRun=*/true, Error);
+  if (!Status)
+    resolveDefaults(Inputs, InputCount);
   if (!Status && !Versions.empty()) {
     Status = readSymbols(Inputs, InputCount, Error);
     forgetOwn(Given);
@@ -437,7 +439,7 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     Status = takeInputs(Inputs, *P, Error);
   if (Status)
     return Status;
-  HasRun = false; // from here on memory of outputs may change hands
+  HasRun = IsFresh = false; // from here on memory of outputs may change hands
   FailedLaunch = -1;
   for (size_t I = 0; I < Meta.Outputs.size(); ++I)
     OutputBytes[I] = 0, OutputData[I] = Nothing;

@@ -118,6 +118,7 @@ struct ds_session {
   ds::runtime::Array<int64_t> Made; // sizes of what calls made, parallel to the dimension table
 
   ds::runtime::Array<ds_session *> Versions; // one a version of the metadata
+  ds::runtime::Array<unsigned char> LeftOut; // of each input: whether the run leaves it out and takes its default
   ds_session *LastVersion = nullptr;         // that made the outputs of the last run, or NULL
 
   ds::runtime::Region Scratch;
@@ -131,7 +132,7 @@ struct ds_session {
   ds::runtime::Array<void *> InputData, OutputData;
   ds::runtime::Array<ds_tensor> LastOutputs; // dtype 0: given away
   ds::runtime::Array<int64_t> LastShapes;
-  bool HasRun = false;
+  bool HasRun = false, IsFresh = true; // fresh: no run has begun to write outputs
   int32_t FailedLaunch = -1;
 
   // ds_session_feed: for each input, 1 + the number of the output that feeds it.
@@ -197,8 +198,9 @@ struct ds_session {
   static ds_status checkOperators(const ds_session_options &Options, ds_error *Error);
 
   // SessionState.cpp
-  /// Fills in states of the session for entries that are all zero, in `FedInputs`.
-  ds_status resolveStates(const ds_tensor *&Inputs, size_t InputCount, ds_error *Error);
+  /// Fills in states of the session for entries that are all zero, in `FedInputs`. With `IsRun`, a state that there is
+  /// not yet begins as the input's default.
+  ds_status resolveStates(const ds_tensor *&Inputs, size_t InputCount, bool IsRun, ds_error *Error);
   /// Checks the memory of donated inputs, whose shapes were read, and that no other session uses it.
   ds_status claimDonated(const ds_tensor *Inputs, ds_error *Error);
   void endClaims();
@@ -213,6 +215,12 @@ struct ds_session {
   /// Sets the symbols that the session was given.
   ds_status readGiven(ds_error *Error);
   void giveVersion(ds_session &Version) const;
+
+  // SessionVersion.cpp
+  /// Defaults for entries that are all zero, in `FedInputs`; notes which these are.
+  void resolveDefaults(const ds_tensor *&Inputs, size_t InputCount);
+  /// The version that fits the symbols and what the run leaves out, or NULL.
+  ds_session *findVersion() const;
 
   // SessionFeed.cpp
   ds_status feed(size_t Output, size_t Input, ds_error *Error);
@@ -236,8 +244,6 @@ private:
 
   // SessionVersion.cpp
   ds_status createVersions(const ds_session_options &Options, ds_error *Error);
-  /// The version whose sizes those of the symbols are, or NULL.
-  ds_session *findVersion() const;
   ds_status runVersion(ds_session &Version, const ds_tensor *Inputs, size_t InputCount, ds_tensor *Given,
                        size_t OutputCount, ds_error *Error);
 

@@ -41,6 +41,8 @@ ds_status ds_session::resolveFeeds(const ds_tensor *&Inputs, size_t InputCount, 
     if (!Feeds[I] || Inputs[I].dtype || Inputs[I].data)
       continue;
     const size_t From = Feeds[I] - 1;
+    if (IsFresh && ds_model_input_is_optional(Model, I)) // begins with its default
+      continue;
     const char *In = Meta.text(Meta.Inputs[I].name), *Out = Meta.text(Meta.Outputs[From].name);
     if (!hasOutput(From))
       return fail(Error, DS_BAD_INPUT,

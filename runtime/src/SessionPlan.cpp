@@ -34,8 +34,10 @@ static void describeTensor(const Metadata &Meta, const ds_artifact_tensor &T, Te
 ds_status ds_session::readShapes(const ds_tensor *Inputs, size_t InputCount, ds_error *Error) {
   const Metadata &Meta = Model->Meta;
   if (InputCount != Meta.Inputs.size())
-    return fail(Error, DS_BAD_INPUT, "the model has %zu input%s, %zu given", Meta.Inputs.size(),
-                plural(Meta.Inputs.size()), InputCount);
+    return fail(Error, DS_BAD_INPUT, "the model has %zu input%s, %zu given%s%s%s", Meta.Inputs.size(),
+                plural(Meta.Inputs.size()), InputCount, Meta.FixedInputs.size() ? "; '" : "",
+                Meta.FixedInputs.size() ? Meta.text(Meta.FixedInputs[0]) : "",
+                Meta.FixedInputs.size() ? "' is fixed in this program (--optional)" : "");
   if (InputCount && !Inputs)
     return fail(Error, DS_BAD_ARGUMENT, "inputs is NULL");
   int64_t *Shape = GivenShapes.data();
@@ -257,8 +259,18 @@ ds_status ds_session_infer(ds_session *Session, const ds_tensor *Inputs, size_t 
   const Plan *P = nullptr;
   if (ds_status Status = Session->resolveFeeds(Inputs, InputCount, Error))
     return Status;
-  if (ds_status Status = Session->resolveStates(Inputs, InputCount, Error))
+  if (ds_status Status = Session->resolveStates(Inputs, InputCount, /*IsRun=*/false, Error))
     return Status;
+  Session->resolveDefaults(Inputs, InputCount);
+  if (!Session->Versions.empty()) {
+    if (ds_status Status = Session->readSymbols(Inputs, InputCount, Error))
+      return Status;
+    // It may know sizes that depend on what was left out.
+    if (ds_session *Version = Session->findVersion()) {
+      Session->giveVersion(*Version);
+      Session = Version;
+    }
+  }
   if (ds_status Status = Session->plan(Inputs, InputCount, P, Error))
     return Status;
   describeShapes(Session->Model->Meta.Outputs, *P, Outputs);

@@ -109,7 +109,7 @@ void ds_session::hold(size_t Donation, const Claim &Bytes) {
 // Runs
 //===----------------------------------------------------------------------===//
 
-ds_status ds_session::resolveStates(const ds_tensor *&Inputs, size_t InputCount, ds_error *Error) {
+ds_status ds_session::resolveStates(const ds_tensor *&Inputs, size_t InputCount, bool IsRun, ds_error *Error) {
   if (States.empty() || InputCount != FedInputs.size() || !Inputs)
     return DS_OK;
   const Metadata &Meta = Model->Meta;
@@ -127,6 +127,12 @@ ds_status ds_session::resolveStates(const ds_tensor *&Inputs, size_t InputCount,
                   "the state of input '%s' was lost when a run failed after it had begun; set it again "
                   "(ds_session_state_set)",
                   Name);
+    if (S.Is == StateMemory::Absent && ds_model_input_is_optional(Model, Input)) {
+      if (!IsRun)
+        continue;
+      if (ds_status Status = ds_session_state_set(this, Input, &Model->Defaults[Input], Error))
+        return Status;
+    }
     if (S.Is == StateMemory::Absent)
       return fail(Error, DS_BAD_INPUT,
                   "input '%s' has neither a tensor nor a state; give this run a tensor, or the session a state "

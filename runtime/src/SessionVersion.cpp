@@ -1,7 +1,7 @@
-//===- SessionVersion.cpp - Versions of a program for some sizes -----------===//
+//===- SessionVersion.cpp - Inputs left out, and versions of a program ------===//
 // Assumes: versions have the program's inputs, outputs and donations (Model.cpp checked it).
-// Guarantees: a run whose sizes fit a version is that version's run, without a copy; outputs may feed runs of other
-//   versions.
+// Guarantees: an optional input that a run leaves out is its default, without a copy. A run that fits a version is that
+//   version's run, without a copy; outputs may feed runs of other versions.
 // Declines: choosing anything but the first version that fits.
 //===----------------------------------------------------------------------===//
 #include "Session.h"
@@ -21,6 +21,20 @@ ds_status ds_session::createVersions(const ds_session_options &Options, ds_error
   return DS_OK;
 }
 
+void ds_session::resolveDefaults(const ds_tensor *&Inputs, size_t InputCount) {
+  const Array<ds_tensor> &Defaults = Model->Defaults;
+  if (Defaults.empty() || InputCount != FedInputs.size() || !Inputs)
+    return;
+  for (size_t I = 0; I < InputCount; ++I) {
+    LeftOut[I] = Defaults[I].dtype && !Inputs[I].dtype && !Inputs[I].data;
+    if (Inputs != FedInputs.data())
+      FedInputs[I] = Inputs[I];
+    if (LeftOut[I])
+      FedInputs[I] = Defaults[I];
+  }
+  Inputs = FedInputs.data();
+}
+
 ds_session *ds_session::findVersion() const {
   const Metadata &Meta = Model->Meta;
   for (size_t I = 0; I < Versions.size(); ++I) {
@@ -28,7 +42,7 @@ ds_session *ds_session::findVersion() const {
     bool Fits = true;
     for (uint64_t G = 0; G < V.guard_count; ++G) {
       const ds_artifact_guard &Guard = Meta.Guards[V.first_guard + G];
-      Fits &= Symbols[Guard.symbol] == Guard.size;
+      Fits &= Guard.kind == DS_GUARD_LEFT_OUT ? LeftOut[Guard.subject] != 0 : Symbols[Guard.subject] == Guard.size;
     }
     if (Fits)
       return Versions[I];
@@ -52,6 +66,7 @@ ds_status ds_session::runVersion(ds_session &Version, const ds_tensor *Inputs, s
   HasRun = false;
   giveVersion(Version);
   const ds_status Status = Version.run(Inputs, InputCount, Given, OutputCount, Error);
+  IsFresh &= Version.IsFresh;
   HasBegun = Version.HasBegun;
   if (Status)
     return Status;

@@ -42,6 +42,9 @@ def specialize : Separate<["--", "-"], "specialize">, Alias<specialize_EQ>;
 def donate_EQ : Joined<["--", "-"], "donate=">, MetaVarName<"<input>:<output>">, Group<grp_target>,
   HelpText<"Make an output in the memory of an input of the same type and dims: a state that runs update (repeatable)">;
 def donate : Separate<["--", "-"], "donate">, Alias<donate_EQ>;
+def optional_EQ : Joined<["--", "-"], "optional=">, MetaVarName<"<input>,...">, Group<grp_target>,
+  HelpText<"Initializers that are inputs as well and that runs may give, or all, or none (default: where the model lists but some of its initializers as inputs, these) (repeatable)">;
+def optional : Separate<["--", "-"], "optional">, Alias<optional_EQ>;
 def force_static_EQ : Joined<["--", "-"], "force-static=">, MetaVarName<"<node>=<n>,...">, Group<grp_target>,
   HelpText<"State what a node's sizes follow from (of an If: 1 or 0); a run that computes otherwise is an error">;
 def force_static : Separate<["--", "-"], "force-static">, Alias<force_static_EQ>;

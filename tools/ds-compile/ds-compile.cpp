@@ -235,6 +235,7 @@ int main(int argc, char **argv) {
     if (std::string reason = parseSizes("--specialize", text, options.versions.emplace_back()); !reason.empty())
       return usage(reason);
   options.donations = args.getAllArgValues(OPT_donate_EQ);
+  options.optional = args.getAllArgValues(OPT_optional_EQ);
   for (const std::string &text : args.getAllArgValues(OPT_force_static_EQ))
     if (std::string reason = parseForced(text, options); !reason.empty())
       return usage(reason);

@@ -165,9 +165,10 @@ class Model:
         value = self._library.ds_model_property(self._model, key.encode())
         return None if value is None else value.decode("utf-8")
 
-    def run(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    def run(self, arrays: list[np.ndarray | None]) -> list[np.ndarray]:
+        """None is an optional input that is left out."""
         # ascontiguousarray would make a scalar an array of rank 1.
-        kept = [_tensor(np.asarray(array, order="C")) for array in arrays]
+        kept = [(_Tensor(), None) if array is None else _tensor(np.asarray(array, order="C")) for array in arrays]
         inputs = (_Tensor * len(kept))(*[tensor for tensor, _ in kept])
         count = self._library.ds_model_output_count(self._model)
         outputs = (_Tensor * count)()

@@ -122,6 +122,22 @@ LogicalResult DsDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsig
     return op->emitError() << "argument " << argIndex << ": expected '" << kDonateAttr
                            << "' to be the number of a result, got " << attribute.getValue();
   }
+  if (attribute.getName() == kDefaultAttr) {
+    auto value = dyn_cast<ElementsAttr>(attribute.getValue());
+    auto function = dyn_cast<FunctionOpInterface>(op);
+    auto type = function && argIndex < function.getNumArguments()
+                    ? dyn_cast<RankedTensorType>(function.getArgumentTypes()[argIndex])
+                    : RankedTensorType();
+    // Strings become numbers on their way (LowerStrings), and their default stays what it is.
+    bool fits = value && type && value.getShapedType().getRank() == type.getRank() &&
+                (value.getElementType() == type.getElementType() || isa<StringType>(value.getElementType()));
+    for (int64_t d = 0; fits && d < type.getRank(); ++d)
+      fits = type.isDynamicDim(d) || type.getDimSize(d) == value.getShapedType().getDimSize(d);
+    if (fits)
+      return success();
+    return op->emitError() << "argument " << argIndex << ": expected '" << kDefaultAttr
+                           << "' to be elements of the argument's type";
+  }
   if (attribute.getName() != kShapeArgAttr)
     return success();
   auto shape = dyn_cast<ShapeAttr>(attribute.getValue());

@@ -16,6 +16,14 @@ inline constexpr llvm::StringLiteral kInPlaceAttr = "ds.in_place";
 inline constexpr llvm::StringLiteral kGivenAttr = "ds.given";
 /// On a function: what sizes must fulfil besides what its ops ask for, {sides, kind, message} each (Requirements.h).
 inline constexpr llvm::StringLiteral kRequirementsAttr = "ds.requirements";
+/// On an argument of the model's function: the tensor (an ElementsAttr) that a run takes which does not give the input.
+inline constexpr llvm::StringLiteral kDefaultAttr = "ds.default";
+/// On the model's function: the names (an array of strings) of the source model's inputs that are constants here.
+inline constexpr llvm::StringLiteral kFixedAttr = "ds.fixed";
+/// On the model's function: the functions that take its place in some runs, in the order of their being tried. Each is
+/// a dictionary of `body`, `sizes` that symbols must have, and optionally `left_out`: numbers of arguments (an array of
+/// i64) that the run must not give.
+inline constexpr llvm::StringLiteral kVersionsAttr = "ds.versions";
 
 } // namespace ds
 

@@ -47,6 +47,14 @@ struct Donation {
   bool inPlace = false; // from the start; otherwise by a copy at the end
 };
 
+/// What a run computes with that does not give the input.
+struct Default {
+  uint32_t input = 0;
+  std::vector<int64_t> shape;
+  uint32_t weight = 0;                   // its elements; not of strings:
+  std::vector<std::string> strings = {}; // these
+};
+
 /// What parts of the program run on beside the host.
 struct Device {
   uint32_t type = DS_DEVICE_CUDA;
@@ -163,10 +171,12 @@ struct Call {
   std::vector<Attribute> attributes = {};
 };
 
-/// The body that takes the program's place where its symbols, by number, have these sizes.
+/// The body that takes the program's place where its symbols, by number, have these sizes, and the run does not give
+/// these inputs.
 struct Version {
   uint32_t body = 0;
   std::vector<std::pair<uint32_t, int64_t>> sizes;
+  std::vector<uint32_t> leftOut = {};
 };
 
 struct Program {
@@ -186,6 +196,8 @@ struct Program {
   std::vector<Call> calls;
   std::vector<Version> versions; // in the order of their being tried
   std::vector<Donation> donations;
+  std::vector<Default> defaults;
+  std::vector<std::string> fixedInputs; // inputs of the source model that are constants here
   std::vector<Device> devices;
   std::vector<DeviceCode> deviceCode;
   std::vector<Collective> collectives;

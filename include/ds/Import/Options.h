@@ -12,9 +12,9 @@ namespace ds {
 struct ImportOptions {
   /// Sizes for symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
   std::vector<std::pair<std::string, int64_t>> shapes;
-  /// Set, beside the error, if it is `shapes` that is wrong and not the model: a name that no dimension has, or a
+  /// Set, beside the error, if it is an option that is wrong and not the model: a name that no dimension has, or a
   /// dimension that is of another size.
-  bool *badShapes = nullptr;
+  bool *badOptions = nullptr;
 
   /// Domains whose nodes, as far as they are nothing that is supported, are operators of the program that runs the
   /// model.
@@ -22,10 +22,18 @@ struct ImportOptions {
   /// Which branch an If takes (1: then_branch), by the node's name: its other one may have operators that are not
   /// supported.
   std::vector<std::pair<std::string, bool>> branches = {};
+  /// Which initializers that are inputs as well a run may give: names, each entry one or several with commas; or "all"
+  /// or "none". Without any, the model's form tells (lib/Import/Onnx/Optional.cpp).
+  std::vector<std::string> optional = {};
+  /// "INPUT:OUTPUT": an initializer that is an input and donated is one that a run may give.
+  std::vector<std::string> donations = {};
 
-  void blameShapes() const {
-    if (badShapes)
-      *badShapes = true;
+  /// Set where the model has such inputs that could as well be constants.
+  bool *hasOptional = nullptr;
+
+  void blameOptions() const {
+    if (badOptions)
+      *badOptions = true;
   }
 };
 

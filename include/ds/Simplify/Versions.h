@@ -15,10 +15,6 @@
 
 namespace ds {
 
-/// On the model's function: the functions that take its place for some sizes ({body, sizes}), in the order of their
-/// being tried.
-inline constexpr llvm::StringLiteral kVersionsAttr = "ds.versions";
-
 /// Sizes by symbol, by the model's name of a dimension, or by input and index ("x:0").
 using NamedSizes = std::vector<std::pair<std::string, int64_t>>;
 

@@ -87,9 +87,10 @@ ArrayAttr Converter::describe(ArrayRef<Value> values, bool results) {
       name = builder.getStringAttr((results ? "output" : "input") + std::to_string(index));
     auto donated = results ? IntegerAttr() : function.getArgAttrOfType<IntegerAttr>(index, kDonateAttr);
     bool inPlace = donated && function.getArgAttr(index, kInPlaceAttr);
+    auto unlessGiven = results ? ElementsAttr() : function.getArgAttrOfType<ElementsAttr>(index, kDefaultAttr);
     all.push_back(rt::TensorAttr::get(context, name, cast<RankedTensorType>(value.getType()),
                                       ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(value))),
-                                      donated ? donated.getInt() : -1, inPlace));
+                                      donated ? donated.getInt() : -1, inPlace, unlessGiven));
   }
   return builder.getArrayAttr(all);
 }
@@ -107,7 +108,7 @@ rt::ProgramOp Converter::createProgram(ArrayRef<Value> arguments, ArrayRef<Value
     SmallVector<Attribute> all;
     for (auto version : versions.getAsRange<DictionaryAttr>())
       all.push_back(rt::VersionAttr::get(builder.getContext(), version.getAs<FlatSymbolRefAttr>("body"),
-                                         version.getAs<DictionaryAttr>("sizes")));
+                                         version.getAs<DictionaryAttr>("sizes"), version.getAs<ArrayAttr>("left_out")));
     versions = builder.getArrayAttr(all);
   }
   SmallVector<Attribute> defined;
@@ -120,7 +121,7 @@ rt::ProgramOp Converter::createProgram(ArrayRef<Value> arguments, ArrayRef<Value
                                constraints ? constraints : builder.getArrayAttr({}),
                                defined.empty() ? ArrayAttr() : builder.getArrayAttr(defined),
                                own ? namesOf(own) : ArrayAttr(), function->getAttrOfType<ArrayAttr>(kGivenAttr),
-                               versions);
+                               function->getAttrOfType<ArrayAttr>(kFixedAttr), versions);
 }
 
 ArrayAttr Converter::tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> present) {
@@ -132,7 +133,7 @@ ArrayAttr Converter::tensorsOf(ValueRange values, std::optional<ArrayRef<bool>> 
     all[at++] = rt::TensorAttr::get(builder.getContext(), StringAttr(), cast<RankedTensorType>(value.getType()),
                                     ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(*shapes.getDims(value))),
                                     /*donated_to=*/-1,
-                                    /*in_place=*/false);
+                                    /*in_place=*/false, /*unless_given=*/ElementsAttr());
   }
   return builder.getArrayAttr(all);
 }

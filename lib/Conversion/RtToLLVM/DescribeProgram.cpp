@@ -2,6 +2,7 @@
 // Guarantees: numbers of values, symbols, buffers, kernels and launches are those of the code (ValueTable).
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
+#include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Conversion/RtToLLVM.h"
 #include "lib/Conversion/RtToLLVM/ValueTable.h"
@@ -236,6 +237,21 @@ FailureOr<artifact::Program> Describer::describe(rt::ProgramOp host) {
       std::optional<std::string> name = dim.symbolName();
       input.dimensions.push_back({name ? Number::ofSymbol(table.symbolIndex(*name)) : numberOf(dim), dim.str()});
     }
+    if (ElementsAttr value = stated.getUnlessGiven()) {
+      artifact::Default &given = program.defaults.emplace_back();
+      given.input = uint32_t(index);
+      given.shape.assign(value.getShapedType().getShape().begin(), value.getShapedType().getShape().end());
+      if (auto strings = dyn_cast<DenseStringElementsAttr>(value)) {
+        for (StringRef text : strings.getRawStringData())
+          given.strings.push_back(text.str());
+        if (strings.isSplat())
+          given.strings.resize(size_t(value.getNumElements()), given.strings.front());
+      } else if (ElementsView::get(value)) {
+        given.weight = weightOf(value);
+      } else {
+        return host.emitError("the default of input '" + input.name + "' is neither dense nor a resource");
+      }
+    }
     if (stated.isDonated())
       program.donations.push_back({uint32_t(index), uint32_t(stated.getDonatedTo()), stated.getInPlace()});
   }
@@ -328,11 +344,17 @@ FailureOr<artifact::Program> Describer::run() {
     for (auto stated : versions->getAsRange<rt::VersionAttr>()) {
       artifact::Version &version = program->versions.emplace_back();
       version.body = llvm::find(programs, symbols.program(stated.getBody())) - programs.begin() - 1;
+      if (ArrayAttr leftOut = stated.getLeftOut())
+        for (auto input : leftOut.getAsRange<IntegerAttr>())
+          version.leftOut.push_back(uint32_t(input.getInt()));
       for (NamedAttribute size : stated.getSizes())
         version.sizes.emplace_back(table.symbolIndex(size.getName().str()),
                                    cast<IntegerAttr>(size.getValue()).getInt());
     }
   }
+  if (std::optional<ArrayAttr> fixed = model.getFixed())
+    for (auto name : fixed->getAsRange<StringAttr>())
+      program->fixedInputs.push_back(name.str());
   program->weights = std::move(weights);
   return program;
 }

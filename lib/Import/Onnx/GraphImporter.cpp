@@ -26,9 +26,9 @@ std::string ds::importer::nodeName(const NodeProto &node) {
   return node.op_type() + ":" + (node.output_size() ? node.output(0) : std::string());
 }
 
-GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, StringRef folder,
-                             const ImportOptions &options)
-    : context(context), model(*file.model), inputDims(options), tensors(&context, folder, file.data),
+GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, TensorReader &tensors,
+                             const ImportOptions &options, const OptionalInputs &optional)
+    : context(context), model(*file.model), inputDims(options), tensors(tensors), optional(optional),
       builder(&context) {
   for (const std::string &domain : options.customDomains)
     customDomains.insert(domain);

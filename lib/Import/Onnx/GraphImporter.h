@@ -41,9 +41,16 @@ std::string fullName(const onnx::NodeProto &node);
 /// Its name, or else one made of its operator and first output.
 std::string nodeName(const onnx::NodeProto &node);
 
+/// Initializers that are inputs as well. Others are constants alone.
+struct OptionalInputs {
+  llvm::StringSet<> read;   ///< the run's value is what the graph computes with; the initializer is its default
+  llvm::StringSet<> unread; ///< the graph computes with the initializer, whatever the run gives
+};
+
 class GraphImporter {
 public:
-  GraphImporter(mlir::MLIRContext &context, ModelFile &file, llvm::StringRef folder, const ImportOptions &options);
+  GraphImporter(mlir::MLIRContext &context, ModelFile &file, TensorReader &tensors, const ImportOptions &options,
+                const OptionalInputs &optional = {});
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
@@ -129,7 +136,18 @@ private:
   bool checkOperators();
 
   // Import.
+  /// An input of the module's function.
+  struct Input {
+    std::string name;
+    Type element;
+    llvm::SmallVector<DeclaredDim> dims;
+    std::string of = {};                        ///< the sequence that it is a tensor of
+    const onnx::TensorProto *initial = nullptr; ///< what a run takes that does not give it
+    bool isUnread = false;
+  };
   bool importInputs(const onnx::GraphProto &graph, Scope &scope);
+  /// Reads `initial`; the dims of an unread input become its.
+  mlir::ElementsAttr readDefault(const Input &input, SymDims &dims);
   bool importNodes(const Nodes &nodes, const llvm::StringSet<> &outputs, Scope &scope, const Opsets &opsets,
                    std::optional<mlir::Location> caller, int depth, const Plan *plan = nullptr);
   static Plan planNodes(const Nodes &nodes, const llvm::StringSet<> &outputs);
@@ -335,7 +353,8 @@ private:
   mlir::MLIRContext &context;
   const onnx::ModelProto &model;
   InputDims inputDims;
-  TensorReader tensors;
+  TensorReader &tensors;
+  OptionalInputs optional;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::func::FuncOp function;
   mlir::OpBuilder builder;

@@ -71,7 +71,7 @@ std::optional<SymDims> InputDims::resolve(StringRef input, ArrayRef<DeclaredDim>
         return std::nullopt;
       }
       if (asked && *asked != *size) {
-        options.blameShapes();
+        options.blameOptions();
         error = "dimension " + std::to_string(index) + " is " + std::to_string(*size) + " and cannot become " +
                 std::to_string(*asked);
         return std::nullopt;
@@ -109,10 +109,19 @@ std::optional<SymExpr> InputDims::find(StringRef name) const {
   return found == resolved.end() ? std::nullopt : std::optional(found->second);
 }
 
+void InputDims::keepOnly(const std::set<std::string> &symbols) {
+  SmallVector<StringRef> gone;
+  for (const auto &entry : resolved)
+    if (std::optional<std::string> symbol = entry.second.symbolName(); symbol && !symbols.count(*symbol))
+      gone.push_back(entry.first());
+  for (StringRef name : gone)
+    resolved.erase(name);
+}
+
 std::string InputDims::unusedOption() const {
   for (auto [index, entry] : enumerate(options.shapes))
     if (!used[index]) {
-      options.blameShapes();
+      options.blameOptions();
       SmallVector<StringRef> names;
       for (const std::string &name : known)
         if (!is_contained(names, name))

@@ -14,6 +14,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
+#include <set>
 #include <variant>
 
 namespace ds::importer {
@@ -36,6 +37,10 @@ public:
   llvm::ArrayRef<std::pair<std::string, std::string>> displayNames() const { return display; }
   /// What `name` is as a dim of an input: a symbol, or the size that the user fixed it to; nothing if no input has it.
   std::optional<SymExpr> find(llvm::StringRef name) const;
+  /// Forgets names whose symbol is none of `symbols`.
+  void keepOnly(const std::set<std::string> &symbols);
+  /// Says that it is the user's sizes that are wrong.
+  void blame() const { options.blameOptions(); }
   /// A message if a size was asked for that no input has.
   std::string unusedOption() const;
 

@@ -6,6 +6,8 @@
 
 #include "GraphImporter.h"
 
+#include "dialects/ds/ir/ModelAttrs.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
@@ -17,24 +19,43 @@ static DeclaredDim declaredDim(const onnx::TensorShapeProto::Dimension &dim) {
   return dim.dim_param();
 }
 
+mlir::ElementsAttr GraphImporter::readDefault(const Input &input, SymDims &dims) {
+  std::string reason;
+  mlir::ElementsAttr value = tensors.read(*input.initial, input.name, reason);
+  if (!value)
+    return error(reason), mlir::ElementsAttr();
+  ArrayRef<int64_t> shape = value.getShapedType().getShape();
+  for (auto [index, dim, size] : enumerate(dims, shape))
+    if (dim.isConst() && dim.getConst() != size) { // what is declared was compared before
+      inputDims.blame();
+      return error("input '" + input.name + "': --shape says " + dim.str() + " for dimension " + Twine(index) +
+                   ", but its default, the initializer of that name, has " + Twine(size)),
+             mlir::ElementsAttr();
+    }
+  if (input.isUnread)
+    dims = SymDims(shape.begin(), shape.end());
+  return value;
+}
+
 bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
   for (const onnx::TensorProto &tensor : graph.initializer())
     scope.initializers[tensor.name()] = &tensor;
 
-  struct Input {
-    std::string name;
-    Type element;
-    SmallVector<DeclaredDim> dims;
-    std::string of = {}; // the sequence that it is a tensor of
-  };
   std::vector<Input> inputs;
+  SmallVector<mlir::Attribute> fixed;
   for (const onnx::ValueInfoProto &info : graph.input()) {
-    if (scope.initializers.count(info.name()))
-      continue; // a default that a caller could replace is a constant here
+    const onnx::TensorProto *initial = scope.initializers.lookup(info.name());
+    const bool isUnread = optional.unread.contains(info.name());
+    if (initial && !isUnread && !optional.read.contains(info.name())) {
+      fixed.push_back(builder.getStringAttr(info.name()));
+      continue;
+    }
     auto refuse = [&](const Twine &reason) { return error("input '" + info.name() + "' " + reason); };
     // Several inputs: the elements one after another, and the dims, those of each element of a sequence in a row. An
     // optional tensor is a sequence of one or none.
-    Item &item = scope.set(info.name(), Item());
+    if (initial && !isUnread)
+      scope.initializers.erase(info.name());
+    Item none, &item = isUnread ? none : scope.set(info.name(), Item());
     auto addParts = [&](Type element, DeclaredDim rank, StringRef dims) {
       inputs.push_back({info.name() + ".data", element, {DeclaredDim(std::string())}, info.name()});
       inputs.push_back({(info.name() + dims).str(), builder.getI64Type(), {DeclaredDim(std::string())}, info.name()});
@@ -57,14 +78,16 @@ bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
     if (!element)
       return refuse("has element type " + onnxTypeName(info.type().tensor_type().elem_type()) +
                     ", which is not supported");
-    if (!info.type().tensor_type().has_shape()) {
+    if (!info.type().tensor_type().has_shape() && !initial) {
       item.isBoxed = true;
       for (int64_t rank = 0; rank <= MaxUnknownRank; ++rank)
         item.ranks.push_back(rank);
       addParts(element, {}, ".shape");
       continue;
     }
-    Input &input = inputs.emplace_back(Input{info.name(), element, {}});
+    Input &input = inputs.emplace_back(Input{info.name(), element, {}, {}, initial, isUnread});
+    if (!info.type().tensor_type().has_shape())
+      input.dims.assign(initial->dims().begin(), initial->dims().end());
     for (const onnx::TensorShapeProto::Dimension &dim : info.type().tensor_type().shape().dim())
       input.dims.push_back(declaredDim(dim));
     inputDims.reserve(input.dims);
@@ -72,17 +95,24 @@ bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
 
   SmallVector<Type> types;
   SmallVector<SymDims> allDims;
-  SmallVector<mlir::Location> locs;
+  SmallVector<mlir::ElementsAttr> defaults;
+  std::set<std::string> symbols;
   for (const Input &input : inputs) {
     std::string reason;
     std::optional<SymDims> dims = inputDims.resolve(input.name, input.dims, reason);
     if (!dims)
       return error("input '" + input.name + "': " + reason);
+    defaults.push_back(input.initial ? readDefault(input, *dims) : mlir::ElementsAttr());
+    if (input.initial && !defaults.back())
+      return false;
+    for (const SymExpr &dim : *dims)
+      dim.collectSymbols(symbols);
     types.push_back(typeFromDims(input.element, *dims));
     allDims.push_back(*dims);
   }
   if (std::string reason = inputDims.unusedOption(); !reason.empty())
     return error(reason);
+  inputDims.keepOnly(symbols); // dims of unread inputs are numbers
 
   SmallVector<mlir::NamedAttribute> names, properties;
   for (const auto &[symbol, given] : inputDims.displayNames())
@@ -97,12 +127,18 @@ bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
 
   function = mlir::func::FuncOp::create(module->getLoc(), "main", builder.getFunctionType(types, {}));
   module->push_back(function);
+  if (!fixed.empty())
+    function->setAttr(kFixedAttr, builder.getArrayAttr(fixed));
   mlir::Block *entry = function.addEntryBlock();
   for (auto [index, input] : enumerate(inputs)) {
     function.setArgAttr(index, kNameAttr, builder.getStringAttr(input.name));
     function.setArgAttr(index, kShapeArgAttr, ShapeAttr::get(&context, ArrayRef<SymExpr>(allDims[index])));
     entry->getArgument(index).setLoc(mlir::NameLoc::get(builder.getStringAttr(input.name)));
     Value argument = entry->getArgument(index);
+    if (input.isUnread)
+      continue;
+    if (defaults[index])
+      function.setArgAttr(index, kDefaultAttr, defaults[index]);
     if (input.of.empty()) {
       scope.set(input.name, Item(argument));
       continue;

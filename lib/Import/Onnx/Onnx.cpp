@@ -5,8 +5,8 @@
 
 #include "ds/Import/Onnx.h"
 
-#include "GraphImporter.h"
 #include "ModelFile.h"
+#include "Optional.h"
 
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -23,7 +23,7 @@ static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context,
     return {};
   }
   try {
-    return GraphImporter(context, file, folder, options).run();
+    return importWithOptional(context, file, folder, options);
   } catch (const std::exception &exception) {
     mlir::emitError(loc) << "the model cannot be imported: " << oneLine(exception.what());
     return {};

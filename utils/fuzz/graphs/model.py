@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from .control import add_operator, value_info
 from .scope import NUMPY, RUNS, Context, Dim, Scope, Value, constant
@@ -104,6 +104,21 @@ def choose_outputs(scope: Scope, inputs: list[str]) -> list[Value]:
     ]
 
 
+def list_weights(rng: random.Random, graph: onnx.GraphProto, arrays: list[dict[str, np.ndarray]]) -> None:
+    """Some initializers become inputs as well. One run gives the floats among them, another one some: with the same
+    numbers in another order, so that what is right (and exact) stays so. Integers, which may be sizes, keep their values."""
+    weights = list(graph.initializer)
+    listed = rng.sample(weights, rng.randint(1, min(4, len(weights) - 1)))
+    for weight in listed:
+        graph.input.append(helper.make_tensor_value_info(weight.name, weight.data_type, list(weight.dims)))
+    given = [(w.name, numpy_helper.to_array(w)) for w in listed]
+    given = [(name, array) for name, array in given if array.dtype.kind == "f"]
+    for run, chance in ((1, 0.5), (2, 1.0)):
+        for name, array in given:
+            if rng.random() < chance:
+                arrays[run][name] = np.roll(array.ravel(), rng.randint(1, 3)).reshape(array.shape)
+
+
 def make_graph(seed: int, number: int, unique: bool = False) -> Graph:
     """The graph of that number; `unique` gives it no name twice, where otherwise both branches of an
     If may use one, and no subgraph an output twice: ONNX Runtime loses values in both cases."""
@@ -115,6 +130,10 @@ def make_graph(seed: int, number: int, unique: bool = False) -> Graph:
         add_operator(scope)
     outputs = choose_outputs(scope, [info.name for info in infos])
     graph = helper.make_graph(scope.nodes, "g", infos, [value_info(v, scope) for v in outputs], context.weights)
+    # Random numbers of its own: all other graphs stay what they were.
+    optional = random.Random(f"{seed} {number} optional")
+    if len(context.weights) > 1 and optional.random() < 0.2:
+        list_weights(optional, graph, arrays)
     imports = [helper.make_opsetid("", context.opset)]
     if context.functions:
         imports.append(helper.make_opsetid("local", 1))

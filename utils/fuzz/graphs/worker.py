@@ -121,7 +121,10 @@ def run_program(
     results = []
     with runtime.Model(library, guard=guard) as model:
         for arrays in inputs:
-            found = dict(zip(model.outputs, model.run([arrays[name] for name in model.inputs])))
+            for name in arrays:
+                if name not in model.inputs:
+                    raise runtime.RuntimeFailure(1, f"it has no input '{name}'")
+            found = dict(zip(model.outputs, model.run([arrays.get(name) for name in model.inputs])))
             for name in names:
                 if name not in found:  # one whose rank the run decided
                     found[name] = found[f"{name}.data"].reshape(found[f"{name}.shape"])
