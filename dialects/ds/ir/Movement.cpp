@@ -348,7 +348,7 @@ LogicalResult ResizeOp::inferShapes(ShapeState &state) {
   if (std::optional<ArrayRef<double>> scales = getScales())
     for (unsigned d = 0; d < x.size(); ++d)
       if ((*scales)[d] == 1 &&
-          failed(state.requireEqual(size[d], x[d], *this, "a dimension whose scale the compiler took for 1 to keep its size")))
+          failed(state.requireEqual(size[d], x[d], *this, "a dimension of scale 1 to keep its size")))
         return failure();
   if (getGiven() && failed(state.requireEqual(product(dimsOf(getGiven(), state)), SymExpr(3 * int64_t(x.size())), *this,
                                               "three entries a dimension in 'given'")))

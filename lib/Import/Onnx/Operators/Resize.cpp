@@ -148,8 +148,9 @@ Request DataRequest::make(int scales, int sizes, int roi) {
   SmallVector<Value> given(3 * rank), lengths;
   request.scales.assign(rank, 1);
   if (all_of(axes, [&](int64_t axis) { return axis < int64_t(kept); }))
-    return n.fail("interpolates along the first dimensions of " + Twine(rank) + " by scales that the run gives; only the last " +
-                  Twine(rank - kept) + " may have such scales"), request;
+    return n.fail("interpolates along the first dimensions of " + Twine(rank) +
+                  " by scales that the run gives; only the last " + Twine(rank - kept) + " may have such scales"),
+           request;
   for (auto [index, axis] : enumerate(axes)) {
     Value own = sizeOf(axis), scale, size;
     if (scales >= 0) {
