@@ -39,8 +39,6 @@ using namespace mlir;
 namespace ds {
 
 static void lowerToLLVM(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(arith::createArithExpandOpsPass());
   // Calls of libm take vectors apart with vector ops, which must be there to be lowered next.
@@ -57,8 +55,16 @@ static void lowerToLLVM(OpPassManager &pm) {
 
 void buildLowerToLLVMPipeline(OpPassManager &pm) {
   // All are isolated, and lowered in parallel.
-  lowerToLLVM(pm.nest<rt::CodeOp>().nest<ModuleOp>());
-  lowerToLLVM(pm.nest<ModuleOp>());
+  OpPassManager &kernels = pm.nest<rt::CodeOp>().nest<ModuleOp>();
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  lowerToLLVM(kernels);
+  // The host program says nothing twice, and only integers.
+  OpPassManager &host = pm.nest<ModuleOp>();
+  host.addPass(arith::createArithExpandOpsPass());
+  host.addPass(createArithToLLVMConversionPass());
+  host.addPass(createConvertControlFlowToLLVMPass());
+  host.addPass(createReconcileUnrealizedCastsPass());
 }
 
 namespace {
@@ -94,15 +100,26 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &targe
                                                                            llvm::Reloc::PIC_, std::nullopt, level));
 }
 
+/// More instructions than this are a host program of thousands of nodes, in a few blocks: choosing instructions for a
+/// whole block at once takes time that grows with its square.
+static bool isLong(const llvm::Module &module) {
+  constexpr unsigned kLong = 4000;
+  unsigned count = 0;
+  for (const llvm::Function &function : module)
+    count += function.getInstructionCount();
+  return count > kLong;
+}
+
 /// Straight-line code, mostly, and much of it: what combines instructions with each other takes seconds there (a
 /// detector: four of five) and finds nothing that the code generator does not.
-static void addHostPasses(llvm::ModulePassManager &pipeline) {
+static void addHostPasses(llvm::ModulePassManager &pipeline, bool isLong) {
   llvm::FunctionPassManager function;
   function.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
   function.addPass(llvm::EarlyCSEPass());
   function.addPass(llvm::InstSimplifyPass());
   function.addPass(llvm::SimplifyCFGPass());
-  function.addPass(llvm::GVNPass());
+  if (!isLong)
+    function.addPass(llvm::GVNPass());
   pipeline.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(function)));
 }
 
@@ -125,22 +142,12 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine, int lev
   if (level == 0)
     pipeline = passes.buildO0DefaultPipeline(llvm::OptimizationLevel::O0);
   else if (isHost)
-    addHostPasses(pipeline);
+    addHostPasses(pipeline, isLong(module));
   else
     pipeline = passes.buildPerModuleDefaultPipeline(level == 1   ? llvm::OptimizationLevel::O1
                                                     : level == 2 ? llvm::OptimizationLevel::O2
                                                                  : llvm::OptimizationLevel::O3);
   pipeline.run(module, modules);
-}
-
-/// More instructions than this are a host program of thousands of nodes, in a few blocks: choosing instructions for a
-/// whole block at once takes time that grows with its square.
-static bool isLong(const llvm::Module &module) {
-  constexpr unsigned kLong = 4000;
-  unsigned count = 0;
-  for (const llvm::Function &function : module)
-    count += function.getInstructionCount();
-  return count > kLong;
 }
 
 /// Loop strength reduction weighs all addresses of a loop against each other: 30 buffers take 15 seconds. A loop over
@@ -229,7 +236,7 @@ static bool emitObject(Part part, const CpuTarget &target, const std::string &ne
   if (hasManyBuffers(*module))
     context.setOptPassGate(gate);
   if (!part.kernel && isLong(*module))
-    machine->setFastISel(true);
+    machine->setOptLevel(llvm::CodeGenOptLevel::None);
   llvm::legacy::PassManager emission;
   if (machine->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return false;

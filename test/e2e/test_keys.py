@@ -169,7 +169,7 @@ def test_plans_of_sizes_that_differ_in_one_symbol(tmp_path):
         ),
         path,
     )
-    compiled = tools.compile_model(path, library, timeout=120)
+    compiled = tools.compile_model(path, library, "--emit=library", timeout=120)
     assert compiled.code == 0, compiled.stderr
     rng = np.random.default_rng(7)
     sizes = [

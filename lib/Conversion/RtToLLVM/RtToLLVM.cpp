@@ -47,22 +47,25 @@ public:
     auto slot = known.find(expr);
     if (slot != known.end())
       return slot->second;
-    Value sum;
+    Value sum, taken; // of what is added, and of what is subtracted
     for (const SymExpr::Term &term : expr.terms()) {
+      const bool isTaken = term.coefficient == -1 && !term.monomial.empty();
       Value value;
       for (const auto &atom : term.monomial) {
         Value factor = evaluateAtom(*atom);
         value = value ? checked<LLVM::SMulWithOverflowOp>(value, factor) : factor;
       }
-      Value coefficient = constant(b.getI64Type(), term.coefficient);
       if (!value)
-        value = coefficient;
-      else if (term.coefficient != 1)
-        value = checked<LLVM::SMulWithOverflowOp>(value, coefficient);
-      sum = sum ? checked<LLVM::SAddWithOverflowOp>(sum, value) : value;
+        value = constant(b.getI64Type(), term.coefficient);
+      else if (term.coefficient != 1 && !isTaken)
+        value = checked<LLVM::SMulWithOverflowOp>(value, constant(b.getI64Type(), term.coefficient));
+      Value &total = isTaken ? taken : sum;
+      total = total ? checked<LLVM::SAddWithOverflowOp>(total, value) : value;
     }
     if (!sum)
       sum = constant(b.getI64Type(), 0);
+    if (taken)
+      sum = checked<LLVM::SSubWithOverflowOp>(sum, taken);
     return known[expr] = sum;
   }
 
@@ -71,7 +74,10 @@ public:
     return LLVM::GEPOp::create(b, loc, base.getType(), b.getI64Type(), base,
                                ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)});
   }
-  Value constant(Type type, int64_t value) { return arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value)); }
+  Value constant(Type type, int64_t value) {
+    Value &made = constants[{type, value}];
+    return made ? made : made = arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, value));
+  }
   Value compare(arith::CmpIPredicate predicate, Value x, Value y) {
     return arith::CmpIOp::create(b, loc, predicate, x, y);
   }
@@ -156,6 +162,7 @@ private:
   llvm::StringMap<Value> definedHere;
   std::unordered_map<SymExpr, Value, SymExpr::Hash> known;
   DenseMap<const SymExpr::Atom *, Value> knownAtoms; // of expressions in `known`
+  DenseMap<std::pair<Type, int64_t>, Value> constants;
 };
 
 /// The code of one program, number `number` of the artifact's (0: the model's), into the module `host`.

@@ -15,11 +15,17 @@ static constexpr StringLiteral kTooComplex = " is too large or too complex an ex
 
 SmallVector<SymExpr> HostSymbols::exprs(rt::DispatchOp dispatch, Stated stated) const {
   rt::CodeOp code = kernel(dispatch);
+  ShapeAttr own = (code.*stated)();
+  auto [known, isNew] = stateds.try_emplace({own, code.getSymbols(), dispatch.getSymbols()});
+  if (!isNew)
+    return known->second;
   std::map<std::string, SymExpr> values;
   for (auto [name, value] :
        llvm::zip_equal(code.getSymbols().getAsValueRange<StringAttr>(), dispatch.getSymbols().getExprs()))
     values.try_emplace(name.str(), value);
-  return llvm::map_to_vector((code.*stated)().getExprs(), [&](const SymExpr &expr) { return expr.substitute(values); });
+  for (const SymExpr &expr : own.getExprs())
+    known->second.push_back(expr.substitute(values));
+  return known->second;
 }
 
 SymExpr HostSymbols::figure(rt::DispatchOp dispatch, Stated stated) const {

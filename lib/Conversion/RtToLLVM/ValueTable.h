@@ -43,6 +43,9 @@ public:
 
 private:
   mlir::SymbolTable table;
+  /// What was asked for: by the kernel's expressions and symbols, and their values in the launch.
+  mutable llvm::DenseMap<std::tuple<mlir::Attribute, mlir::Attribute, mlir::Attribute>, llvm::SmallVector<SymExpr>>
+      stateds;
 };
 
 class ValueTable {

@@ -17,7 +17,7 @@ using onnx::NodeProto;
 
 /// Longer numbers of elements have their dims named: far below what an expression may be, since kernels multiply them
 /// further.
-static constexpr size_t kLongText = 2048, kLongTerms = 256;
+static constexpr size_t kLongText = 512, kLongTerms = 64;
 /// Shorter dims keep their expression, which says more than a name.
 static constexpr size_t kShortText = 64, kShortTerms = 4;
 
