@@ -134,6 +134,13 @@ def run_program(
 
 def share(result: np.ndarray, expected: np.ndarray, exact: bool) -> float:
     """The error as a share of what is tolerated."""
+    # Sizes of what no iteration made: here those that it would have, for ONNX Runtime 0.
+    if (
+        result.dtype == expected.dtype
+        and result.ndim == expected.ndim
+        and result.shape[:1] == expected.shape[:1] == (0,)
+    ):
+        return 0.0
     if exact and expected.dtype.kind == "f":
         return 0.0 if error_of_scale(result, expected) == 0 else float("inf")
     return error_of_scale(result, expected) / TOLERANCES.get(expected.dtype.name, 1.0)
