@@ -1,7 +1,6 @@
 //===- AbstractSizes.cpp - Numbers of a kernel that its launches give -----===//
-// Guarantees: see AbstractSizes.h. Two kinds of numbers become symbols: functions within sizes (minima, quotients), if
-// all
-//   sizes still follow from each other without knowing what those are; and places in operands that are constants.
+// Guarantees: see AbstractSizes.h. Two kinds of numbers become symbols: functions within sizes (minima, quotients),
+//   where all sizes still follow from each other without them; and constant places in operands.
 //===----------------------------------------------------------------------===//
 #include "lib/Group/AbstractSizes.h"
 #include "dialects/ds/ir/DsOps.h"

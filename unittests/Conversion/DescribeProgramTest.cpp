@@ -30,12 +30,16 @@ constexpr const char *kProgram = R"mlir(
       symbols = #ds.shape<[]>, trips_width = 64 : i64}
   })mlir";
 
-TEST(DescribeProgram, MemorySpacesAreThoseOfBuffers) {
+/// Describes kProgram; its weights, which no test reads, end with the context.
+static FailureOr<artifact::Program> describe() {
   MLIRContext context;
   context.loadDialect<DsDialect, rt::RtDialect>();
   auto module = parseSourceString<ModuleOp>(kProgram, &context);
-  ASSERT_TRUE(module);
-  FailureOr<artifact::Program> program = describeProgram(*module);
+  return module ? describeProgram(*module) : FailureOr<artifact::Program>();
+}
+
+TEST(DescribeProgram, MemorySpacesAreThoseOfBuffers) {
+  FailureOr<artifact::Program> program = describe();
   ASSERT_TRUE(succeeded(program));
   constexpr uint32_t kHost = DS_SPACE_HOST, kDevice = 2; // 1 + its number
   std::vector<uint32_t> spaces;
@@ -53,11 +57,7 @@ TEST(DescribeProgram, MemorySpacesAreThoseOfBuffers) {
 }
 
 TEST(DescribeProgram, KernelsAndDonationsAreAsStated) {
-  MLIRContext context;
-  context.loadDialect<DsDialect, rt::RtDialect>();
-  auto module = parseSourceString<ModuleOp>(kProgram, &context);
-  ASSERT_TRUE(module);
-  FailureOr<artifact::Program> program = describeProgram(*module);
+  FailureOr<artifact::Program> program = describe();
   ASSERT_TRUE(succeeded(program));
   ASSERT_EQ(program->donations.size(), 1u);
   EXPECT_EQ(program->donations[0].output, 0u);

@@ -85,8 +85,6 @@ void keepRequirements(func::FuncOp function, const ShapeState &state, size_t ski
 }
 
 SmallVector<ShapeConstraint> allRequirements(func::FuncOp function, const ShapeState &state) {
-  Collector found;
-  found.addKept(function);
   std::set<std::string> defined;
   auto define = [&](ShapeAttr shape) {
     for (const SymExpr &expr : shape.getDims())
@@ -105,12 +103,14 @@ SmallVector<ShapeConstraint> allRequirements(func::FuncOp function, const ShapeS
     if (auto name = dyn_cast<DefineOp>(op))
       defined.insert(name.getSymbol().str());
   });
-  llvm::erase_if(found.all, [&](const ShapeConstraint &constraint) {
-    auto isKnown = [&](const SymExpr &expr) {
-      return llvm::all_of(expr.symbols(), [&](const std::string &symbol) { return defined.count(symbol); });
-    };
-    return !isKnown(constraint.a) || !isKnown(constraint.b);
-  });
+  auto isKnown = [&](const SymExpr &expr) {
+    return llvm::all_of(expr.symbols(), [&](const std::string &symbol) { return defined.count(symbol); });
+  };
+  Collector kept, found;
+  kept.addKept(function);
+  for (const ShapeConstraint &constraint : kept.all)
+    if (isKnown(constraint.a) && isKnown(constraint.b))
+      found.add(constraint);
   for (const ShapeConstraint &constraint : state.getConstraints())
     found.add(constraint);
   found.addDims(function, state);

@@ -2,7 +2,7 @@
 // Assumes: attributes satisfy the operator's schema.
 // Guarantees: an If whose condition is known becomes its branch; a short Loop or Scan whose trip count is known is
 //   unrolled.
-// Declines: what is decided while the model runs, and long loops: Bodies.cpp.
+// Declines: what is decided while the model runs, and long loops: Branches.cpp, Loops.cpp.
 
 #include "GraphImporter.h"
 
