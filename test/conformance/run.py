@@ -29,8 +29,6 @@ import json
 import os
 import queue
 import re
-import select
-import subprocess
 import sys
 import threading
 import time
@@ -38,10 +36,11 @@ import time
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(FOLDER, "..", "..", "utils"))
 
-import dsutil.venv
+import dsutil.venv  # noqa: F401 (goes on in the right environment)
 from cases import Case, load_cases
 
 from dsutil import tools
+from dsutil.worker import Died, Late, Worker
 
 EXPECTED = os.path.join(FOLDER, "expected-failures.txt")
 EXPECTED_SYMBOLIC = os.path.join(FOLDER, "expected-failures-symbolic.txt")
@@ -71,42 +70,15 @@ def kind_of(text: str) -> tuple[str, str]:
     return "refusal", operator[1] if operator else ""
 
 
-class Worker:
-    """A process that runs tests and may die of one."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-
-    def run(self, case: Case, timeout: float, symbolic: bool, no_reuse: bool) -> str | None:
-        """None if the test passed, otherwise what went wrong."""
-        if self.process is None:
-            self.process = subprocess.Popen(
-                [dsutil.venv.PYTHON, os.path.join(FOLDER, "worker.py")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        try:
-            request = {"key": case.key, "timeout": timeout, "symbolic": symbolic, "no_reuse": no_reuse}
-            print(json.dumps(request), file=self.process.stdin, flush=True)
-            ready, _, _ = select.select([self.process.stdout], [], [], timeout + 30)
-            line = self.process.stdout.readline() if ready else None
-        except BrokenPipeError:
-            line = ""
-        if line:
-            return json.loads(line)["failure"]
-        if line is None:
-            self.process.kill()
-        code = self.process.wait()
-        self.process = None
-        return f"no end after {timeout:.0f} s" if line is None else f"the program crashed (signal {-code})"
-
-    def close(self) -> None:
-        if self.process is not None:
-            self.process.stdin.close()
-            self.process.wait()
-            self.process = None
+def run_test(tester: Worker, case: Case, timeout: float, symbolic: bool, no_reuse: bool) -> str | None:
+    """None if the test passed, otherwise what went wrong."""
+    request = {"key": case.key, "timeout": timeout, "symbolic": symbolic, "no_reuse": no_reuse}
+    try:
+        return tester.ask(request, timeout + 30)["failure"]
+    except Died as death:
+        return f"the program crashed (signal {death.signal})"
+    except Late:
+        return f"no end after {timeout:.0f} s"
 
 
 class Cache:
@@ -162,7 +134,7 @@ def run_all(
     cache = Cache(os.path.join(tools.BUILD, "conformance-results.jsonl"), not options.no_cache)
     workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
     for _ in range(options.jobs):
-        workers.put(Worker())
+        workers.put(Worker(os.path.join(FOLDER, "worker.py")))
     done = 0
 
     def one(case: Case) -> str | None:
@@ -175,7 +147,7 @@ def run_all(
             worker = workers.get()
             try:
                 timeout = options.timeout * (5 if case.kind == "real" else 1) * (2 if options.no_reuse else 1)
-                failure = worker.run(case, timeout, symbolic, options.no_reuse)
+                failure = run_test(worker, case, timeout, symbolic, options.no_reuse)
             finally:
                 workers.put(worker)
             cache.put(key, failure)
