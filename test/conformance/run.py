@@ -36,7 +36,7 @@ import time
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(FOLDER, "..", "..", "utils"))
 
-import dsutil.venv  # noqa: F401 (goes on in the right environment)
+import dsutil.venv  # noqa: F401  the rest needs its packages
 from cases import Case, load_cases
 
 from dsutil import tools

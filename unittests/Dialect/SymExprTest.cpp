@@ -445,6 +445,35 @@ TEST(SymExprBounds, ProofsOfLongSumsEnd) {
   EXPECT_LE(counts.steps, 2 * SymExpr::kMaxProofSteps);
 }
 
+TEST(SymExprBounds, WhatASampleRefutesIsNotTried) {
+  // A sum of many minima, of which no small part decides.
+  SymExpr sum;
+  for (int i = 0; i < 30; ++i)
+    sum = sum + SymExpr::min(SymExpr::symbol("a" + std::to_string(i)), SymExpr::symbol("b" + std::to_string(i)));
+  ds::ProofCounts counts = countProofs([&] {
+    EXPECT_FALSE(SymExpr::provablyLessEqual(SymExpr(1), sum));
+    EXPECT_FALSE(SymExpr::provablyLessEqual(sum, SymExpr::symbol("N")));
+  });
+  EXPECT_EQ(counts.steps, 0u);
+}
+
+TEST(SymExprBounds, SamplesAreValues) {
+  Random random(17);
+  for (int round = 0; round < 2000; ++round) {
+    SymExpr expr = random.make(4).build();
+    if (expr.isOverflow())
+      continue;
+    const ds::SymSamples &samples = ds::SymExprDetail::node(expr).samples;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      std::map<std::string, int64_t> values;
+      expr.forEachSymbol([&](const std::string &name) { values[name] = *ds::samplesOfSymbol(name)[i]; });
+      for (const auto &[name, value] : values)
+        ASSERT_GE(value, 0) << name;
+      ASSERT_EQ(samples[i], expr.evaluate(values)) << expr.str();
+    }
+  }
+}
+
 TEST(SymExprBounds, WhatIsTooDeepOverflowsAndWhatIsNotIsRead) {
   auto deep = [](int levels) {
     SymExpr e = SymExpr::symbol("N"), s = SymExpr::symbol("S");

@@ -15,6 +15,7 @@
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -64,6 +65,9 @@ private:
   const T *object = nullptr;
 };
 } // namespace detail
+
+/// The value for a few choices of all symbols; nullopt where it is not defined, or too large.
+using SymSamples = std::array<std::optional<int64_t>, 4>;
 
 class SymExpr {
 public:
@@ -192,6 +196,7 @@ private:
   const size_t hash;
   unsigned depth = 0, textLength = 0;
   std::optional<int64_t> low, high; // bounds
+  SymSamples samples{};
   mutable std::atomic<uint32_t> references{1};
   mutable std::atomic<const std::string *> textCache{nullptr};
 };

@@ -100,6 +100,55 @@ Interval boundsOf(const std::vector<Term> &terms) {
 std::optional<int64_t> SymExpr::lowerBound() const { return node->bounds.lo; }
 std::optional<int64_t> SymExpr::upperBound() const { return node->bounds.hi; }
 
+//===----------------------------------------------------------------------===//
+// Samples
+//===----------------------------------------------------------------------===//
+
+SymSamples samplesOfSymbol(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325u; // FNV-1a: the same in every run
+  for (unsigned char character : name)
+    hash = (hash ^ character) * 0x100000001b3u;
+  return {0, hash % 5, 1 + (hash >> 16) % 64, 1 + (hash >> 32) % 100003};
+}
+
+SymSamples samplesOf(const std::vector<Term> &terms) {
+  SymSamples result;
+  for (size_t i = 0; i < result.size(); ++i) {
+    std::optional<int64_t> sum = 0;
+    for (const Term &term : terms) {
+      std::optional<int64_t> value = term.coefficient;
+      for (const AtomRef &atom : term.monomial)
+        if (const std::optional<int64_t> &factor = SymExprDetail::samples(*atom)[i]; value && factor)
+          value = mulKnown(value, factor);
+        else
+          value.reset();
+      sum = addKnown(sum, value);
+    }
+    result[i] = sum;
+  }
+  return result;
+}
+
+SymSamples samplesOf(AtomKind kind, const SymExpr &left, const SymExpr &right) {
+  const SymSamples &a = SymExprDetail::node(left).samples, &b = SymExprDetail::node(right).samples;
+  SymSamples result;
+  for (size_t i = 0; i < result.size(); ++i)
+    result[i] = a[i] && b[i] ? evaluateFunction(kind, *a[i], *b[i]) : std::nullopt;
+  return result;
+}
+
+bool isRefuted(const SymExpr &a, const SymExpr &b) {
+  const SymSamples &x = SymExprDetail::node(a).samples, &y = SymExprDetail::node(b).samples;
+  for (size_t i = 0; i < x.size(); ++i)
+    if (x[i] && y[i] && *x[i] > *y[i])
+      return true;
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// Proofs
+//===----------------------------------------------------------------------===//
+
 ProofCounts &proofCounts() {
   static thread_local ProofCounts counts;
   return counts;
@@ -108,7 +157,7 @@ ProofCounts &proofCounts() {
 namespace {
 /// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it. Of a sum
 /// of many such terms there are too many combinations, so that no more than kMaxProofSteps sums are tried, and fewer of
-/// long ones. Sums are only added here: no function is applied, and so no other proof begun.
+/// long ones; none that a sample refutes. Sums are only added here: no function is applied, and so no other proof begun.
 class Proof {
 public:
   bool prove(const SymExpr &e, unsigned depth);
@@ -138,7 +187,7 @@ bool Proof::prove(const SymExpr &e, unsigned depth) {
   ++proofCounts().steps;
   if (std::optional<int64_t> lo = e.lowerBound(); lo && *lo >= 0)
     return true;
-  if (depth == 0)
+  if (depth == 0 || isRefuted(SymExpr(0), e))
     return false;
   if (auto found = known.find({e.id(), depth}); found != known.end())
     return found->second;
@@ -191,7 +240,7 @@ bool Proof::proveReplaced(const SymExpr &rest, int64_t coefficient, const Atom &
 bool SymExpr::isNonNegative() const {
   if (node->bounds.lo && *node->bounds.lo >= 0)
     return true;
-  if (isOverflow() || isConst())
+  if (isOverflow() || isConst() || isRefuted(SymExpr(0), *this))
     return false;
   int8_t known = node->nonNegative.load(std::memory_order_relaxed);
   if (known < 0) {

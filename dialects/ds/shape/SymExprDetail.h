@@ -31,6 +31,7 @@ struct SymNode {
   bool immortal = false; // of no table: the small constants, and what overflowed
   unsigned depth = 0;    // functions in each other
   Interval bounds;
+  SymSamples samples{};
   mutable std::atomic<uint32_t> references{1};
   mutable std::atomic<int8_t> nonNegative{-1}; // -1: not tried yet
   mutable std::atomic<const std::string *> textCache{nullptr};
@@ -45,6 +46,7 @@ struct SymExprDetail {
   static unsigned depth(const SymAtom &atom) { return atom.depth; }
   static unsigned textLength(const SymAtom &atom) { return atom.textLength; }
   static Interval bounds(const SymAtom &atom) { return {atom.low, atom.high}; }
+  static const SymSamples &samples(const SymAtom &atom) { return atom.samples; }
 
   // SymExprTable.cpp: the one object of an atom, or of sorted terms that are no overflow.
   static AtomRef internAtom(AtomKind kind, std::string_view name, const SymExpr &a, const SymExpr &b);
@@ -94,6 +96,13 @@ size_t textLengthOf(const std::vector<Term> &terms);
 /// Bounds from those of the parts.
 Interval boundsOf(const std::vector<Term> &terms);
 Interval boundsOf(AtomKind kind, const SymExpr &a, const SymExpr &b);
+
+/// Samples from those of the parts.
+SymSamples samplesOfSymbol(std::string_view name);
+SymSamples samplesOf(const std::vector<Term> &terms);
+SymSamples samplesOf(AtomKind kind, const SymExpr &a, const SymExpr &b);
+/// True if `a` > `b` for one of the samples: no proof of the contrary exists.
+bool isRefuted(const SymExpr &a, const SymExpr &b);
 
 } // namespace ds
 

@@ -219,7 +219,7 @@ bool SymExpr::provablyLessEqual(const SymExpr &a, const SymExpr &b) {
   std::optional<int64_t> most = a.upperBound(), least = b.lowerBound();
   if (most && least && *most <= *least)
     return true;
-  if (a.isConst() && b.isConst())
+  if ((a.isConst() && b.isConst()) || isRefuted(a, b))
     return false;
   constexpr int kLessEqual = 100; // no AtomKind
   return recent.get(kLessEqual, a, b, [&] { return SymExpr((b - a).isNonNegative()); }).isConst(1);

@@ -146,6 +146,7 @@ SymAtom::SymAtom(AtomKind kind, std::string_view name, const SymExpr &a, const S
   if (kind == AtomKind::Symbol) {
     textLength = symbolText(name).size();
     low = 0;
+    samples = samplesOfSymbol(name);
     return;
   }
   const SymNode &x = SymExprDetail::node(a), &y = SymExprDetail::node(b);
@@ -154,6 +155,7 @@ SymAtom::SymAtom(AtomKind kind, std::string_view name, const SymExpr &a, const S
   Interval bounds = boundsOf(kind, a, b);
   low = bounds.lo;
   high = bounds.hi;
+  samples = samplesOf(kind, a, b);
 }
 
 AtomRef SymExprDetail::internAtom(AtomKind kind, std::string_view name, const SymExpr &a, const SymExpr &b) {
@@ -176,6 +178,7 @@ detail::Interned<SymNode> SymExprDetail::internTerms(std::vector<Term> terms) {
       for (const AtomRef &atom : term.monomial)
         node->depth = std::max(node->depth, atom->depth);
     node->bounds = boundsOf(node->terms);
+    node->samples = samplesOf(node->terms);
     return node;
   }));
 }
@@ -186,6 +189,7 @@ static SymNode *makeConstant(int64_t value) {
     terms.push_back({value, {}});
   auto *node = new SymNode(std::move(terms), 0);
   node->bounds = {value, value};
+  node->samples.fill(value);
   node->immortal = true;
   return node;
 }
@@ -211,6 +215,7 @@ detail::Interned<SymNode> SymExprDetail::overflowNode() {
     SymNode *made = makeConstant(0);
     made->overflow = true;
     made->bounds = {};
+    made->samples = {};
     return made;
   }();
   return detail::Interned<SymNode>(node);
