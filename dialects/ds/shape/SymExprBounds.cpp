@@ -157,7 +157,8 @@ ProofCounts &proofCounts() {
 namespace {
 /// Proves e >= 0: by intervals, or by replacing one min, max, floordiv, mod or bcast by a linear bound of it. Of a sum
 /// of many such terms there are too many combinations, so that no more than kMaxProofSteps sums are tried, and fewer of
-/// long ones; none that a sample refutes. Sums are only added here: no function is applied, and so no other proof begun.
+/// long ones; none that a sample refutes. Sums are only added here: no function is applied, and so no other proof
+/// begun.
 class Proof {
 public:
   bool prove(const SymExpr &e, unsigned depth);
