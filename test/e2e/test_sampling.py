@@ -82,6 +82,18 @@ SAMPLING = [
         "p, i = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x); y = MaxUnpool<kernel_shape=[2,2], strides=[2,2]>(p, i)",
         {"N": (1, 2), "H": (8, 4), "W": (6, 10)},
     ),
+    # Windows of nothing but the least value have a place of their maximum too.
+    *[
+        Case(
+            f"max_pool_places_{kind}{order}",
+            f"{kind}[N,3,H,W] x => {kind}[a,b,c,d] y, int64[a,b,c,d] i",
+            f"y, i = MaxPool<kernel_shape=[2,3], strides=[2,2], pads=[1,1,0,1], storage_order={order}>(x)",
+            {"N": (1, 2), "H": (8, 5), "W": (6, 11)},
+            draw={"x": lambda rng, shape, least=least: rng.choice([least, least, least, 3], shape)},
+        )
+        for kind, least in (("uint8", 0), ("int8", -128), ("float", -np.inf), ("double", -np.inf))
+        for order in (0, 1)
+    ],
 ]
 
 SIGNAL = [

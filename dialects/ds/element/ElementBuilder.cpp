@@ -299,6 +299,11 @@ Value ElementBuilder::logicalAnd(Value x, Value y) {
   return b.createOrFold<arith::AndIOp>(loc, x, y);
 }
 
+Value ElementBuilder::logicalOr(Value x, Value y) {
+  unify(x, y);
+  return b.createOrFold<arith::OrIOp>(loc, x, y);
+}
+
 Value ElementBuilder::logicalNot(Value x) {
   Value one = constantTrue();
   unify(x, one);

@@ -101,6 +101,7 @@ public:
   mlir::Value constantTrue(bool value = true);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
   mlir::Value logicalAnd(mlir::Value a, mlir::Value b);
+  mlir::Value logicalOr(mlir::Value a, mlir::Value b);
   mlir::Value logicalNot(mlir::Value a);
   /// What a byte in memory holds as a value of a small type's compute type, and back.
   mlir::Value fromByte(mlir::Value byte, mlir::Type elementType);

@@ -335,8 +335,8 @@ FailureOr<Value> MaxPoolOp::buildElement(ElementBuilder &eb, unsigned resultNumb
   };
 
   SmallVector<Value> init = {eb.initial(math.least(), indices)};
-  if (wantsIndex)
-    init.push_back(eb.initial(eb.constantI64(0), indices));
+  if (wantsIndex) // none yet: the first element counts, however low it is
+    init.push_back(eb.initial(eb.constantI64(-1), indices));
   auto body = [&](ArrayRef<LaneIndex> k, ValueRange state) -> FailureOr<SmallVector<Value>> {
     SmallVector<LaneIndex> place = window.position(k);
     SmallVector<LaneIndex> from = activation.indices(indices[0], channel, place);
@@ -347,7 +347,10 @@ FailureOr<Value> MaxPoolOp::buildElement(ElementBuilder &eb, unsigned resultNumb
       return failure();
     if (!wantsIndex)
       return SmallVector<Value>{math.max(state[0], *value)};
-    Value better = math.compare(ComparePredicate::gt, *value, state[0]);
+    Value better = math.beats(*value, state[0], /*isMax=*/true);
+    better = eb.logicalOr(better, LaneMath(eb, eb.builder().getI64Type()).compare(ComparePredicate::lt, state[1], eb.constantI64(0)));
+    if (inside)
+      better = eb.logicalAnd(better, inside);
     Value position = eb.valueFromIndex(flatIndex(from), eb.builder().getI64Type());
     return SmallVector<Value>{eb.select(better, *value, state[0]), eb.select(better, position, state[1])};
   };

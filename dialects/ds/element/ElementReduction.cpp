@@ -101,7 +101,6 @@ FailureOr<Value> ReduceMeanOp::buildElement(ElementBuilder &eb, unsigned, ArrayR
 /// A NaN counts as the extremum, as in NumPy.
 template <typename ArgOp>
 static FailureOr<Value> argExtremum(ArgOp op, ElementBuilder &eb, ArrayRef<LaneIndex> indices, bool isMax) {
-  OpBuilder &b = eb.builder();
   LaneMath math(eb, elementType(op.getX()));
   int64_t axis = op.getAxis();
   SmallVector<LaneIndex> position(indices), kept(indices);
@@ -109,30 +108,13 @@ static FailureOr<Value> argExtremum(ArgOp op, ElementBuilder &eb, ArrayRef<LaneI
     kept.erase(kept.begin() + axis);
   else
     position.insert(position.begin() + axis, eb.constantIndex(0));
-  auto isBetter = [&](Value x, Value best) -> Value {
-    eb.unify(x, best);
-    bool orEqual = op.getSelectLast();
-    if (!math.isFloat())
-      return math.compare(isMax ? (orEqual ? ComparePredicate::ge : ComparePredicate::gt)
-                                : (orEqual ? ComparePredicate::le : ComparePredicate::lt),
-                          x, best);
-    using F = arith::CmpFPredicate;
-    F unordered = isMax ? (orEqual ? F::UGE : F::UGT) : (orEqual ? F::ULE : F::ULT);
-    Value better = arith::CmpFOp::create(b, eb.getLoc(), unordered, x, best);
-    // Once the best is a NaN, only (with select_last) another one takes its place.
-    Value replaceable = orEqual ? Value(arith::CmpFOp::create(b, eb.getLoc(), F::UNO, x, x)) : Value();
-    Value bestIsNumber = arith::CmpFOp::create(b, eb.getLoc(), F::ORD, best, best);
-    if (replaceable)
-      bestIsNumber = arith::OrIOp::create(b, eb.getLoc(), bestIsNumber, replaceable);
-    return eb.logicalAnd(better, bestIsNumber);
-  };
   Value init[] = {eb.initial(isMax ? math.least() : math.greatest(), kept), eb.initial(eb.constantI64(0), kept)};
   auto body = [&](LaneIndex index, ValueRange state) -> FailureOr<SmallVector<Value>> {
     position[axis] = index;
     FailureOr<Value> value = eb.element(op.getX(), position);
     if (failed(value))
       return failure();
-    Value better = isBetter(*value, state[0]);
+    Value better = math.beats(*value, state[0], isMax, op.getSelectLast());
     return SmallVector<Value>{eb.select(better, *value, state[0]), eb.select(better, index.getValue(), state[1])};
   };
   FailureOr<SmallVector<Value>> result = eb.loop(eb.constantIndex(0), eb.dim(op.getX(), axis), init, body);

@@ -162,4 +162,19 @@ Value LaneMath::compare(ComparePredicate predicate, Value x, Value y) {
   return b.createOrFold<arith::CmpIOp>(loc, unsignedInt ? choice.forUnsigned : choice.forSigned, x, y);
 }
 
+Value LaneMath::beats(Value x, Value best, bool isMax, bool orEqual) {
+  eb.unify(x, best);
+  if (!floating)
+    return compare(isMax ? (orEqual ? ComparePredicate::ge : ComparePredicate::gt)
+                         : (orEqual ? ComparePredicate::le : ComparePredicate::lt),
+                   x, best);
+  using F = arith::CmpFPredicate;
+  F unordered = isMax ? (orEqual ? F::UGE : F::UGT) : (orEqual ? F::ULE : F::ULT);
+  Value better = arith::CmpFOp::create(b, loc, unordered, x, best);
+  Value replaceable = arith::CmpFOp::create(b, loc, F::ORD, best, best);
+  if (orEqual)
+    replaceable = arith::OrIOp::create(b, loc, replaceable, arith::CmpFOp::create(b, loc, F::UNO, x, x));
+  return eb.logicalAnd(better, replaceable);
+}
+
 } // namespace ds
