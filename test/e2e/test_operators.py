@@ -594,6 +594,24 @@ MOVEMENT = [
         TWO,
         weights={"s": np.array(0.05, np.float32), "z": np.array(3, np.uint8)},
     ),
+    # The quotient is a number of the scale's type, which has few of them: with 16 bits the result shows it.
+    *[
+        Case(
+            f"quantize_quotient{name}",
+            f"{kind}[N,M] x => uint16[N,M] y",
+            f"y = QuantizeLinear{precision}(x, s, z)",
+            TWO,
+            weights={"s": np.array(0.75, scale), "z": np.array(19, np.uint16)},
+            draw={"x": lambda rng, shape: rng.uniform(0, 3e4, shape)},
+            opset=23,
+            reference=reference,
+        )
+        for name, kind, scale, precision, reference in (
+            ("_half", "float16", np.float16, "", "onnx"),
+            ("_single_of_half", "float16", np.float16, "<precision=1>", "onnxruntime"),
+            ("_half_of_single", "float", np.float32, "<precision=10>", "onnxruntime"),
+        )
+    ],
 ]
 
 CASES = ELEMENTWISE + CONTRACTION + CONVOLUTION + REDUCTION + MOVEMENT

@@ -348,7 +348,8 @@ FailureOr<Value> MaxPoolOp::buildElement(ElementBuilder &eb, unsigned resultNumb
     if (!wantsIndex)
       return SmallVector<Value>{math.max(state[0], *value)};
     Value better = math.beats(*value, state[0], /*isMax=*/true);
-    better = eb.logicalOr(better, LaneMath(eb, eb.builder().getI64Type()).compare(ComparePredicate::lt, state[1], eb.constantI64(0)));
+    better = eb.logicalOr(
+        better, LaneMath(eb, eb.builder().getI64Type()).compare(ComparePredicate::lt, state[1], eb.constantI64(0)));
     if (inside)
       better = eb.logicalAnd(better, inside);
     Value position = eb.valueFromIndex(flatIndex(from), eb.builder().getI64Type());

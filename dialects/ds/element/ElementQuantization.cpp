@@ -1,8 +1,7 @@
 //===- ElementQuantization.cpp - Element forms of (de)quantization --------===//
 // Guarantees: `buildElement` of quantize_linear and dequantize_linear, with scales per tensor, per entry of an axis, or
-// per
-//   block along it. Quantization divides by the scale (never multiplies by its inverse), rounds half to even, and
-//   saturates after the zero point is added.
+//   per block along it. Quantization divides by the scale (never multiplies by its inverse), rounds the quotient to the
+//   scale's type, then half to even, and saturates after the zero point is added.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/element/ElementBuilder.h"
 #include "dialects/ds/element/LaneMath.h"
@@ -55,6 +54,8 @@ FailureOr<Value> QuantizeLinearOp::buildElement(ElementBuilder &eb, unsigned, Ar
   if (failed(x) || failed(scale))
     return failure();
   Value quotient = math.div(eb.convert(*x, elementType(getX()), work), *scale);
+  if (scaleElement.isF16() || scaleElement.isBF16())
+    quotient = eb.convert(quotient, work, scaleElement);
   if (SmallFloat::get(resultElement))
     return eb.convert(quotient, work, resultElement, /*saturate=*/true);
   Value rounded = math::RoundEvenOp::create(eb.builder(), eb.getLoc(), quotient);

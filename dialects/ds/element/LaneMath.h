@@ -42,8 +42,8 @@ public:
   mlir::Value min(mlir::Value x, mlir::Value y);
   /// Ordered comparisons; `ne` is true for NaN.
   mlir::Value compare(ComparePredicate predicate, mlir::Value x, mlir::Value y);
-  /// True where `x` takes the place of `best` in a search for an extremum: a NaN beats every number, as in NumPy, and an
-  /// equal value (a NaN another one) with `orEqual`.
+  /// True where `x` takes the place of `best` in a search for an extremum: a NaN beats every number, as in NumPy, and
+  /// an equal value (a NaN another one) with `orEqual`.
   mlir::Value beats(mlir::Value x, mlir::Value best, bool isMax, bool orEqual = false);
 
 private:

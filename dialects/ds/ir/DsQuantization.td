@@ -19,7 +19,8 @@ defvar DS_QuantizationDoc = [{
 def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
   let summary = "floats to integers or small floats";
   let description = [{
-    `result[i] = saturate(round_half_even(x[i] / scale) + zero_point)`; small floats as results are rounded to their own
+    `result[i] = saturate(round_half_even(x[i] / scale) + zero_point)`, where the quotient is rounded to the scale's type
+    first; small floats as results are rounded to their own
     numbers, and have no zero point but 0.
   }] # DS_QuantizationDoc;
   let arguments = (ins DS_NumberTensor:$x, DS_FloatTensor:$scale, Optional<DS_QuantizedTensor>:$zero_point,

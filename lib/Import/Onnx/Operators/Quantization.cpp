@@ -41,6 +41,14 @@ static void quantize(Node &n) {
   }
   if (SmallFloat::get(element) && !n.getInt("saturate", 1))
     return (void)n.fail("saturate=0 is not supported");
+  // The quotient is of the scale's type, where nothing else is asked for.
+  if (int64_t code = n.getInt("precision", 0)) {
+    Type precision = elementType(n.b.getContext(), int(code));
+    if (!isa_and_nonnull<mlir::FloatType>(precision))
+      return (void)n.fail("precision " + onnxTypeName(int(code)) + " is not supported");
+    x = n.cast(x, precision);
+    scale = n.cast(scale, precision);
+  }
   SmallVector<Value> operands{x, scale};
   if (zero)
     operands.push_back(zero);
