@@ -184,6 +184,20 @@ private:
 
 } // namespace
 
+/// Begin and end of a text that is longer than anyone reads.
+static std::string shortened(std::string text) {
+  constexpr size_t kHead = 700, kTail = 250;
+  if (text.size() <= 2 * kHead)
+    return text;
+  auto isInside = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80; }; // a character
+  size_t head = kHead, tail = text.size() - kTail;
+  while (isInside(head))
+    --head;
+  while (isInside(tail))
+    ++tail;
+  return text.substr(0, head) + "[... " + std::to_string(tail - head) + " more ...]" + text.substr(tail);
+}
+
 /// Blanks for line breaks, and escapes for control characters and bytes that are no UTF-8: a model's names reach
 /// terminals.
 static std::string onOneLine(StringRef text) {
@@ -207,7 +221,7 @@ static std::string onOneLine(StringRef text) {
       line += "\\x" + toHex(StringRef(at, 1));
     at += legal ? length : 1;
   }
-  return StringRef(line).rtrim().str();
+  return shortened(StringRef(line).rtrim().str());
 }
 
 /// Text with more weights than this is printed without them.
@@ -588,7 +602,17 @@ CompileStatus Compilation::finish() {
 CompilerSession::CompilerSession(const SessionOptions &options) : state(std::make_unique<State>(options)) {}
 CompilerSession::~CompilerSession() = default;
 
-CompileStatus CompilerSession::compile(const CompileOptions &options) { return Compilation(*state, options).run(); }
+CompileStatus CompilerSession::compile(const CompileOptions &options) {
+  // Files beside the output go by the name of what is written.
+  Expected<std::string> output = OutputFile::resolve(options.output);
+  if (!output || *output == options.output) {
+    consumeError(output.takeError());
+    return Compilation(*state, options).run();
+  }
+  CompileOptions resolved = options;
+  resolved.output = *output;
+  return Compilation(*state, resolved).run();
+}
 
 CompileStatus CompilerSession::compile(mlir::ModuleOp module, const CompileOptions &options,
                                        function_ref<void(StringRef)> sink) {

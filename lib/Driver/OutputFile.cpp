@@ -38,7 +38,21 @@ static std::atomic<bool> removesOnSignals = false;
 
 void OutputFile::removeOnSignals() { removesOnSignals = true; }
 
-void OutputFile::removeLeftovers(StringRef destination, int pid) {
+Expected<std::string> OutputFile::resolve(StringRef destination) {
+  if (!sys::fs::is_symlink_file(destination))
+    return destination.str();
+  SmallString<128> target;
+  if (sys::fs::real_path(destination, target))
+    return createStringError(inconvertibleErrorCode(),
+                             "cannot write '" + destination + "': it is a link to what does not exist");
+  return target.str().str();
+}
+
+void OutputFile::removeLeftovers(StringRef given, int pid) {
+  Expected<std::string> resolved = resolve(given);
+  if (!resolved)
+    return consumeError(resolved.takeError());
+  StringRef destination = *resolved;
   StringRef folder = sys::path::parent_path(destination);
   std::string prefix = temporaryPrefix(sys::path::filename(destination), pid);
   std::error_code code;
@@ -47,7 +61,11 @@ void OutputFile::removeLeftovers(StringRef destination, int pid) {
       sys::fs::remove(at->path());
 }
 
-Expected<OutputFile> OutputFile::create(StringRef destination) {
+Expected<OutputFile> OutputFile::create(StringRef given) {
+  Expected<std::string> resolved = resolve(given);
+  if (!resolved)
+    return resolved.takeError();
+  StringRef destination = *resolved;
   if (sys::fs::is_directory(destination))
     return createStringError(inconvertibleErrorCode(), "cannot write '" + destination + "': it is a folder");
   sys::fs::file_status status;

@@ -15,8 +15,11 @@ namespace ds {
 
 class OutputFile {
 public:
-  /// Reserves a file in the destination's folder: one without a name until `keep`, which vanishes however this process
-  /// ends, or, where the file system has no such files, one that `removeLeftovers` finds.
+  /// What is written when `destination` is: where it is a link, the file that it leads to, so that the link stays.
+  /// Fails if that does not exist.
+  static llvm::Expected<std::string> resolve(llvm::StringRef destination);
+  /// Reserves a file in the (resolved) destination's folder: one without a name until `keep`, which vanishes however
+  /// this process ends, or, where the file system has no such files, one that `removeLeftovers` finds.
   static llvm::Expected<OutputFile> create(llvm::StringRef destination);
   /// From here on signals that end this process remove its temporary files first. For a process that is all ours: it
   /// takes the signals.

@@ -31,7 +31,36 @@ static void dissolveRegions(func::FuncOp function) {
   }
 }
 
+/// A kernel that takes its elements from any number of tensors has code for each: of many, parts are put together
+/// first.
+static void divideConcats(func::FuncOp function) {
+  constexpr size_t kMostInputs = 64;
+  for (auto concat : llvm::to_vector(function.getOps<ConcatOp>())) {
+    unsigned axis = concat.getAxis();
+    while (concat.getInputs().size() > kMostInputs) {
+      OpBuilder builder(concat);
+      SmallVector<Value> parts;
+      for (auto inputs = ValueRange(concat.getInputs()); !inputs.empty();) {
+        ValueRange taken = inputs.take_front(std::min(kMostInputs, inputs.size()));
+        inputs = inputs.drop_front(taken.size());
+        auto type = cast<RankedTensorType>(concat.getType());
+        SmallVector<int64_t> dims(type.getShape());
+        dims[axis] = 0;
+        for (Value input : taken) {
+          int64_t size = cast<RankedTensorType>(input.getType()).getDimSize(axis);
+          bool isKnown = !ShapedType::isDynamic(size) && !ShapedType::isDynamic(dims[axis]);
+          dims[axis] = isKnown ? dims[axis] + size : ShapedType::kDynamic;
+        }
+        parts.push_back(ConcatOp::create(builder, concat.getLoc(), RankedTensorType::get(dims, type.getElementType()),
+                                         taken, axis));
+      }
+      concat.getInputsMutable().assign(parts);
+    }
+  }
+}
+
 static LogicalResult group(func::FuncOp function, KernelOutliner &outliner) {
+  divideConcats(function);
   copyAliasedResults(function);
   copyViewsToRead(function);
   ShapeState shapes;

@@ -38,6 +38,7 @@ def refuse(
     folder, content, *patterns: str, code: int = 1, name: str = "model.onnx", flags: tuple[str, ...] = ()
 ) -> str:
     """Compiles; checks the exit code, that one line matches every pattern, and that no file came of it."""
+    os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, name)
     if content is not None:
         with open(path, "wb") as file:
@@ -405,3 +406,58 @@ def test_older_output_survives_a_failure(tmp_path):
     result = tools.compile_model(str(tmp_path / "model.onnx"), str(tmp_path / "model"))
     assert result.code == 1
     assert (tmp_path / "model").read_bytes() == b"the old program"
+
+
+def test_ranks_that_nobody_can_take(tmp_path):
+    """An artifact has room for 64 dimensions a tensor; analyses of more would take their time."""
+    model = text_model("float[N] x => float[N] y", "y = Softmax(x)")
+    for rank, dims in ((65, [1] * 65), (1000, [f"d{k}" for k in range(1000)])):
+        wide = onnx.ModelProto.FromString(model.SerializeToString())
+        wide.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, dims))
+        refuse(tmp_path / str(rank), wide, f"input 'x' has {rank} dimensions; at most 64 are supported")
+    axes = numpy_helper.from_array(np.arange(1, 65), "axes")
+    made = helper.make_node("Unsqueeze", ["x", "axes"], ["wide"], name="widen")
+    made = helper.make_graph(
+        [made, helper.make_node("ReduceSum", ["wide"], ["y"])],
+        "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [axes],
+    )  # fmt: skip
+    made = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)])
+    refuse(tmp_path / "made", made, "node 'widen'", "output 'wide' has 65 dimensions; at most 64")
+    constant = matmul_model()
+    constant.graph.initializer[0].dims[:] = [4, 3] + [1] * 63
+    refuse(tmp_path / "constant", constant, "tensor 'w' has 65 dimensions; at most 64")
+
+
+@pytest.mark.parametrize("name", [b"a\0b", b"a\xffb", b"\xc3"], ids=["zero", "no_utf8", "cut_utf8"])
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_names_that_are_no_text(tmp_path, name, side):
+    """Programs have names as C strings, Python as str."""
+    old = {"input": b"first", "output": b"final"}
+    content = text_model("float[N] first => float[N] final", "final = Softmax(first)").SerializeToString()
+    stem = old[side][: -len(name)]
+    content = content.replace(old[side], stem + name)
+    refuse(tmp_path, content, f"the name of the {side} '.*\\\\x(00|FF|C3)", "no text")
+
+
+def test_dims_whose_names_are_no_text(tmp_path):
+    """Only shown, never asked for: they are taken with other characters."""
+    content = text_model("float[Number] x => float[Number] y", "y = Softmax(x)").SerializeToString()
+    (tmp_path / "model.onnx").write_bytes(content.replace(b"Number", b"Nu\0\xffer"))
+    result = tools.compile_model(str(tmp_path / "model.onnx"), str(tmp_path / "model"), timeout=60)
+    assert result.code == 0, result.stderr
+    assert tools.run([str(tmp_path / "model"), "--help"]).code == 0
+
+
+def test_references_to_attributes_of_no_function(tmp_path):
+    model = text_model("float[N] x => float[N] y", "y = Softmax(x)")
+    attribute = model.graph.node[0].attribute.add()
+    attribute.name, attribute.ref_attr_name, attribute.type = "axis", "where", onnx.AttributeProto.INT
+    refuse(tmp_path, model, "Softmax", "attribute 'axis' refers to the attribute 'where' of a function, .* in none")
+
+
+def test_long_texts_are_cut(tmp_path):
+    model = text_model("float[N] x => float[N] y", 'y = Einsum<equation="i->i">(x)')
+    model.graph.node[0].attribute[0].s = b"i" * 1_000_000 + b"->\xc3\xa4" + b"\xc3\xa4" * 1000
+    line = refuse(tmp_path, model, "Einsum", r"more \.\.\.\]")
+    assert len(line) < 2500

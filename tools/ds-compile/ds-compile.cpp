@@ -13,7 +13,9 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
 #include <cstring>
+#include <map>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -190,6 +192,13 @@ int main(int argc, char **argv) {
     if (arg->getNumValues() == 1 && StringRef(arg->getValue()).empty())
       return usage(arg->getOption().getID() == OPT_INPUT ? Twine("the model's name is empty")
                                                          : "'" + arg->getSpelling() + "' needs a value");
+  constexpr unsigned repeatable[] = {OPT_INPUT,       OPT_shape,           OPT_specialize_EQ, OPT_donate_EQ,
+                                     OPT_optional_EQ, OPT_force_static_EQ, OPT_custom_ops};
+  std::map<unsigned, unsigned> counts;
+  for (const opt::Arg *arg : args)
+    if (unsigned id = arg->getOption().getUnaliasedOption().getID();
+        arg->getNumValues() == 1 && !is_contained(repeatable, id) && ++counts[id] == 2)
+      return usage("'" + arg->getSpelling().rtrim('=') + "' is given twice");
   if (args.hasArg(OPT_help))
     return printHelp(flags), flushOutput();
   if (args.hasArg(OPT_version)) {
@@ -234,6 +243,11 @@ int main(int argc, char **argv) {
   for (const std::string &text : args.getAllArgValues(OPT_specialize_EQ))
     if (std::string reason = parseSizes("--specialize", text, options.versions.emplace_back()); !reason.empty())
       return usage(reason);
+  for (size_t i = 0; i < options.versions.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (std::is_permutation(options.versions[i].begin(), options.versions[i].end(), options.versions[j].begin(),
+                              options.versions[j].end()))
+        return usage("--specialize gives the same sizes twice: '" + args.getAllArgValues(OPT_specialize_EQ)[i] + "'");
   options.donations = args.getAllArgValues(OPT_donate_EQ);
   options.optional = args.getAllArgValues(OPT_optional_EQ);
   for (const std::string &text : args.getAllArgValues(OPT_force_static_EQ))

@@ -88,6 +88,25 @@ TEST(OutputFile, UnkeptFilesVanish) {
   EXPECT_EQ(filesIn(folder), 1u);
 }
 
+TEST(OutputFile, LinksStayAndLeadToTheNewFile) {
+  TestFolder folder, other;
+  writeFile(other.file("target"), "old");
+  ASSERT_EQ(symlink(other.file("target").c_str(), folder.file("link").c_str()), 0);
+  EXPECT_EQ(put(folder.file("link"), "new"), "");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.file("link")));
+  EXPECT_EQ(readFile(other.file("target")), "new");
+  writeFile(other.file("target.7.0.tmp"), "");
+  OutputFile::removeLeftovers(folder.file("link"), 7);
+  EXPECT_EQ(filesIn(other), 1u);
+
+  // The standard output of a process is such a link; what it leads to may be no file.
+  ASSERT_EQ(symlink("/dev/null", folder.file("device").c_str()), 0);
+  EXPECT_NE(put(folder.file("device"), "new").find("not a regular file"), std::string::npos);
+  ASSERT_EQ(symlink("nowhere", folder.file("dangling").c_str()), 0);
+  EXPECT_NE(put(folder.file("dangling"), "new").find("does not exist"), std::string::npos);
+  EXPECT_EQ(filesIn(folder), 3u);
+}
+
 TEST(OutputFile, LeftoversOfOneProcessAreRemoved) {
   TestFolder folder;
   for (const char *name : {"out", "out.7.0.tmp", "out.7.12.tmp", "out.77.0.tmp", "other.7.0.tmp", "out.7.0.tmp.npy"})

@@ -7,6 +7,7 @@
 #include "GraphImporter.h"
 #include "Schemas.h"
 
+#include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
@@ -54,6 +55,12 @@ bool GraphImporter::Names::contains(StringRef name) const {
   return false;
 }
 
+/// Names of inputs and outputs reach those who run the program, as C strings.
+static bool isText(StringRef name) {
+  const auto *begin = reinterpret_cast<const UTF8 *>(name.bytes_begin());
+  return !name.contains('\0') && isLegalUTF8String(&begin, begin + name.size());
+}
+
 bool GraphImporter::checkGraph(const GraphProto &graph, const Names *outer, int depth) {
   if (depth > MaxDepth)
     return error("graphs are nested more than " + Twine(MaxDepth) + " deep, which is not supported");
@@ -76,6 +83,17 @@ bool GraphImporter::checkGraph(const GraphProto &graph, const Names *outer, int 
       return error("the graph has two inputs named '" + input.name() + "'");
     names.own.insert(input.name());
   }
+  if (!outer) {
+    auto refuse = [&](StringRef what, StringRef name) {
+      return error("the name of the " + what + " '" + name + "' is no text: it is not UTF-8, or holds a zero byte");
+    };
+    for (const onnx::ValueInfoProto &input : graph.input())
+      if (!isText(input.name()))
+        return refuse("input", input.name());
+    for (const onnx::ValueInfoProto &output : graph.output())
+      if (!isText(output.name()))
+        return refuse("output", output.name());
+  }
   if (!checkNodes(graph.node(), names, depth))
     return false;
   if (graph.output_size() == 0)
@@ -96,6 +114,9 @@ bool GraphImporter::checkNodes(const Nodes &nodes, Names &names, int depth) {
         return error(describe(node) + ": input '" + name +
                      "' is not defined before the node; nodes must be in topological order");
     for (const AttributeProto &attribute : node.attribute()) {
+      if (!attribute.ref_attr_name().empty() && !names.areInFunction)
+        return error(describe(node) + ": attribute '" + attribute.name() + "' refers to the attribute '" +
+                     attribute.ref_attr_name() + "' of a function, but the node is in none");
       if (attribute.has_g() && !checkGraph(attribute.g(), &names, depth + 1))
         return false;
       for (const GraphProto &inner : attribute.graphs())
@@ -191,6 +212,7 @@ std::optional<int64_t> GraphImporter::countNodes(const Nodes &nodes, const Strin
 
 bool GraphImporter::checkFunction(const onnx::FunctionProto &function) {
   Names names;
+  names.areInFunction = true;
   for (const std::string &input : function.input())
     if (!names.own.insert(input).second)
       return error("the function '" + function.name() + "' has two inputs named '" + input + "'");

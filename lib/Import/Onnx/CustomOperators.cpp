@@ -6,16 +6,12 @@
 
 #include "GraphImporter.h"
 #include "Schemas.h"
-#include "runtime/include/ds_artifact.h"
 
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
 using onnx::NodeProto;
 using onnx::TypeProto;
-
-/// What an artifact can say of a tensor.
-static constexpr int MaxRank = DS_ARTIFACT_MAX_RANK;
 
 bool GraphImporter::isCustom(StringRef domain, const NodeProto &proto, const onnx::OpSchema *schema, int64_t opset) {
   return !domain.empty() && customDomains.contains(domain) && !isSupported(domain, fullName(proto), schema, opset);

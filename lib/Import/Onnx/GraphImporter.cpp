@@ -257,6 +257,10 @@ bool GraphImporter::importNode(const NodeProto &proto, ArrayRef<bool> wanted, Sc
         continue;
       if (!value)
         return node.fail("output '" + name + "' is not supported"), false;
+      if (node.rank(value) > MaxRank)
+        return node.fail("output '" + name + "' has " + Twine(node.rank(value)) + " dimensions; at most " +
+                         Twine(MaxRank) + " are supported"),
+               false;
       scope.set(name, Item(value));
     }
     return !node.failed;

@@ -123,6 +123,7 @@ private:
   struct Names {
     const Names *outer = nullptr;
     llvm::StringSet<> own = {};
+    bool areInFunction = outer && outer->areInFunction;
     bool contains(llvm::StringRef name) const;
   };
   bool checkGraph(const onnx::GraphProto &graph, const Names *outer, int depth);

@@ -8,9 +8,23 @@
 
 #include "dialects/ds/ir/ModelAttrs.h"
 
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/ConvertUTF.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
+
+/// What is shown of a dimension's name: metadata hold C strings, and readers expect UTF-8.
+static std::string shown(StringRef name) {
+  std::string text = name.str();
+  const auto *begin = reinterpret_cast<const UTF8 *>(name.bytes_begin());
+  bool isUtf8 = isLegalUTF8String(&begin, begin + name.size());
+  for (char &c : text)
+    if (c == 0 || (!isUtf8 && !isASCII(c)))
+      c = '?';
+  return text;
+}
 
 /// A size of -1 says, as no size does, that nobody knows it: exporters write both.
 static DeclaredDim declaredDim(const onnx::TensorShapeProto::Dimension &dim) {
@@ -98,6 +112,9 @@ bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
   SmallVector<mlir::ElementsAttr> defaults;
   std::set<std::string> symbols;
   for (const Input &input : inputs) {
+    if (input.dims.size() > MaxRank)
+      return error("input '" + input.name + "' has " + Twine(input.dims.size()) + " dimensions; at most " +
+                   Twine(MaxRank) + " are supported");
     std::string reason;
     std::optional<SymDims> dims = inputDims.resolve(input.name, input.dims, reason);
     if (!dims)
@@ -116,7 +133,7 @@ bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
 
   SmallVector<mlir::NamedAttribute> names, properties;
   for (const auto &[symbol, given] : inputDims.displayNames())
-    names.push_back(builder.getNamedAttr(symbol, builder.getStringAttr(given)));
+    names.push_back(builder.getNamedAttr(symbol, builder.getStringAttr(shown(given))));
   for (const onnx::StringStringEntryProto &entry : model.metadata_props())
     if (!entry.key().empty() && none_of(properties, [&](auto known) { return known.getName() == entry.key(); }))
       properties.push_back(builder.getNamedAttr(entry.key(), builder.getStringAttr(entry.value())));

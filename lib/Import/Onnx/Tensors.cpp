@@ -40,6 +40,8 @@ ElementsAttr ds::importer::TensorReader::read(const TensorProto &tensor, StringR
   if (tensor.has_segment())
     return refuse("is a segment of a tensor, which is not supported");
 
+  if (tensor.dims_size() > MaxRank)
+    return refuse("has " + Twine(tensor.dims_size()) + " dimensions; at most " + Twine(MaxRank) + " are supported");
   SmallVector<int64_t> dims(tensor.dims().begin(), tensor.dims().end());
   bool isString = isa<StringType>(element);
   int64_t bound = isString ? 1 : std::max(1u, element.getIntOrFloatBitWidth() / 8);

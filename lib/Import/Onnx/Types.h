@@ -4,9 +4,14 @@
 #ifndef DS_LIB_IMPORT_ONNX_TYPES_H
 #define DS_LIB_IMPORT_ONNX_TYPES_H
 
+#include "runtime/include/ds_artifact.h"
+
 #include "mlir/IR/BuiltinTypes.h"
 
 namespace ds::importer {
+
+/// What an artifact can say of a tensor.
+inline constexpr int MaxRank = DS_ARTIFACT_MAX_RANK;
 
 /// The element type that `onnxType` (a TensorProto.DataType) becomes, or null where it has none.
 mlir::Type elementType(mlir::MLIRContext *context, int onnxType);
