@@ -2,13 +2,14 @@
 // Assumes: shapes inferred.
 // Guarantees: y = f * conv(x) + g with constants f, g of one value or one a channel is one convolution; a batch norm
 // with constant parameters that follows no convolution is a mul and an add. Declines: a convolution that something else
-// uses, and weights or parameters that are no constants.
+// uses, weights or parameters that are no constants, and products that are no numbers of the weights' type.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "ds/Simplify/Passes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include <cmath>
+#include <numeric>
 
 using namespace mlir;
 
@@ -121,6 +122,14 @@ static StringRef resourceName(Value constant) {
   return resource ? resource.getRawHandle().getKey() : StringRef("bias");
 }
 
+/// Whether numbers of size `greatest` lose no more than rounding in a type: they do not overflow, nor are they so small
+/// that few bits are left.
+static bool keeps(Type type, double greatest) {
+  const llvm::fltSemantics &semantics = cast<FloatType>(type).getFloatSemantics();
+  return greatest == 0 || (greatest >= APFloat::getSmallestNormalized(semantics).convertToDouble() &&
+                           greatest <= APFloat::getLargest(semantics).convertToDouble());
+}
+
 /// Scales weights and bias of `conv` in place.
 template <typename Conv> static bool foldInto(Conv conv, const Affine &affine) {
   std::optional<ElementsView> w = constantOf(conv.getW());
@@ -131,17 +140,29 @@ template <typename Conv> static bool foldInto(Conv conv, const Affine &affine) {
   int64_t channels = outputChannels(conv, shape);
   if (int64_t(affine.factor.size()) != channels)
     return false;
+  Type element = w->getType().getElementType();
+  std::vector<double> offsets(channels, 0);
+  for (int64_t c = 0; c < channels; ++c) {
+    double own = bias ? bias->getDouble(c) : 0, folded = own * affine.factor[c] + affine.offset[c];
+    bool isLost = std::isfinite(own) && std::isfinite(affine.offset[c]) && !keeps(element, 1 + std::abs(folded));
+    if (!std::isfinite(affine.factor[c]) || isLost)
+      return false;
+    offsets[c] = folded;
+  }
   OpBuilder builder(conv);
   if (llvm::any_of(affine.factor, [](double f) { return f != 1; })) {
-    std::vector<double> weights = toDoubles(*w);
-    for (auto [i, weight] : llvm::enumerate(weights))
-      weight *= affine.factor[outputChannel(conv, shape, i)];
+    std::vector<double> weights = toDoubles(*w), greatest(channels, 0);
+    for (auto [i, weight] : llvm::enumerate(weights)) {
+      int64_t channel = outputChannel(conv, shape, i);
+      weight *= affine.factor[channel];
+      if (std::isfinite(weight))
+        greatest[channel] = std::max(greatest[channel], std::abs(weight));
+    }
+    if (!llvm::all_of(greatest, [&](double size) { return keeps(element, size); }))
+      return false;
     ElementsAttr scaled = makeElements(w->getType(), packFloats(w->getKind(), weights), resourceName(conv.getW()));
     conv.getWMutable().assign(ConstantOp::create(builder, conv.getW().getLoc(), scaled));
   }
-  std::vector<double> offsets(channels, 0);
-  for (int64_t c = 0; c < channels; ++c)
-    offsets[c] = (bias ? bias->getDouble(c) : 0) * affine.factor[c] + affine.offset[c];
   auto type = RankedTensorType::get({channels}, w->getType().getElementType());
   Value folded = ConstantOp::create(builder, conv.getLoc(), makeFloatElements(type, offsets));
   conv.getBiasMutable().assign(folded);
@@ -175,10 +196,24 @@ static bool foldIntoProducer(Operation *op, const Affine &affine) {
   return true;
 }
 
-/// A batch norm as a mul and an add by per-channel constants.
+/// A batch norm as a mul and an add by per-channel constants. Of types with fewer bits than f32 the two are in f32: where a
+/// mean is large the terms are, and their sum is not.
 static void splitBatchNorm(BatchNormOp op, const Affine &affine) {
+  auto size = [](ArrayRef<double> values) {
+    return std::accumulate(values.begin(), values.end(), 0.0,
+                           [](double most, double value) { return std::max(most, std::abs(value)); });
+  };
+  constexpr double largest = std::numeric_limits<float>::max();
+  if (llvm::any_of(affine.factor, [](double f) { return std::isnan(f); }) || size(affine.factor) > largest ||
+      size(affine.offset) > largest)
+    return; // as it is
   OpBuilder builder(op);
-  auto type = op.getType();
+  RankedTensorType type = op.getType();
+  Value x = op.getX();
+  if (type.getElementTypeBitWidth() < 32) {
+    type = type.clone(builder.getF32Type());
+    x = CastOp::create(builder, op.getLoc(), type, x);
+  }
   int64_t channels = affine.factor.size();
   SmallVector<int64_t> shape{channels};
   if (op.getLayout() == Layout::nchw)
@@ -187,8 +222,10 @@ static void splitBatchNorm(BatchNormOp op, const Affine &affine) {
   auto parameter = [&](ArrayRef<double> values) {
     return ConstantOp::create(builder, op.getLoc(), makeFloatElements(parameterType, values));
   };
-  Value scaled = MulOp::create(builder, op.getLoc(), type, op.getX(), parameter(affine.factor));
+  Value scaled = MulOp::create(builder, op.getLoc(), type, x, parameter(affine.factor));
   Value result = AddOp::create(builder, op.getLoc(), type, scaled, parameter(affine.offset));
+  if (type != op.getType())
+    result = CastOp::create(builder, op.getLoc(), op.getType(), result);
   op.replaceAllUsesWith(result);
   op.erase();
 }

@@ -135,6 +135,11 @@ def compile_onnx(
         "donate": _donations(donate or {}),
         "optional": _optional(optional),
     }
+    content = b""
+    if not isinstance(model, (str, os.PathLike)):
+        if not isinstance(model, bytes) and not hasattr(model, "SerializeToString"):
+            raise CompileError(f"{model!r} is no model; expected a path, an onnx.ModelProto or its bytes", 2)
+        content = model if isinstance(model, bytes) else model.SerializeToString()
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         names = {}  # what messages call files that are none of the user's
         if isinstance(model, (str, os.PathLike)):
@@ -142,10 +147,10 @@ def compile_onnx(
         else:
             source = os.path.join(folder, "model.onnx")
             names[source] = "the model"
-            if not isinstance(model, bytes) and model.graph.name:
+            if not isinstance(model, bytes) and getattr(getattr(model, "graph", None), "name", ""):
                 names[source] = f"the model '{model.graph.name}'"
             with open(source, "wb") as file:
-                file.write(model if isinstance(model, bytes) else model.SerializeToString())
+                file.write(content)
         path = os.path.join(folder, "model.so") if output is None else os.fspath(output)
         if output is None:
             names[path] = "the artifact"

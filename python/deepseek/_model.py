@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 import weakref
@@ -189,6 +190,12 @@ def operators_of(custom_ops: Mapping[str, Callable[..., Any]] | None) -> list[tu
     return operators
 
 
+def _thread_count(threads: Any) -> int:
+    if isinstance(threads, bool) or not hasattr(threads, "__index__") or not 0 <= operator.index(threads) < 1 << 32:
+        raise Error(f"threads={threads!r} is no number of threads; expected 0 (one a CPU) or more", BAD_ARGUMENT)
+    return operator.index(threads)
+
+
 def _stamp(path: str) -> tuple[int, ...] | None:
     """What a file has as long as nobody replaces or rewrites it."""
     try:
@@ -216,7 +223,7 @@ class Model:
         self._stamp = None if isinstance(artifact, bytes) else _stamp(artifact)
         self._model = _runtime.Model(artifact)
         self._caller = _Caller(self._model)
-        self._threads = threads
+        self._threads = _thread_count(threads)
         self._idle: list[_runtime.Session] = []
         self._lock = threading.Lock()
 
@@ -324,7 +331,7 @@ class Session:
 
     def __init__(self, model: Model, threads: int = 0):
         self._caller = model._caller
-        self._session = _runtime.Session(model._model, threads, model._operators)
+        self._session = _runtime.Session(model._model, _thread_count(threads), model._operators)
         self._fed: set[int] = set()
 
     def feed(self, output: str, input: str) -> None:

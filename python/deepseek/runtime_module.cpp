@@ -110,6 +110,15 @@ public:
   ds::Model model;
 };
 
+Input arrayOf(const nb::object &value, const std::string &what) {
+  try {
+    return nb::cast<Input>(value);
+  } catch (const std::bad_cast &) {
+    nb::object dtype = nb::getattr(value, "dtype", nb::type_name(value.type()));
+    throw ds::Error(DS_BAD_INPUT, what + " is no array of numbers: given " + nb::str(dtype).c_str());
+  }
+}
+
 /// DLPack's description of what nanobind hands over.
 ds_tensor view(const Input &array, int32_t dtype, std::vector<int64_t> &shape, std::vector<int64_t> &strides) {
   for (size_t i = 0; i < array.ndim(); ++i) {
@@ -248,7 +257,10 @@ struct PythonOp {
   std::vector<std::optional<Input>> made = {};
   std::vector<std::unique_ptr<Strings>> strings = {}; // in their places; they live until the operator's next node
 
-  template <typename Function> static int32_t guarded(ds_error *error, Function function) {
+  // What was thrown that is no error of the operator but ends the program, KeyboardInterrupt say: the caller's.
+  nb::object ending = {};
+
+  template <typename Function> static int32_t guarded(void *context, ds_error *error, Function function) {
     nb::gil_scoped_acquire locked; // what is thrown dies under it, too
     std::string message;
     ds_status status = DS_BAD_INPUT;
@@ -256,6 +268,8 @@ struct PythonOp {
       function();
       return DS_OK;
     } catch (nb::python_error &thrown) {
+      if (!thrown.matches(PyExc_Exception))
+        static_cast<PythonOp *>(context)->ending = nb::borrow(thrown.value());
       message = std::string(nb::str(thrown.type().attr("__name__")).c_str()) + ": " + nb::str(thrown.value()).c_str();
     } catch (const std::bad_alloc &) {
       status = DS_OUT_OF_MEMORY;
@@ -269,7 +283,7 @@ struct PythonOp {
 
   static int32_t infer(void *context, ds_custom_node *node, const ds_tensor *inputs, size_t inputCount,
                        ds_custom_output *outputs, size_t outputCount, ds_error *error) {
-    return guarded(error, [&] {
+    return guarded(context, error, [&] {
       PythonOp &op = *static_cast<PythonOp *>(context);
       nb::list given, wanted;
       for (size_t i = 0; i < inputCount; ++i)
@@ -290,7 +304,7 @@ struct PythonOp {
         if (outputs[i].dtype == DS_STRING)
           op.strings[i] = std::make_unique<Strings>(results.at(i));
         else if (outputs[i].dtype)
-          op.made[i] = nb::cast<Input>(results.at(i));
+          op.made[i] = arrayOf(results.at(i), "result " + std::to_string(i));
         for (int32_t d = 0; d < outputs[i].rank; ++d)
           outputs[i].shape[d] =
               op.strings[i] ? op.strings[i]->shape.at(size_t(d)) : int64_t(op.made[i].value().shape(size_t(d)));
@@ -299,7 +313,7 @@ struct PythonOp {
   }
   static int32_t run(void *context, ds_custom_node *, const ds_tensor *, size_t, const ds_tensor *outputs,
                      size_t outputCount, ds_error *error) {
-    return guarded(error, [&] {
+    return guarded(context, error, [&] {
       PythonOp &op = *static_cast<PythonOp *>(context);
       std::vector<std::optional<Input>> made;
       made.swap(op.made);
@@ -361,7 +375,8 @@ public:
         inputs[i] = strings.back()->tensor();
         continue;
       }
-      arrays.push_back(nb::cast<Input>(values[i]));
+      arrays.push_back(
+          arrayOf(values[i], i < model.inputCount() ? "input '" + std::string(model.input(i).name) + "'" : "an input"));
       inputs[i] = view(arrays.back(), i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
     }
     for (auto [input, output] : donations)
@@ -374,12 +389,18 @@ public:
         ds::check(ds_session_state_set(session.c(), input, &inputs[input], &error), error);
         inputs[input] = {};
       }
+    ds_error error;
+    ds_status status;
     {
       nb::gil_scoped_release unlocked;
-      ds_error error;
-      ds::check(ds_session_run(session.c(), inputs.data(), inputs.size(), outputs.data(), outputs.size(), &error),
-                error);
+      status = ds_session_run(session.c(), inputs.data(), inputs.size(), outputs.data(), outputs.size(), &error);
     }
+    for (const std::unique_ptr<PythonOp> &op : operators)
+      if (nb::object ending = std::exchange(op->ending, nb::object()); ending.is_valid()) {
+        PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(ending.ptr())), ending.ptr());
+        throw nb::python_error();
+      }
+    ds::check(status, error);
     std::vector<nb::object> results;
     std::vector<bool> isState(outputs.size());
     for (auto [input, output] : donations)

@@ -281,6 +281,8 @@ def test_compile_errors_speak_python():
         (lambda: ds.compile_onnx(LINEAR, specialize=[{"Q": 1}]), r"specialize: .*Q"),
         (lambda: ds.compile_onnx(LINEAR, force_static={"absent": 1}), r"force_static: .*'absent'"),
         (lambda: ds.compile_onnx(broken), r"^the model: "),
+        (lambda: ds.compile_onnx(3), r"^3 is no model; expected a path, an onnx.ModelProto or its bytes"),
+        (lambda: ds.compile_onnx(None), r"^None is no model"),
         (lambda: ds.compile_onnx(onnx.parser.parse_model(CUSTOM)), r"custom_ops.*com\.example"),
     ]
     for work, pattern in cases:
@@ -341,6 +343,41 @@ def test_a_cache_changes_time_alone(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="the cache folder '.*file' is not used"):
         ds.compile_onnx(LINEAR, cache=tmp_path / "file")
+
+
+@pytest.mark.parametrize("dtype", ["O", "M8[s]", "m8[s]", "S4", [("a", "f4")], np.longdouble], ids=str)
+def test_arrays_that_are_no_tensors(linear, dtype):
+    with pytest.raises(ds.Error, match="input 'x' ") as caught:
+        linear(np.zeros((3, 4), dtype))
+    assert caught.value.status == 4
+
+
+@pytest.mark.parametrize("threads", [-1, 1 << 40, "2", 1.5, None, True])
+def test_numbers_of_threads_that_are_none(tmp_path, threads):
+    path = ds.compile_onnx(LINEAR, tmp_path / "linear.so")
+    for work in (lambda: ds.load(path, threads=threads), lambda: ds.compile_onnx(LINEAR, threads=threads)):
+        with pytest.raises(ds.Error, match=r"threads=.* is no number of threads; expected 0"):
+            work()
+    if threads is not None:  # there the model's own
+        with pytest.raises(ds.Error, match=r"threads=.* is no number of threads"):
+            ds.load(path).session(threads)
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_operators_may_end_the_program(ending):
+    """What is no error of an operator goes through to who called the model."""
+    stops = True
+
+    def stop(x, **_):
+        if stops:
+            raise ending(3)
+        return x
+
+    custom = ds.compile_onnx(onnx.parser.parse_model(CUSTOM), custom_ops={"com.example.F": stop})
+    with pytest.raises(ending):
+        custom(np.ones(2, np.float32))
+    stops = False
+    np.testing.assert_array_equal(custom(np.ones(2, np.float32)), [1, 1])
 
 
 # ===-- copies -----------------------------------------------------------------=== #

@@ -6,7 +6,9 @@
 #include "Program.h"
 #include "Tensor.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <new>
+#include <signal.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -129,6 +131,11 @@ static ds_status runModel(const Arguments &A, ds_model *Model, ds_error *Error) 
 
 int runProgram(int Argc, char **Argv, const ds_program_code *Code,
                ds_status (*Load)(const char *, ds_model **, ds_error *)) {
+  // A file that got the number of a closed standard output would be written to. Writing to this one fails.
+  for (int Standard = 0; Standard <= 2; ++Standard)
+    if (fcntl(Standard, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+      break;
+  signal(SIGXFSZ, SIG_IGN); // a file that gets too large is an error with a message, and nothing of it stays
   Arguments A;
   ds_error Error = {};
   ds_model *Model = nullptr;

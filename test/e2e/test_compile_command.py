@@ -170,6 +170,32 @@ def test_standard_output_that_is_full_or_closed(folder, arguments):
     assert sorted(os.listdir(folder)) == ["model.mlir", "model.onnx"]
 
 
+def test_standard_files_that_are_closed(folder, tmp_path):
+    """No file gets their numbers: what is printed would be written to it."""
+    shell = f"{COMPILER} model.onnx -o {tmp_path}/program --no-cache <&- >&- && "
+    shell += f"{tmp_path}/program --random N=2,M=3 --output-dir {tmp_path}/made <&-"
+    assert subprocess.run(["bash", "-c", shell], cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    for name in os.listdir(tmp_path / "made"):
+        np.load(tmp_path / "made" / name)
+    run = ["bash", "-c", f"{tmp_path}/program --random N=2,M=3 --output-dir {tmp_path}/closed >&-"]
+    assert subprocess.run(run, check=False).returncode == 0
+    for name in os.listdir(tmp_path / "closed"):
+        np.load(tmp_path / "closed" / name)
+    result = subprocess.run(["bash", "-c", f"{tmp_path}/program --help >&-"], stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 1
+    assert re.fullmatch(rb"program: error: cannot write to standard output: .*\n", result.stderr), result.stderr
+
+
+def test_outputs_that_get_too_large(folder, tmp_path):
+    """A limit on the size of files, or a full disk: nothing half-written stays."""
+    assert tools.run([COMPILER, str(folder / "model.onnx"), "-o", str(tmp_path / "program")]).code == 0
+    command = f"ulimit -f 2; exec {tmp_path}/program --random N=3000,M=3 --output-dir {tmp_path}/made"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert re.fullmatch(r"program: error: cannot write '.*': File too large\n", result.stderr), result.stderr
+    assert os.listdir(tmp_path / "made") == []
+
+
 def test_output_is_replaced_and_may_be_run(folder, tmp_path):
     program = tmp_path / "program"
     program.write_bytes(b"the old program")

@@ -46,6 +46,23 @@ DATA_DEPENDENT = [
             "s": lists([1, 3], [-2, -1], [2, -1], [1, 4], [1, 1]),
         },
     ),
+    # The axes say how long the other lists are.
+    Case(
+        "slice_by_lists_of_any_length",
+        "float[N,9] x, int64[k] b, int64[k] e => float[p,q] y",
+        "t = Slice(x, b, e, a); y = Neg(t)",
+        {"N": (8, 5), "k": (2, 2)},
+        draw={"b": lists([1, 2], [-1, -2]), "e": lists([6, 9], [100, 5])},
+        weights={"a": np.array([1, 0])},
+    ),
+    Case(
+        "crop_by_list_of_any_length",
+        "float[N,9] x, int64[k] s => float[p,q] y",
+        "t = CenterCropPad<axes=[1]>(x, s); y = Neg(t)",
+        {"N": (8, 5), "k": (1, 1)},
+        draw={"s": lists([4], [12])},
+        opset=18,
+    ),
     # What the operator after a slice says of sizes is read from the slice.
     Case(
         "unsqueeze_of_slice_by_input",

@@ -225,6 +225,52 @@ CONVOLUTION = [
         IMAGE,
         weights={"s": (9,), "b": (9,), "m": (9,), "v": np.linspace(0.5, 2, 9, dtype=np.float32)},
     ),
+    # Factors that cannot be folded into the weights: the product is no number of their type, or has few bits.
+    *[
+        Case(
+            f"conv_scaled_{name}",
+            f"{kind}[N,2,H,W] x => {kind}[N,2,H,W] y",
+            f"c = Conv(x, w); y = {op}(c, k)",
+            IMAGE,
+            reference="onnx",  # ONNX Runtime folds, too
+            tolerance=3e-3 if scalar == np.float16 else 1e-5,
+            draw={"x": lambda rng, shape, size=size: size * rng.uniform(0.5, 1, shape)},
+            weights={
+                "w": np.array([[weight, weight / 2], [-weight, weight / 4]], scalar).reshape(2, 2, 1, 1),
+                "k": np.array(factor, scalar),
+            },
+        )
+        for name, kind, scalar, op, size, weight, factor in (
+            ("half_overflow", "float16", np.float16, "Mul", 1e-3, 200, 500),
+            ("half_underflow", "float16", np.float16, "Mul", 3e4, 0.013, 2e-6),
+            ("single_overflow", "float", np.float32, "Mul", 1e-20, 1e20, 1e20),
+            ("by_infinity", "float", np.float32, "Mul", 1, 1, np.inf),
+            ("divided_by_zero", "float", np.float32, "Div", 1, 1, 0),
+        )
+    ],
+    *[
+        Case(
+            f"batch_norm_half_{name}",
+            "float16[N,2,H,W] x => float16[N,2,H,W] y",
+            body,
+            IMAGE,
+            reference="onnx",
+            tolerance=3e-3,
+            draw={"x": lambda rng, shape, size=size: size * rng.uniform(0.99, 1, shape)},
+            weights={
+                "w": np.array([[300, 0], [0, 300]], np.float16).reshape(2, 2, 1, 1),
+                "s": np.array([2, -3], np.float16),
+                "b": np.array([1, 0], np.float16),
+                "m": np.array([mean, mean], np.float16),
+                "v": np.array([variance, variance], np.float16),
+            },
+        )
+        for name, body, size, mean, variance in (
+            ("small_variance", "c = Conv(x, w); y = BatchNormalization(c, s, b, m, v)", 1e-3, 0.25, 1e-6),
+            ("large_mean", "y = BatchNormalization(x, s, b, m, v)", 1000, 995, 1),
+            ("large_offset", "y = BatchNormalization(x, s, b, m, v)", 1000, 995, 1e-3),
+        )
+    ],
     Case(
         "squeeze_excite",
         "float[N,16,H,W] x => float[N,16,H,W] y",

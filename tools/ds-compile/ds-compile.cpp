@@ -178,6 +178,11 @@ static std::string readStandardInput(std::string &reason) {
 }
 
 int main(int argc, char **argv) {
+  // A file that got the number of a closed standard output would be written to.
+  if (std::error_code code = sys::Process::FixupStandardFileDescriptors()) {
+    errs() << "ds-compile: error: cannot open /dev/null: " << code.message() << '\n';
+    return 1;
+  }
   Flags flags;
   unsigned missingIndex, missingCount;
   opt::InputArgList args = flags.ParseArgs(ArrayRef(argv + 1, argv + argc), missingIndex, missingCount);

@@ -309,6 +309,37 @@ def concat_of_1000() -> Graph:
     return Graph(model(nodes, inputs, [value("y", ["K"])]), [{f"x{k}": normal(k % 3 + 1) for k in range(100)}])
 
 
+@graph
+def softmaxes_joined_600() -> Graph:
+    """One Concat of results that kernels of their own compute."""
+    nodes = [helper.make_node("Softmax", ["x"], [f"z{k}"], axis=k % 2) for k in range(600)]
+    nodes.append(helper.make_node("Concat", [f"z{k}" for k in range(600)], ["y"], axis=0))
+    return Graph(model(nodes, [value("x", ["N", 8])], [value("y", ["K", 8])]), [{"x": normal(n, 8)} for n in (3, 1, 0)])
+
+
+@graph
+def sums_joined_400() -> Graph:
+    """One Concat of sums with a constant each."""
+    nodes = [helper.make_node("Add", ["x", f"k{k}"], [f"z{k}"]) for k in range(400)]
+    nodes.append(helper.make_node("Concat", [f"z{k}" for k in range(400)], ["y"], axis=1))
+    constants = [numpy_helper.from_array(np.float32(k), f"k{k}") for k in range(400)]
+    built = model(nodes, [value("x", ["N", "M"])], [value("y", ["N", "K"])], constants)
+    return Graph(built, [{"x": normal(n, m)} for n, m in ((3, 5), (1, 1), (2, 0))])
+
+
+@graph
+def sequence_of_1000() -> Graph:
+    """A sequence that a thousand nodes make, one element each, put together."""
+    nodes = [helper.make_node("SequenceEmpty", [], ["s0"])]
+    for k in range(1000):
+        at = ["zero"] if k % 3 == 0 else []
+        nodes.append(helper.make_node("SequenceInsert", [f"s{k}", f"x{k % 5}", *at], [f"s{k + 1}"]))
+    nodes.append(helper.make_node("ConcatFromSequence", ["s1000"], ["y"], axis=0))
+    inputs = [value(f"x{k}", [f"N{k}", 3]) for k in range(5)]
+    zero = numpy_helper.from_array(np.array(0), "zero")
+    return Graph(model(nodes, inputs, [value("y", ["K", 3])], [zero]), [{f"x{k}": normal(k % 3, 3) for k in range(5)}])
+
+
 # Control flow --------------------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,8 @@ namespace ds {
 
 namespace {
 
+bool isOfStrings(Value value) { return isa<StringType>(getElementTypeOrSelf(value.getType())); }
+
 int64_t elementBytes(Value value) { return (getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() + 7) / 8; }
 
 SymExpr bytesOf(Value value, ShapeState &shapes) {
@@ -242,6 +244,11 @@ LogicalResult Converter::run() {
   if (failed(inferShapes()))
     return failure();
   Block &block = function.getBody().front();
+  if (llvm::any_of(block.getArguments(), isOfStrings))
+    return function.emitError("takes strings, which programs know by their numbers; run ds-lower-strings before");
+  for (Operation &op : block)
+    if (llvm::any_of(op.getResults(), isOfStrings))
+      return op.emitOpError("makes strings, which programs know by their numbers; run ds-lower-strings before");
   SmallVector<Value> arguments(block.getArguments()), returned(block.getTerminator()->getOperands());
   rt::ProgramOp program = createProgram(arguments, returned);
   builder.setInsertionPointToStart(&program.getBodyRegion().emplaceBlock());

@@ -104,14 +104,24 @@ static void slice(Node &n) {
       operands.push_back(n.ints(n.getInts("axes")));
     return n.set(0, n.make<SliceOp>(operands, {n.segments({1, 1, 1, axes, 0})}));
   }
-  if (!n.knowsLength(n.in(1), "starts"))
+  // The lists are of one length, which each of them may tell.
+  static constexpr StringLiteral names[] = {"", "starts", "ends", "axes", "steps"};
+  unsigned known = 1;
+  while (known < 4 && !(n.has(known) && product(n.dims(n.in(known))).isConst()))
+    ++known;
+  if (!n.has(known) || !product(n.dims(n.in(known))).isConst())
+    known = 1;
+  if (!n.knowsLength(n.in(known), names[known]))
     return;
-  int64_t count = product(n.dims(n.in(1))).getConst();
+  int64_t count = product(n.dims(n.in(known))).getConst();
   SmallVector<int32_t> sizes{1};
   for (unsigned i = 1; i < 5; ++i) {
     sizes.push_back(n.has(i));
-    if (n.has(i))
-      operands.push_back(n.withCount(n.in(i), count));
+    if (!n.has(i))
+      continue;
+    operands.push_back(n.withCount(n.in(i), count));
+    if (SymExpr own = product(n.dims(operands.back())); !n.failed && !own.isConst(count))
+      return (void)n.fail("'" + names[known] + "' has " + Twine(count) + " entries, '" + names[i] + "' " + own.str());
   }
   n.set(0, n.make<SliceOp>(operands, {n.segments(sizes)}));
 }
