@@ -100,14 +100,29 @@ static std::unique_ptr<llvm::TargetMachine> createMachine(const CpuTarget &targe
                                                                            llvm::Reloc::PIC_, std::nullopt, level));
 }
 
-/// More instructions than this are a host program of thousands of nodes, in a few blocks: choosing instructions for a
-/// whole block at once takes time that grows with its square.
+/// More instructions than this are a host program of thousands of nodes, in a few blocks.
 static bool isLong(const llvm::Module &module) {
   constexpr unsigned kLong = 4000;
   unsigned count = 0;
   for (const llvm::Function &function : module)
     count += function.getInstructionCount();
   return count > kLong;
+}
+
+/// Choosing and ordering the instructions of a block at once takes time that grows with its square.
+static void divideBlocks(llvm::Module &module) {
+  constexpr size_t kMost = 256;
+  for (llvm::Function &function : module) {
+    std::vector<llvm::Instruction *> starts;
+    for (llvm::BasicBlock &block : function) {
+      size_t count = 0;
+      for (llvm::Instruction &instruction : block)
+        if (++count % kMost == 0 && !isa<llvm::PHINode>(instruction) && !instruction.isTerminator())
+          starts.push_back(&instruction);
+    }
+    for (llvm::Instruction *start : llvm::reverse(starts)) // each moves what follows it
+      start->getParent()->splitBasicBlock(start);
+  }
 }
 
 /// Straight-line code, mostly, and much of it: what combines instructions with each other takes seconds there (a
@@ -235,8 +250,10 @@ static bool emitObject(Part part, const CpuTarget &target, const std::string &ne
   NoStrengthReduction gate;
   if (hasManyBuffers(*module))
     context.setOptPassGate(gate);
-  if (!part.kernel && isLong(*module))
+  if (!part.kernel && isLong(*module)) {
     machine->setOptLevel(llvm::CodeGenOptLevel::None);
+    divideBlocks(*module);
+  }
   llvm::legacy::PassManager emission;
   if (machine->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return false;

@@ -196,8 +196,8 @@ static bool foldIntoProducer(Operation *op, const Affine &affine) {
   return true;
 }
 
-/// A batch norm as a mul and an add by per-channel constants. Of types with fewer bits than f32 the two are in f32: where a
-/// mean is large the terms are, and their sum is not.
+/// A batch norm as a mul and an add by per-channel constants. Where a mean is large the terms are, and their sum is
+/// not: of types with fewer bits than f32 the two are in f32, and a mean of many deviations is subtracted first.
 static void splitBatchNorm(BatchNormOp op, const Affine &affine) {
   auto size = [](ArrayRef<double> values) {
     return std::accumulate(values.begin(), values.end(), 0.0,
@@ -222,8 +222,14 @@ static void splitBatchNorm(BatchNormOp op, const Affine &affine) {
   auto parameter = [&](ArrayRef<double> values) {
     return ConstantOp::create(builder, op.getLoc(), makeFloatElements(parameterType, values));
   };
+  constexpr double kManyDeviations = 128;
+  std::vector<double> offset = affine.offset, mean = toDoubles(*constantOf(op.getMean()));
+  if (size(offset) > kManyDeviations && size(mean) <= largest) {
+    x = SubOp::create(builder, op.getLoc(), type, x, parameter(mean));
+    offset = toDoubles(*constantOf(op.getBias()));
+  }
   Value scaled = MulOp::create(builder, op.getLoc(), type, x, parameter(affine.factor));
-  Value result = AddOp::create(builder, op.getLoc(), type, scaled, parameter(affine.offset));
+  Value result = AddOp::create(builder, op.getLoc(), type, scaled, parameter(offset));
   if (type != op.getType())
     result = CastOp::create(builder, op.getLoc(), op.getType(), result);
   op.replaceAllUsesWith(result);

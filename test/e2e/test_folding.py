@@ -109,3 +109,14 @@ def test_large_floats_round_alike(tmp_path):
     constants = {"a": np.array(2**24, np.float32), "b": np.array(1, np.float32)}
     body = "q = Identity(p);s = Add(a, b);i = Cast<to=7>(s)"
     same_folded(tmp_path, "float a, float b, float[1] p => float[1] q, int64 i", body, constants)
+
+
+def test_large_integers_are_rounded_once(tmp_path):
+    """2^60 + 2^36 + 1 lies above the middle of two numbers of float32, but not as a double."""
+    a = np.array([2**60 + 2**36 + 1, -(2**60) - 2**36 - 1, 2**62 + 2**38 + 1, 2**24 + 1, 2**63 - 1], np.int64)
+    u = np.array([2**63 + 2**39 + 1, 2**64 - 1, 5], np.uint64)
+    body = "f = Cast<to=1>(a); d = Cast<to=11>(a); g = Cast<to=1>(u); q = Identity(p)"
+    signature = "int64[5] a, uint64[3] u, float[1] p => float[5] f, double[5] d, float[3] g, float[1] q"
+    computed = same_folded(tmp_path, signature, body, {"a": a, "u": u})
+    np.testing.assert_array_equal(computed["f"], a.astype(np.float32))
+    np.testing.assert_array_equal(computed["g"], u.astype(np.float32))

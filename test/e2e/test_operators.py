@@ -250,25 +250,34 @@ CONVOLUTION = [
     ],
     *[
         Case(
-            f"batch_norm_half_{name}",
-            "float16[N,2,H,W] x => float16[N,2,H,W] y",
+            f"batch_norm_{name}",
+            f"{kind}[N,2,H,W] x => {kind}[N,2,H,W] y",
             body,
             IMAGE,
             reference="onnx",
-            tolerance=3e-3,
+            tolerance=3e-3 if kind == "float16" else 1e-4,
             draw={"x": lambda rng, shape, size=size: size * rng.uniform(0.99, 1, shape)},
             weights={
-                "w": np.array([[300, 0], [0, 300]], np.float16).reshape(2, 2, 1, 1),
-                "s": np.array([2, -3], np.float16),
-                "b": np.array([1, 0], np.float16),
-                "m": np.array([mean, mean], np.float16),
-                "v": np.array([variance, variance], np.float16),
+                "w": np.array([[300, 0], [0, 300]], scalar).reshape(2, 2, 1, 1),
+                "s": np.array([2, -3], scalar),
+                "b": np.array([1, 0], scalar),
+                "m": np.array([mean, mean], scalar),
+                "v": np.array([variance, variance], scalar),
             },
         )
-        for name, body, size, mean, variance in (
-            ("small_variance", "c = Conv(x, w); y = BatchNormalization(c, s, b, m, v)", 1e-3, 0.25, 1e-6),
-            ("large_mean", "y = BatchNormalization(x, s, b, m, v)", 1000, 995, 1),
-            ("large_offset", "y = BatchNormalization(x, s, b, m, v)", 1000, 995, 1e-3),
+        for name, kind, scalar, body, size, mean, variance in (
+            (
+                "small_variance",
+                "float16",
+                np.float16,
+                "c = Conv(x, w); y = BatchNormalization(c, s, b, m, v)",
+                1e-3,
+                0.25,
+                1e-6,
+            ),
+            ("large_mean", "float16", np.float16, "y = BatchNormalization(x, s, b, m, v)", 1000, 995, 1),
+            ("large_offset", "float16", np.float16, "y = BatchNormalization(x, s, b, m, v)", 1000, 995, 1e-3),
+            ("many_deviations", "float", np.float32, "y = BatchNormalization(x, s, b, m, v)", 1e4, 9950, 1e-6),
         )
     ],
     Case(

@@ -92,7 +92,8 @@ static int64_t doubleToInt(double value, ElementKind kind, bool saturate) {
 
 template <typename T> static void store(char *to, T value) { std::memcpy(to, &value, sizeof(T)); }
 
-static void storeFloat(char *to, ElementKind kind, double value) {
+/// Rounds once: an integer of 64 bits that became a double before would be rounded twice.
+template <typename T> static void storeFloat(char *to, ElementKind kind, T value) {
   switch (kind) {
   case ElementKind::F16:
     return store(to, floatToHalf(float(value)));
@@ -101,7 +102,7 @@ static void storeFloat(char *to, ElementKind kind, double value) {
   case ElementKind::F32:
     return store(to, float(value));
   default:
-    return store(to, value);
+    return store(to, double(value));
   }
 }
 
@@ -159,8 +160,10 @@ FailureOr<std::vector<char>> detail::evaluateElementwise(Operation *op, ArrayRef
       std::optional<int64_t> value = rule.computeInt(ints, isUnsigned);
       if (!value)
         return failure();
-      if (isFloat(*kind))
-        storeFloat(to, *kind, isUnsigned ? double(uint64_t(*value)) : double(*value));
+      if (isFloat(*kind) && isUnsigned)
+        storeFloat(to, *kind, uint64_t(*value));
+      else if (isFloat(*kind))
+        storeFloat(to, *kind, *value);
       else if (*kind == ElementKind::I1)
         *to = *value != 0;
       else
