@@ -91,6 +91,7 @@ ds_status ds_session_detach(ds_session *Session, size_t Index, DLManagedTensorVe
     State->Is = StateMemory::Absent;
     D->Memory = Session->Memory.handOver(State->Memory);
   } else if (!IsEmpty) {
+    Maker.addFormer(Index, Place.Data);
     D->Memory = Maker.Memory.handOver(Place);
   }
   // Types of a byte or less go as their bytes.

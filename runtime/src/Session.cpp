@@ -352,7 +352,7 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, siz
         continue;
       }
     }
-    if (Given && isOwn(I, Given[I].data))
+    if (Given && isOwn(I, Given[I]))
       Given[I].data = nullptr;
     if (Given && Given[I].data) {
       const ds_tensor &G = Given[I];
@@ -393,7 +393,11 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, siz
                     "output '%s' of a run before the last one was given as an input; copy it first", Meta.text(T.name));
     }
     Region &Place = Own.Places[Own.Current];
-    if (!Place.reserve(Memory, Bytes))
+    const void *Before = Place.Data;
+    const bool IsThere = Place.reserve(Memory, Bytes);
+    if (Place.Data != Before)
+      addFormer(I, Before);
+    if (!IsThere)
       return fail(Error, DS_OUT_OF_MEMORY, "cannot get %lld bytes for output '%s'", static_cast<long long>(Bytes),
                   Meta.text(T.name));
     OutputData[I] = Place.Data;

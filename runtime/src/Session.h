@@ -45,6 +45,12 @@ struct OutputMemory {
   uint32_t Current = 0;
 };
 
+/// Where an output was before its memory moved, or was given away.
+struct FormerOutput {
+  size_t Output;
+  const void *Data;
+};
+
 /// What the iterations of a loop made, one after another.
 struct KeptOutput {
   Region Memory;
@@ -132,6 +138,7 @@ struct ds_session {
   ds::runtime::Array<void *> InputData, OutputData;
   ds::runtime::Array<ds_tensor> LastOutputs; // dtype 0: given away
   ds::runtime::Array<int64_t> LastShapes;
+  ds::runtime::Array<ds::runtime::FormerOutput> FormerOutputs;
   bool HasRun = false, IsFresh = true; // fresh: no run has begun to write outputs
   int32_t FailedLaunch = -1;
 
@@ -188,11 +195,19 @@ struct ds_session {
   ds_status planFor(size_t Stage, const ds::runtime::Plan *Before, const ds::runtime::Plan *&Result, ds_error *Error);
 
   void chooseLaunch();
-  /// True for memory of this session: an entry that an earlier run filled in.
-  bool isOwn(size_t Output, const void *Data) const {
-    return Data == Outputs[Output].Places[0].Data || Data == Outputs[Output].Places[1].Data || Data == nothing();
+  /// True for an entry that an earlier run filled in: memory of this session, or what was. The latter may be the caller's
+  /// by now; then it is not the session that says its shape.
+  bool isOwn(size_t Output, const ds_tensor &Given) const {
+    const ds::runtime::OutputMemory &Own = Outputs[Output];
+    if (Given.data == Own.Places[0].Data || Given.data == Own.Places[1].Data || Given.data == nothing())
+      return true;
+    bool IsFormer = false;
+    for (const ds::runtime::FormerOutput &Former : FormerOutputs)
+      IsFormer |= Former.Output == Output && Former.Data == Given.data;
+    return IsFormer && Given.shape >= LastShapes.begin() && Given.shape <= LastShapes.begin() + LastShapes.size();
   }
   void forgetOwn(ds_tensor *Given) const;
+  void addFormer(size_t Output, const void *Data);
 
   // SessionCustom.cpp
   static ds_status checkOperators(const ds_session_options &Options, ds_error *Error);

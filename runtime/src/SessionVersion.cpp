@@ -50,12 +50,20 @@ ds_session *ds_session::findVersion() const {
   return nullptr;
 }
 
+void ds_session::addFormer(size_t Output, const void *Data) {
+  for (const FormerOutput &Known : FormerOutputs)
+    if (Known.Output == Output && Known.Data == Data)
+      return;
+  if (Data)
+    (void)FormerOutputs.push({Output, Data}); // without memory one fewer is recognized
+}
+
 /// The memory may be that of this session or of a version of it.
 void ds_session::forgetOwn(ds_tensor *Given) const {
   for (size_t I = 0; Given && I < Outputs.size(); ++I) {
-    bool Own = isOwn(I, Given[I].data);
+    bool Own = isOwn(I, Given[I]);
     for (const ds_session *Version : Versions)
-      Own |= Version->isOwn(I, Given[I].data);
+      Own |= Version->isOwn(I, Given[I]);
     if (Own)
       Given[I].data = nullptr;
   }

@@ -225,6 +225,33 @@ CONVOLUTION = [
         IMAGE,
         weights={"s": (9,), "b": (9,), "m": (9,), "v": np.linspace(0.5, 2, 9, dtype=np.float32)},
     ),
+    # What another part of the result needs no element of: its size may be 0.
+    *[
+        Case(
+            f"nothing_within_{name}",
+            "float[A] x, float[B] z => float[C] y",
+            body,
+            {"A": (2, 0, 0), "B": (3, 3, 0)},
+            reference="onnx",
+            weights={
+                "two": np.array([2]),
+                "pads": np.array([1, 2]),
+                "none": np.array([0, 0]),
+                "k": np.array([0]),
+                "minus": np.array([-1]),
+            },
+        )
+        for name, body in (
+            ("tile_concat", "t = Tile(x, two); y = Concat<axis=0>(t, z)"),
+            ("tile_concat_relu", "t = Tile(x, two); c = Concat<axis=0>(t, z); y = Relu(c)"),
+            ("tile_pad", "t = Tile(x, two); p = Pad(t, pads); y = Concat<axis=0>(p, z)"),
+            ("wrap_concat", 't = Pad<mode="wrap">(x, none); y = Concat<axis=0>(t, z)'),
+            (
+                "matrix_concat",
+                "u = Unsqueeze(x, k); m = Concat<axis=0>(u, u); t = Transpose(m); f = Reshape(t, minus); y = Concat<axis=0>(f, z)",
+            ),
+        )
+    ],
     # Factors that cannot be folded into the weights: the product is no number of their type, or has few bits.
     *[
         Case(

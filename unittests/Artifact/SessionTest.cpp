@@ -138,6 +138,26 @@ TEST_F(Session, WritesIntoTheCallersMemory) {
   EXPECT_EQ(row[6], 600);
 }
 
+TEST_F(Session, EntriesThatAnEarlierRunFilledInAreFilledInAgain) {
+  // Also where the memory that they name has moved since: larger runs did not get the entries.
+  make(3);
+  ds_tensor outputs[2] = {};
+  ASSERT_EQ(run(outputs), DS_OK) << error.message;
+  for (int64_t n : {50, 400, 1000}) {
+    make(n);
+    ASSERT_EQ(run(nullptr), DS_OK) << error.message;
+  }
+  for (int64_t n : {1000, 3, 20}) {
+    ds_tensor filled[2] = {outputs[0], outputs[1]};
+    make(n);
+    ASSERT_EQ(run(filled), DS_OK) << error.message;
+    expectSums(filled[0], n);
+    ds_tensor last;
+    ASSERT_EQ(ds_session_output(session, 0, &last), DS_OK);
+    EXPECT_EQ(filled[0].data, last.data);
+  }
+}
+
 TEST_F(Session, StridedAndMisalignedTensorsAreCopied) {
   make(3);
   // `a` transposed, `b` reversed and at an odd address, `sum` with gaps.

@@ -126,9 +126,20 @@ LaneIndex ElementBuilder::mul(LaneIndex x, LaneIndex y) {
   return LaneIndex::general(b.createOrFold<arith::MulIOp>(loc, general(x), general(y)));
 }
 
+/// A size that the run decides may be 0: then there is no element to compute, but lanes, and branches that are not taken,
+/// may be computed all the same, and must not divide by it.
+static Value nonZero(OpBuilder &b, Location loc, LaneIndex divisor) {
+  if (divisor.getConst().value_or(0) > 0)
+    return divisor.getValue();
+  Value one = arith::ConstantIntOp::create(b, loc, 1, 64);
+  return arith::MaxSIOp::create(b, loc, divisor.getValue(), one);
+}
+
 LaneIndex ElementBuilder::floorDiv(LaneIndex x, LaneIndex y) {
   if (y.getConst() == 1)
     return x;
+  if (y.isUniform())
+    y = LaneIndex::uniform(nonZero(b, loc, y));
   if (x.isUniform() && y.isUniform())
     return LaneIndex::uniform(b.createOrFold<arith::FloorDivSIOp>(loc, x.getValue(), y.getValue()));
   return LaneIndex::general(arith::FloorDivSIOp::create(b, loc, general(x), general(y)));
@@ -215,6 +226,7 @@ SmallVector<LaneIndex> ElementBuilder::delinearize(LaneIndex linear, ArrayRef<Sy
   LaneIndex rest = linear;
   for (int64_t d = static_cast<int64_t>(sizes.size()) - 1; d > 0; --d) {
     LaneIndex size = LaneIndex::uniform(sizeValue(sizes[d]));
+    size = LaneIndex::uniform(nonZero(b, loc, size));
     // Positions are not negative: unsigned division is one instruction.
     LaneIndex quotient = rest.isUniform()
                              ? LaneIndex::uniform(b.createOrFold<arith::DivUIOp>(loc, rest.getValue(), size.getValue()))
