@@ -126,8 +126,8 @@ LaneIndex ElementBuilder::mul(LaneIndex x, LaneIndex y) {
   return LaneIndex::general(b.createOrFold<arith::MulIOp>(loc, general(x), general(y)));
 }
 
-/// A size that the run decides may be 0: then there is no element to compute, but lanes, and branches that are not taken,
-/// may be computed all the same, and must not divide by it.
+/// A size that the run decides may be 0: then there is no element to compute, but lanes, and branches that are not
+/// taken, may be computed all the same, and must not divide by it.
 static Value nonZero(OpBuilder &b, Location loc, LaneIndex divisor) {
   if (divisor.getConst().value_or(0) > 0)
     return divisor.getValue();
