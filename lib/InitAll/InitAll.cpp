@@ -4,6 +4,7 @@
 #include "ds/InitAll.h"
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/rt/RtDialect.h"
+#include "ds/Autodiff/Passes.h"
 #include "ds/Codegen/CPU/Passes.h"
 #include "ds/Codegen/Passes.h"
 #include "ds/Conversion/Passes.h"
@@ -29,6 +30,7 @@ void registerAllDialects(mlir::DialectRegistry &registry) {
 void registerAllPasses() {
   registerDsSimplifyPasses();
   registerDsRegionsPasses();
+  registerDsAutodiffPasses();
   registerDsLayoutPasses();
   registerDsGroupPasses();
   registerDsCodegenCPUPasses();

@@ -94,6 +94,31 @@ FailureOr<Value> ReduceMeanOp::buildElement(ElementBuilder &eb, unsigned, ArrayR
   return math.div(*sum, eb.valueFromIndex(number, math.getType()));
 }
 
+int64_t ReduceToOp::elementCost() { return 64; }
+
+FailureOr<Value> ReduceToOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<LaneIndex> indices) {
+  // Where the result's dim is that of x, one step from its index; where it is 1, as many as x has, from 0.
+  LaneMath math(eb, elementType(getX()));
+  SmallVector<ElementBuilder::Bounds> bounds;
+  for (auto [size, target] : llvm::zip_equal(eb.dims(getX()), getTarget().getDims())) {
+    SymExpr steps = SymExpr::floorDiv(size, SymExpr::max(target, SymExpr(1)));
+    bounds.push_back({eb.constantIndex(0), LaneIndex::uniform(eb.sizeValue(steps))});
+  }
+  auto body = [&](ArrayRef<LaneIndex> steps, ValueRange state) -> FailureOr<SmallVector<Value>> {
+    SmallVector<LaneIndex> position;
+    for (auto [index, step] : llvm::zip_equal(indices, steps))
+      position.push_back(eb.add(index, step));
+    FailureOr<Value> value = eb.element(getX(), position);
+    if (failed(value))
+      return failure();
+    return SmallVector<Value>{math.add(state[0], *value)};
+  };
+  FailureOr<SmallVector<Value>> sum = eb.loopNest(bounds, eb.initial(math.zero(), indices), body);
+  if (failed(sum))
+    return failure();
+  return (*sum)[0];
+}
+
 //===----------------------------------------------------------------------===//
 // arg_max, arg_min
 //===----------------------------------------------------------------------===//

@@ -198,16 +198,20 @@ def DS_Broadcasts : NativeOpTrait<"Broadcasts"> {
 
 /// One result; dims are the NumPy broadcast of all operands' dims. `buildLanes` computes the result's value from those of
 /// the operands, which are all scalars or all vectors; `cost` is what elementCost says. `floatRule` and `intRule` are C++
-/// expressions for one element on the host (see ElementRuleOpInterface), empty where there is none.
+/// expressions for one element on the host (see ElementRuleOpInterface), empty where there is none. `vjp` has an expression
+/// for each operand (see VjpBuilder.h): its cotangent, of `g`, that of the result, the operands `x[k]` and the result `y`;
+/// `zero` where the derivative is 0 almost everywhere. An op with floats that has none says why in `noVjp`.
 class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
     : DS_Op<mnemonic, traits # [Pure, DS_Elementwise, ShapeOpInterface, DS_ElementOpInterface, FoldOpInterface,
-                            ElementRuleOpInterface]> {
+                            ElementRuleOpInterface, DifferentiableOpInterface]> {
   let results = (outs DS_Tensor:$result);
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
   code elementDeclaration = "";
   int cost = 1;
   string floatRule = "";
   string intRule = "";
+  list<string> vjp = [];
+  string noVjp = "it takes or makes no floats";
   let extraClassDeclaration = [{
     ::llvm::LogicalResult inferShapes(::ds::ShapeState &state) {
       return ::ds::detail::inferElementwise(getOperation(), state);
@@ -227,8 +231,27 @@ class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
     ::std::optional<double> computeFloat(::llvm::ArrayRef<double> x) { return }] # floatRule # [{; }
   }]) # !if(!empty(intRule), "", [{
     ::std::optional<int64_t> computeInt(::llvm::ArrayRef<int64_t> x, bool isUnsigned) { return }] # intRule # [{; }
+  }]) # [{
+    ::llvm::StringRef whyNoVjp() { return }] # !if(!empty(vjp), "\"" # noVjp # "\"", "\"\"") # [{; }
+  }] # !if(!empty(vjp), "", [{
+    ::llvm::LogicalResult buildVjp(::ds::VjpBuilder &b, ::llvm::ArrayRef<::mlir::Value> cotangents,
+                                   ::llvm::MutableArrayRef<::mlir::Value> operandCotangents);
   }]) # elementDeclaration;
+  let extraClassDefinition = !if(!empty(vjp), "", [{
+    ::llvm::LogicalResult $cppClass::buildVjp(::ds::VjpBuilder &b, ::llvm::ArrayRef<::mlir::Value> cotangents,
+                                              ::llvm::MutableArrayRef<::mlir::Value> operandCotangents) {
+      [[maybe_unused]] const ::ds::TensorExpr g = b(cotangents[0]), y = b.result(0), zero;
+      ::llvm::SmallVector<::ds::TensorExpr> x;
+      for (unsigned i = 0; i < getOperation()->getNumOperands(); ++i)
+        x.push_back(b.operand(i));
+      }] # !interleave(!foreach(k, !range(!size(vjp)), "if (b.needs(" # k # ")) operandCotangents[" # k # "] = (" # vjp[k] # ").get();"), "\n      ") # [{
+      return ::llvm::failure(b.hasFailed());
+    }
+  }]);
 }
+
+/// Adds DifferentiableOpInterface to an op that is not elementwise; `methods` are those that it has.
+class DS_Vjp<list<string> methods = ["buildVjp"]> : DeclareOpInterfaceMethods<DifferentiableOpInterface, methods>;
 
 /// Adds ElementOpInterface to an op that is not elementwise; `methods` are the optional ones that it has too.
 class DS_Element<list<string> methods = []> : DeclareOpInterfaceMethods<DS_ElementOpInterface, methods>;

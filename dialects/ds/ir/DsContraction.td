@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_MatmulOp : DS_TensorOp<"matmul", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_MatmulOp : DS_TensorOp<"matmul", [DS_Vjp<>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "matrix product with NumPy's semantics";
   let description = [{
     `result[b..., i, j] = sum_k a[b..., i, k] * b[b..., k, j]`; the leading dims broadcast. A rank-1 `a` is a row, a rank-1

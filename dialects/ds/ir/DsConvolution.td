@@ -16,7 +16,7 @@ defvar DS_WindowDoc = [{
     `floor((size + pads_low + pads_high - dilation * (kernel - 1) - 1) / stride) + 1`.
 }];
 
-def DS_ConvOp : DS_WindowOp<"conv", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_ConvOp : DS_WindowOp<"conv", [DS_Vjp<>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "convolution (cross-correlation)";
   let description = [{
     `result[n, o, p...] = bias[o] + sum_{c, k...} x[n, g*C/group + c, p*stride - pads_low + k*dilation ...] * w[o, c, k...]`
@@ -35,7 +35,7 @@ def DS_ConvOp : DS_WindowOp<"conv", [DS_Root<["getFlops"]>, DS_Element<["element
                        DefaultValuedAttr<DS_LayoutAttr, "::ds::Layout::nchw">:$layout);
 }
 
-def DS_ConvTransposeOp : DS_WindowOp<"conv_transpose", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_ConvTransposeOp : DS_WindowOp<"conv_transpose", [DS_Vjp<>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "transposed convolution";
   let description = [{
     The adjoint of `ds.conv` in its input: element x[n, c, p...] adds `x * w[c, o, k...]` to
@@ -57,7 +57,7 @@ def DS_ConvTransposeOp : DS_WindowOp<"conv_transpose", [DS_Root<["getFlops"]>, D
                        DefaultValuedAttr<DS_LayoutAttr, "::ds::Layout::nchw">:$layout);
 }
 
-def DS_MaxPoolOp : DS_WindowOp<"max_pool", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>]> {
+def DS_MaxPoolOp : DS_WindowOp<"max_pool", [DS_Vjp<>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>]> {
   let summary = "the maximum of each window";
   let description = [{
     Elements outside `x` do not count. With `ceil_mode` the output size rounds up, but a window never starts beyond the
@@ -77,7 +77,7 @@ def DS_MaxPoolOp : DS_WindowOp<"max_pool", [DS_Root<["getFlops"]>, DS_Element<["
   let hasVerifier = 1;
 }
 
-def DS_AvgPoolOp : DS_WindowOp<"avg_pool", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_AvgPoolOp : DS_WindowOp<"avg_pool", [DS_Vjp<>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "the mean of each window";
   let description = [{
     Elements outside `x` are 0; they count in the divisor only with `count_include_pad` (and only as far as the padding

@@ -53,111 +53,137 @@ class DS_BinaryOp<string mnemonic, Type type, string f, list<Trait> traits = []>
 //===----------------------------------------------------------------------===//
 
 def DS_AbsOp : DS_UnaryOp<"abs", DS_NumberTensor, "|x[i]| (integers wrap)"> {
+  let vjp = ["g * sign(x[0])"];
   let floatRule = "::std::fabs(x[0])";
   let intRule = "isUnsigned || x[0] >= 0 ? x[0] : detail::host::wrapSub(0, x[0])";
   let elementDeclaration = DS_InferElement;
 }
 def DS_NegOp : DS_UnaryOp<"neg", DS_NumberTensor, "-x[i] (integers wrap)"> {
+  let vjp = ["-g"];
   let floatRule = "-x[0]";
   let intRule = "detail::host::wrapSub(0, x[0])";
   let elementDeclaration = DS_InferElement;
 }
 def DS_CeilOp : DS_UnaryOp<"ceil", DS_FloatTensor, "ceil(x[i])"> {
+  let vjp = ["zero"];
   let floatRule = "::std::ceil(x[0])";
   let elementDeclaration = DS_InferElement;
 }
 def DS_FloorOp : DS_UnaryOp<"floor", DS_FloatTensor, "floor(x[i])"> {
+  let vjp = ["zero"];
   let floatRule = "::std::floor(x[0])";
   let elementDeclaration = DS_InferElement;
 }
 def DS_RoundOp : DS_UnaryOp<"round", DS_FloatTensor, "x[i] rounded to the nearest integer, ties to even"> {
+  let vjp = ["zero"];
   let cost = 2;
   let floatRule = "::std::nearbyint(x[0])";
   let elementDeclaration = DS_InferElement;
 }
 def DS_SqrtOp : DS_UnaryOp<"sqrt", DS_FloatTensor, "sqrt(x[i])"> {
+  let vjp = ["g * 0.5 / y"];
   let cost = 6;
   let floatRule = "::std::sqrt(x[0])";
 }
 def DS_RsqrtOp : DS_UnaryOp<"rsqrt", DS_FloatTensor, "1 / sqrt(x[i])"> {
+  let vjp = ["g * -0.5 * (y * y * y)"];
   let cost = 10;
   let floatRule = "1.0 / ::std::sqrt(x[0])";
 }
 def DS_ReciprocalOp : DS_UnaryOp<"reciprocal", DS_FloatTensor, "1 / x[i]"> {
+  let vjp = ["-(g * (y * y))"];
   let cost = 5;
   let floatRule = "1.0 / x[0]";
   let elementDeclaration = DS_InferElement;
 }
 def DS_ExpOp : DS_UnaryOp<"exp", DS_FloatTensor, "exp(x[i])"> {
+  let vjp = ["g * y"];
   let cost = 15;
   let floatRule = "::std::exp(x[0])";
 }
 def DS_LogOp : DS_UnaryOp<"log", DS_FloatTensor, "ln(x[i])"> {
+  let vjp = ["g / x[0]"];
   let cost = 20;
   let floatRule = "::std::log(x[0])";
 }
 def DS_SinOp : DS_UnaryOp<"sin", DS_FloatTensor, "sin(x[i])"> {
+  let vjp = ["g * cos(x[0])"];
   let cost = 30;
   let floatRule = "::std::sin(x[0])";
 }
 def DS_CosOp : DS_UnaryOp<"cos", DS_FloatTensor, "cos(x[i])"> {
+  let vjp = ["-(g * sin(x[0]))"];
   let cost = 30;
   let floatRule = "::std::cos(x[0])";
 }
 def DS_TanOp : DS_UnaryOp<"tan", DS_FloatTensor, "tan(x[i])"> {
+  let vjp = ["g * (y * y + 1)"];
   let cost = 80;
   let floatRule = "::std::tan(x[0])";
 }
 def DS_AsinOp : DS_UnaryOp<"asin", DS_FloatTensor, "asin(x[i])"> {
+  let vjp = ["g * rsqrt(1 - x[0] * x[0])"];
   let cost = 80;
   let floatRule = "::std::asin(x[0])";
 }
 def DS_AcosOp : DS_UnaryOp<"acos", DS_FloatTensor, "acos(x[i])"> {
+  let vjp = ["-(g * rsqrt(1 - x[0] * x[0]))"];
   let cost = 80;
   let floatRule = "::std::acos(x[0])";
 }
 def DS_AtanOp : DS_UnaryOp<"atan", DS_FloatTensor, "atan(x[i])"> {
+  let vjp = ["g / (x[0] * x[0] + 1)"];
   let cost = 80;
   let floatRule = "::std::atan(x[0])";
 }
 def DS_SinhOp : DS_UnaryOp<"sinh", DS_FloatTensor, "sinh(x[i])"> {
+  let vjp = ["g * cosh(x[0])"];
   let cost = 80;
   let floatRule = "::std::sinh(x[0])";
 }
 def DS_CoshOp : DS_UnaryOp<"cosh", DS_FloatTensor, "cosh(x[i])"> {
+  let vjp = ["g * sinh(x[0])"];
   let cost = 80;
   let floatRule = "::std::cosh(x[0])";
 }
 def DS_TanhOp : DS_UnaryOp<"tanh", DS_FloatTensor, "tanh(x[i])"> {
+  let vjp = ["g * (1 - y * y)"];
   let cost = 22;
   let floatRule = "::std::tanh(x[0])";
 }
 def DS_AsinhOp : DS_UnaryOp<"asinh", DS_FloatTensor, "asinh(x[i])"> {
+  let vjp = ["g * rsqrt(x[0] * x[0] + 1)"];
   let cost = 80;
   let floatRule = "::std::asinh(x[0])";
 }
 def DS_AcoshOp : DS_UnaryOp<"acosh", DS_FloatTensor, "acosh(x[i])"> {
+  let vjp = ["g * rsqrt((x[0] - 1) * (x[0] + 1))"];
   let cost = 80;
   let floatRule = "::std::acosh(x[0])";
 }
 def DS_AtanhOp : DS_UnaryOp<"atanh", DS_FloatTensor, "atanh(x[i])"> {
+  let vjp = ["g / (1 - x[0] * x[0])"];
   let cost = 80;
   let floatRule = "::std::atanh(x[0])";
 }
 def DS_ErfOp : DS_UnaryOp<"erf", DS_FloatTensor, "erf(x[i])"> {
+  let vjp = ["g * (exp(-(x[0] * x[0])) * 1.1283791670955126)"];
   let cost = 28;
   let floatRule = "::std::erf(x[0])";
 }
 def DS_SigmoidOp : DS_UnaryOp<"sigmoid", DS_FloatTensor, "1 / (1 + exp(-x[i]))"> {
+  let vjp = ["g * (y * (1 - y))"];
   let cost = 20;
   let floatRule = "1.0 / (1.0 + ::std::exp(-x[0]))";
 }
 def DS_ReluOp : DS_UnaryOp<"relu", DS_NumberTensor, "max(x[i], 0), NaN kept"> {
+  let vjp = ["where(ComparePredicate::gt, x[0], 0, g)"];
   let floatRule = "detail::host::relu(x[0])";
   let intRule = "isUnsigned || x[0] > 0 ? x[0] : 0";
   let elementDeclaration = DS_InferElement;
 }
 def DS_SignOp : DS_UnaryOp<"sign", DS_NumberTensor, "-1, 0 or 1 by the sign of x[i], NaN kept"> {
+  let vjp = ["zero"];
   let cost = 3;
   let floatRule = "detail::host::sign(x[0])";
   let intRule = "isUnsigned ? int64_t(x[0] != 0) : int64_t((x[0] > 0) - (x[0] < 0))";
@@ -172,6 +198,7 @@ def DS_BitwiseNotOp : DS_UnaryOp<"bitwise_not", DS_IntTensor, "~x[i]"> {
 }
 
 def DS_GeluOp : DS_UnaryOp<"gelu", DS_FloatTensor, "x[i] * Phi(x[i])"> {
+  let vjp = ["detail::geluVjp(g, x[0], getApproximate() == GeluApproximation::tanh)"];
   let cost = 24;
   let floatRule = "detail::host::gelu(x[0], getApproximate() == GeluApproximation::tanh)";
   let description = [{
@@ -201,24 +228,28 @@ def DS_IsInfOp : DS_PredicateOp<"is_inf", "x[i] is -inf (detect_negative) or +in
 //===----------------------------------------------------------------------===//
 
 def DS_AddOp : DS_BinaryOp<"add", DS_NumberTensor, "a[i] + b[i] (integers wrap)", [Commutative]> {
+  let vjp = ["g", "g"];
   let floatRule = "x[0] + x[1]";
   let intRule = "detail::host::wrapAdd(x[0], x[1])";
   let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_SubOp : DS_BinaryOp<"sub", DS_NumberTensor, "a[i] - b[i] (integers wrap)"> {
+  let vjp = ["g", "-g"];
   let floatRule = "x[0] - x[1]";
   let intRule = "detail::host::wrapSub(x[0], x[1])";
   let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_MulOp : DS_BinaryOp<"mul", DS_NumberTensor, "a[i] * b[i] (integers wrap)", [Commutative]> {
+  let vjp = ["g * x[1]", "g * x[0]"];
   let floatRule = "x[0] * x[1]";
   let intRule = "detail::host::wrapMul(x[0], x[1])";
   let hasFolder = 1;
   let elementDeclaration = DS_InferElement;
 }
 def DS_DivOp : DS_BinaryOp<"div", DS_NumberTensor, "a[i] / b[i] (integers truncate; a zero divisor is a run-time error)"> {
+  let vjp = ["g / x[1]", "-(g * y / x[1])"];
   let cost = 5;
   let floatRule = "x[0] / x[1]";
   let intRule = "detail::host::divide(x[0], x[1], isUnsigned)";
@@ -226,11 +257,13 @@ def DS_DivOp : DS_BinaryOp<"div", DS_NumberTensor, "a[i] / b[i] (integers trunca
   let elementDeclaration = DS_InferElement;
 }
 def DS_MaxOp : DS_BinaryOp<"max", DS_NumberTensor, "the larger of a[i] and b[i], NaN if either is", [Commutative]> {
+  let vjp = ["detail::extremumVjp(g, x[0], x[1], ComparePredicate::gt)", "detail::extremumVjp(g, x[1], x[0], ComparePredicate::gt)"];
   let floatRule = "detail::host::max(x[0], x[1])";
   let intRule = "detail::host::less(x[0], x[1], isUnsigned) ? x[1] : x[0]";
   let elementDeclaration = DS_InferElement;
 }
 def DS_MinOp : DS_BinaryOp<"min", DS_NumberTensor, "the smaller of a[i] and b[i], NaN if either is", [Commutative]> {
+  let vjp = ["detail::extremumVjp(g, x[0], x[1], ComparePredicate::lt)", "detail::extremumVjp(g, x[1], x[0], ComparePredicate::lt)"];
   let floatRule = "detail::host::min(x[0], x[1])";
   let intRule = "detail::host::less(x[1], x[0], isUnsigned) ? x[1] : x[0]";
   let elementDeclaration = DS_InferElement;
@@ -266,6 +299,7 @@ def DS_ShiftRightOp : DS_BinaryOp<"shift_right", DS_IntTensor, "a[i] >> b[i] (ar
 }
 
 def DS_ModOp : DS_BinaryOp<"mod", DS_NumberTensor, "a[i] mod b[i]"> {
+  let vjp = ["g", "-(g * ((x[0] - y) / x[1]))"];
   let cost = 20;
   let floatRule = "getFmod() ? ::std::fmod(x[0], x[1]) : detail::host::floorMod(x[0], x[1])";
   let intRule = "detail::host::modulo(x[0], x[1], isUnsigned, getFmod())";
@@ -283,6 +317,7 @@ def DS_ModOp : DS_BinaryOp<"mod", DS_NumberTensor, "a[i] mod b[i]"> {
 }
 
 def DS_PowOp : DS_ElementwiseOp<"pow"> {
+  let vjp = ["detail::powBaseVjp(g, x[0], x[1])", "detail::powExponentVjp(g, x[0], y)"];
   let cost = 60;
   let floatRule = "::std::pow(x[0], x[1])";
   let intRule = "detail::host::power(x[0], x[1])";
@@ -339,6 +374,7 @@ def DS_CompareOp : DS_ElementwiseOp<"compare"> {
 }
 
 def DS_SelectOp : DS_ElementwiseOp<"select"> {
+  let vjp = ["zero", "keepWhere(getCond(), g)", "keepUnless(getCond(), g)"];
   let floatRule = "x[0] != 0 ? x[1] : x[2]";
   let intRule = "x[0] != 0 ? x[1] : x[2]";
   let summary = "elementwise choice";
@@ -355,6 +391,7 @@ def DS_SelectOp : DS_ElementwiseOp<"select"> {
 }
 
 def DS_BitcastOp : DS_ElementwiseOp<"bitcast"> {
+  let noVjp = "bits have no derivative";
   let summary = "the same bits as another element type";
   let description = [{
     Bits as in memory: an i1 is a byte, 0 or 1, and a byte other than 0 is true.
@@ -368,6 +405,7 @@ def DS_BitcastOp : DS_ElementwiseOp<"bitcast"> {
 }
 
 def DS_CastOp : DS_ElementwiseOp<"cast"> {
+  let vjp = ["b.cast(g, b.elementOf(getX()))"];
   let cost = 2;
   let floatRule = "x[0]";
   let intRule = "x[0]";

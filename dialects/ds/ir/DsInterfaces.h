@@ -35,6 +35,7 @@ int64_t shiftRight(int64_t a, int64_t b, bool isUnsigned);
 } // namespace detail
 class ElementBuilder;
 class LaneIndex;
+class VjpBuilder;
 class ShapeBinder;
 namespace detail {
 /// ElementOpInterface::buildElement of elementwise ops: `lanes` gets the operands' values.

@@ -140,6 +140,28 @@ def HostOpInterface : OpInterface<"HostOpInterface"> {
   ];
 }
 
+def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::ds";
+  let description = [{
+    The derivative of an op, as a rule: the product of the results' cotangents with the op's Jacobian (VJP), built of ops of
+    ds. Operands and results of the op may be used by it: what it uses lives until then. Only floats have cotangents;
+    integers and booleans are inactive.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Why there is no rule, for the error that names the node; "" where there is one. A composite op (CompositeOpInterface)
+        without a rule is differentiated by its expansion.
+      }], "::llvm::StringRef", "whyNoVjp", (ins), "", [{ return ""; }]>,
+    InterfaceMethod<[{
+        Builds the operands' cotangents from those of the results, null for zero, and sets those that `b.needs` asks for;
+        what stays null is zero. An operand that the op broadcasts (Elementwise) may get a cotangent of the result's dims:
+        it is summed afterwards. Fails, without a diagnostic, where the op has no rule in this form.
+      }], "::llvm::LogicalResult", "buildVjp",
+      (ins "::ds::VjpBuilder &":$b, "::llvm::ArrayRef<::mlir::Value>":$cotangents,
+           "::llvm::MutableArrayRef<::mlir::Value>":$operandCotangents), "", [{ return ::llvm::failure(); }]>,
+  ];
+}
+
 def CompositeOpInterface : OpInterface<"CompositeOpInterface"> {
   let cppNamespace = "::ds";
   let description = [{

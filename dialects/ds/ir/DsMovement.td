@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_Fold, DS_BindShapes, DS_Host<["getViewed"]>], ["useKnownShapes", "isIdentity"]> {
+def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_Vjp<>, DS_CopiesElements, DS_Element<>, DS_Fold, DS_BindShapes, DS_Host<["getViewed"]>], ["useKnownShapes", "isIdentity"]> {
   let summary = "another shape for the same elements in row-major order";
   let description = [{
     Operand form: `shape[i] == -1` (at most once) takes what remains; `shape[i] == 0` copies dim i of `x` unless
@@ -25,7 +25,7 @@ def DS_ReshapeOp : DS_TensorOp<"reshape", [DS_CopiesElements, DS_Element<>, DS_F
   let hasCanonicalizer = 1;
 }
 
-def DS_TransposeOp : DS_TensorOp<"transpose", [DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
+def DS_TransposeOp : DS_TensorOp<"transpose", [DS_Vjp<>, DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "a permutation of dimensions";
   let description = [{
     `dims(result)[i] = dims(x)[perm[i]]`; `result[..., j_i, ...] = x[...]` with `x`'s index `perm[i]` equal to `j_i`.
@@ -40,7 +40,7 @@ def DS_TransposeOp : DS_TensorOp<"transpose", [DS_CopiesElements, DS_Element<>, 
   let hasCanonicalizer = 1;
 }
 
-def DS_ExpandOp : DS_TensorOp<"expand", [DS_Broadcasts, DS_RepeatsElements, DS_Element<["isPointwise"]>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_ExpandOp : DS_TensorOp<"expand", [DS_Vjp<>, DS_Broadcasts, DS_RepeatsElements, DS_Element<["isPointwise"]>, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "broadcast to a shape";
   let description = [{
     `dims(result) = broadcast(dims(x), shape)` (two-directional, as ONNX's Expand); `result[i] = x[i]` broadcast. In the
@@ -57,7 +57,7 @@ def DS_ExpandOp : DS_TensorOp<"expand", [DS_Broadcasts, DS_RepeatsElements, DS_E
   let hasFolder = 1;
 }
 
-def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<["getPlacesAttrName"]>, AttrSizedOperandSegments, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_SliceOp : DS_TensorOp<"slice", [DS_Vjp<>, DS_CopiesElements, DS_Element<["getPlacesAttrName"]>, AttrSizedOperandSegments, DS_Fold, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "a strided part";
   let description = [{
     Operand form, as ONNX's Slice: for the k-th sliced axis, `starts[k] : ends[k] : steps[k]` with Python's rules; `axes`
@@ -83,7 +83,7 @@ def DS_SliceOp : DS_TensorOp<"slice", [DS_CopiesElements, DS_Element<["getPlaces
   let hasFolder = 1;
 }
 
-def DS_ConcatOp : DS_TensorOp<"concat", [DS_Root<["timesRead"]>, DS_Element<>, SameOperandsAndResultElementType, DS_Fold]> {
+def DS_ConcatOp : DS_TensorOp<"concat", [DS_Vjp<>, DS_Root<["timesRead"]>, DS_Element<>, SameOperandsAndResultElementType, DS_Fold]> {
   let summary = "tensors one after another along an axis";
   let description = [{
     `dims(result)[axis] = sum of dims(inputs[k])[axis]`.
@@ -98,7 +98,7 @@ def DS_ConcatOp : DS_TensorOp<"concat", [DS_Root<["timesRead"]>, DS_Element<>, S
   let hasFolder = 1;
 }
 
-def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_PadOp : DS_TensorOp<"pad", [DS_Vjp<>, DS_CopiesElements, DS_Element<>, AttrSizedOperandSegments, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "more elements at the borders";
   let description = [{
     `dims(result)[d] = low[d] + dims(x)[d] + high[d]`; negative counts remove elements. New elements: `value` (absent: 0)
@@ -119,7 +119,7 @@ def DS_PadOp : DS_TensorOp<"pad", [DS_CopiesElements, DS_Element<>, AttrSizedOpe
   let hasVerifier = 1;
 }
 
-def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_RepeatsElements, DS_Element<>, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
+def DS_TileOp : DS_TensorOp<"tile", [DS_Vjp<>, DS_CopiesElements, DS_RepeatsElements, DS_Element<>, DS_BindShapes], ["useKnownShapes", "isIdentity"]> {
   let summary = "a tensor repeated along its dims";
   let description = [{
     `dims(result)[d] = dims(x)[d] * repeat[d]`; `result[i] = x[i mod dims(x)]`.
@@ -133,7 +133,7 @@ def DS_TileOp : DS_TensorOp<"tile", [DS_CopiesElements, DS_RepeatsElements, DS_E
   let hasVerifier = 1;
 }
 
-def DS_GatherOp : DS_TensorOp<"gather", [DS_CopiesElements, DS_Element<>, DS_Fold]> {
+def DS_GatherOp : DS_TensorOp<"gather", [DS_Vjp<>, DS_CopiesElements, DS_Element<>, DS_Fold]> {
   let summary = "slices picked by indices along an axis";
   let description = [{
     `result[p..., i..., s...] = x[p..., indices[i...], s...]`; negative indices count from the end; one out of range is a
@@ -148,7 +148,7 @@ def DS_GatherOp : DS_TensorOp<"gather", [DS_CopiesElements, DS_Element<>, DS_Fol
   let hasVerifier = 1;
 }
 
-def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_CopiesElements, DS_Element<>]> {
+def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_Vjp<>, DS_CopiesElements, DS_Element<>]> {
   let summary = "elements picked by indices along an axis";
   let description = [{
     `result[i] = x[i with i_axis replaced by indices[i]]`; negative indices count from the end.
@@ -162,7 +162,7 @@ def DS_GatherElementsOp : DS_TensorOp<"gather_elements", [DS_CopiesElements, DS_
   let hasVerifier = 1;
 }
 
-def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_CopiesElements, DS_Element<>]> {
+def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_Vjp<>, DS_CopiesElements, DS_Element<>]> {
   let summary = "slices picked by index tuples";
   let description = [{
     With b = `batch_dims` and n = the last dim of `indices`:
@@ -179,7 +179,7 @@ def DS_GatherNdOp : DS_TensorOp<"gather_nd", [DS_CopiesElements, DS_Element<>]> 
   let hasVerifier = 1;
 }
 
-def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Root<["hasEpilogue", "takesComputedOperands", "getFlops"]>]> {
+def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Vjp<>, DS_Root<["hasEpilogue", "takesComputedOperands", "getFlops"]>]> {
   let summary = "elements stored by indices along an axis";
   let description = [{
     `result = x; for i: result[i with i_axis replaced by indices[i]] (reduction)= updates[i]`.
@@ -195,7 +195,7 @@ def DS_ScatterElementsOp : DS_TensorOp<"scatter_elements", [DS_Root<["hasEpilogu
   let hasVerifier = 1;
 }
 
-def DS_ScatterNdOp : DS_TensorOp<"scatter_nd", [DS_Root<["hasEpilogue", "takesComputedOperands", "getFlops"]>]> {
+def DS_ScatterNdOp : DS_TensorOp<"scatter_nd", [DS_Vjp<>, DS_Root<["hasEpilogue", "takesComputedOperands", "getFlops"]>]> {
   let summary = "slices stored by index tuples";
   let description = [{
     `result = x; for i: result[indices[i, :], ...] (reduction)= updates[i, ...]`.
@@ -211,7 +211,7 @@ def DS_ScatterNdOp : DS_TensorOp<"scatter_nd", [DS_Root<["hasEpilogue", "takesCo
   let hasVerifier = 1;
 }
 
-def DS_ResizeOp : DS_TensorOp<"resize", [DS_Root<>, DS_Element<["elementCost"]>]> {
+def DS_ResizeOp : DS_TensorOp<"resize", [DS_Vjp<>, DS_Root<>, DS_Element<["elementCost"]>]> {
   let summary = "resampling of a grid";
   let description = [{
     ONNX's Resize over all dims: output coordinate o of dim d maps to an input coordinate by `coordinates` (with
@@ -237,7 +237,7 @@ def DS_ResizeOp : DS_TensorOp<"resize", [DS_Root<>, DS_Element<["elementCost"]>]
   let hasVerifier = 1;
 }
 
-def DS_TriluOp : DS_TensorOp<"trilu", [DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType]> {
+def DS_TriluOp : DS_TensorOp<"trilu", [DS_Vjp<>, DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the upper or lower triangle of matrices";
   let description = [{
     `result[..., i, j] = (upper ? j - i >= k : j - i <= k) ? x[..., i, j] : 0`.
@@ -269,7 +269,7 @@ def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Element<>, DS_BindShapes], ["useKno
   let hasVerifier = 1;
 }
 
-def DS_ReverseSequenceOp : DS_TensorOp<"reverse_sequence", [DS_CopiesElements, DS_Element<>]> {
+def DS_ReverseSequenceOp : DS_TensorOp<"reverse_sequence", [DS_Vjp<>, DS_CopiesElements, DS_Element<>]> {
   let summary = "prefixes reversed, each batch entry with its own length";
   let description = [{
     For batch entry b, the first `lengths[b]` entries along `time_axis` are reversed, the others copied.

@@ -11,7 +11,7 @@ class DS_CompositeOp<string mnemonic, list<Trait> traits = []>
   let results = (outs DS_FloatTensor:$result);
 }
 
-def DS_LayerNormOp : DS_CompositeOp<"layer_norm", [DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_LayerNormOp : DS_CompositeOp<"layer_norm", [DS_Vjp<>, DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "normalization over the last dims";
   let description = [{
     Over the dims `axis` .. rank-1: `result = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) * scale + bias`,
@@ -27,7 +27,7 @@ def DS_LayerNormOp : DS_CompositeOp<"layer_norm", [DS_Root<["timesRead", "getFlo
 }
 
 class DS_SoftmaxLikeOp<string mnemonic, string f>
-    : DS_CompositeOp<mnemonic, [DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+    : DS_CompositeOp<mnemonic, [DS_Vjp<>, DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = mnemonic # " along an axis";
   let description = "`result = " # f # [{` along `axis`, with m the maximum along it.
 

@@ -7,7 +7,7 @@
 include "dialects/ds/ir/DsBase.td"
 
 class DS_ReduceOp<string mnemonic, Type type, string f>
-    : DS_TensorOp<mnemonic, [DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
+    : DS_TensorOp<mnemonic, [DS_Vjp<>, DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "reduction: " # f;
   let description = "`result[i] = " # f # [{` over the dims `axes`, which become 1 (`keepdims`) or vanish. Sums of f16 and
     bf16 are accumulated in f32.
@@ -29,6 +29,22 @@ def DS_ReduceMaxOp : DS_ReduceOp<"reduce_max", DS_Tensor, "the maximum (empty: -
 def DS_ReduceMinOp : DS_ReduceOp<"reduce_min", DS_Tensor, "the minimum (empty: inf or the greatest value)">;
 def DS_ReduceProdOp : DS_ReduceOp<"reduce_prod", DS_NumberTensor, "the product (empty: 1)">;
 
+def DS_ReduceToOp : DS_TensorOp<"reduce_to", [DS_Vjp<>, DS_Root<["timesRead"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType], ["isIdentity"]> {
+  let summary = "the adjoint of broadcasting: sums over the dims that are 1 in the result";
+  let description = [{
+    `result[i] = sum of x[j]` over all j that are i in the dims where `target` is the dim of `x`; in the others it is 1, and
+    j any. Which these are is decided by the sizes when the program runs.
+
+    Constraints:
+    1. `target` has a size for each dim of `x`, which is that dim or 1.
+    2. Operand and result have the same element type.
+
+    Created by differentiation, where a dim may have been repeated; where it is known, there is a `ds.reduce_sum` or nothing.
+  }];
+  let arguments = (ins DS_FloatTensor:$x, DS_ShapeAttr:$target);
+  let results = (outs DS_FloatTensor:$result);
+}
+
 class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>]> {
   let summary = "the index of the " # what;
   let description = "The index of the " # what # [{ along `axis`; of equals the first, or with `select_last` the last.
@@ -43,7 +59,7 @@ class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["
 def DS_ArgMaxOp : DS_ArgOp<"arg_max", "maximum">;
 def DS_ArgMinOp : DS_ArgOp<"arg_min", "minimum">;
 
-class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["hasEpilogue", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Vjp<>, DS_Root<["hasEpilogue", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "running " # what # "s along an axis";
   let description = "`result[j] = " # what # [{ of x[0 .. j]` along `axis`; without element j if `exclusive`; from the end if `reverse`.
 
@@ -57,7 +73,7 @@ class DS_CumOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["
 def DS_CumSumOp : DS_CumOp<"cum_sum", "sum">;
 def DS_CumProdOp : DS_CumOp<"cum_prod", "product">;
 
-def DS_TopKOp : DS_TensorOp<"top_k", [DS_Root<["takesComputedOperands", "getFlops"]>], ["useKnownShapes"]> {
+def DS_TopKOp : DS_TensorOp<"top_k", [DS_Vjp<>, DS_Root<["takesComputedOperands", "getFlops"]>], ["useKnownShapes"]> {
   let summary = "the k largest or smallest elements along an axis";
   let description = [{
     Both results have k entries along `axis`: the values, and their indices (i64); of equal values the lower index comes

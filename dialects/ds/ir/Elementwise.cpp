@@ -1,6 +1,7 @@
 //===- Elementwise.cpp - Elementwise ops -------------------------------===//
 // Guarantees: shape functions, verifiers and folds of the ops in DsElementwise.td.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/grad/VjpBuilder.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/shape/ShapeHelpers.h"
 

@@ -27,6 +27,7 @@ Times ReduceMaxOp::timesRead(OpOperand &) { return 1; }
 Times ReduceMinOp::timesRead(OpOperand &) { return 1; }
 Times ReduceProdOp::timesRead(OpOperand &) { return 1; }
 Times ConcatOp::timesRead(OpOperand &) { return 1; }
+Times ReduceToOp::timesRead(OpOperand &) { return 1; }
 Times DftOp::timesRead(OpOperand &operand) { return first(operand, 1); }
 
 // The largest element and the sum, then the result.

@@ -109,6 +109,19 @@ LogicalResult ReduceMeanOp::inferShapes(ShapeState &state) {
   return inferReduce(*this, getAxes(), getKeepdims(), state);
 }
 
+LogicalResult ReduceToOp::inferShapes(ShapeState &state) {
+  SymDims x = dimsOf(getX(), state), target = getTarget().getDims();
+  if (x.size() != target.size())
+    return emitNodeError(*this) << "expected a target of rank " << x.size() << ", got rank " << target.size();
+  // The other way around: x broadcasts to nothing else than itself.
+  FailureOr<SymDims> whole = state.broadcast(x, target, *this);
+  if (failed(whole))
+    return failure();
+  state.setDims(getResult(), target);
+  return success();
+}
+bool ReduceToOp::isIdentity(const ShapeState &state) { return haveSameDims(getX(), getResult(), state); }
+
 // Of a scalar, say: each element is the only one of its reduction.
 bool ReduceSumOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
 bool ReduceProdOp::isIdentity(const ShapeState &) { return getAxes().empty(); }
