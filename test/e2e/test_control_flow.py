@@ -353,6 +353,20 @@ MODELS = {
         }""",
         [{"h": floats(b), "x": floats(s, b)} for s, b in ((3, 4), (1, 2), (300, 5))],
     ),
+    # That both are as long, the run tells.
+    "scan_of_neighbours": (
+        """g (float[N] x, float[M] w) => (float[a] all, float[b] more) {
+          minus = Constant<value_ints=[-1]>()
+          zero = Constant<value_ints=[0]>()
+          one = Constant<value_ints=[1]>()
+          many = Constant<value_ints=[1000]>()
+          before = Slice(x, zero, minus)
+          after = Slice(x, one, many)
+          all = Scan<num_scan_inputs=2, body = b (float p, float q) => (float k) { k = Sub(q, p) }>(before, after)
+          more = Scan<num_scan_inputs=2, body = c (float p, float q) => (float k) { k = Mul(q, p) }>(x, w)
+        }""",
+        [{"x": floats(n), "w": floats(n)} for n in (3, 2, 40)],
+    ),
     "scan_backwards_along_axes": (
         """g (float[B] h, float[B,S] x, float[S,B] w) => (float[B] last, float[B,S] all) {
           last, all = Scan<num_scan_inputs=2, scan_input_axes=[1,0], scan_input_directions=[1,0],

@@ -46,6 +46,30 @@ DATA_DEPENDENT = [
             "s": lists([1, 3], [-2, -1], [2, -1], [1, 4], [1, 1]),
         },
     ),
+    # Steps and distances as large as they get.
+    Case(
+        "slice_by_huge_steps",
+        "float[N] x, int64[1] b, int64[1] e, int64[1] s => float[p] y",
+        "t = Slice(x, b, e, zero, s); y = Neg(t)",
+        {"N": (5,) * 6},
+        draw={
+            "b": lists([0], [0], [1], [-1], [-1], [2]),
+            "e": lists([9], [2**63 - 1], [5], [-(2**63)], [-99], [2]),
+            "s": lists([2**63 - 1], [2**63 - 2], [2**62], [-(2**63) + 1], [-(2**62)], [2**63 - 1]),
+        },
+        weights={"zero": np.array([0])},
+    ),
+    Case(
+        "range_by_huge_steps",
+        "int64 b, int64 e, int64 s => int64[p] y",
+        "t = Range(b, e, s); y = Neg(t)",
+        {"unused": (1,) * 4},
+        draw={
+            "b": lists(0, 0, 5, 7),
+            "e": lists(10, 2**63 - 1, -(2**62), 7),
+            "s": lists(2**63 - 1, 2**62, -(2**61), 2**63 - 1),
+        },
+    ),
     # The axes say how long the other lists are.
     Case(
         "slice_by_lists_of_any_length",

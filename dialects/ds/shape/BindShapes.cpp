@@ -125,7 +125,11 @@ Value RangeOp::bindShapes(ShapeBinder &binder) {
     Value delta = binder.asList(getDelta()), zero = binder.ints({0});
     Value quotient = binder.div(distance, delta), rest = binder.sub(distance, binder.mul(quotient, delta));
     // Truncated towards zero: one more where a rest in delta's direction is left.
-    Value ahead = binder.less(zero, binder.mul(rest, delta));
+    auto sign = [&](Value x) {
+      Value negative = binder.select(binder.less(x, zero), binder.ints({-1}), zero);
+      return binder.select(binder.less(zero, x), binder.ints({1}), negative);
+    };
+    Value ahead = binder.less(zero, binder.mul(sign(rest), sign(delta)));
     count = binder.select(ahead, binder.add(quotient, binder.ints({1})), quotient);
   }
   setSizeAttr(shapeAttr(binder, binder.bind(binder.max(count, binder.ints({0})))));
@@ -213,8 +217,11 @@ Value SliceOp::bindShapes(ShapeBinder &binder) {
   // The default end of a dim that no axis names is D, which is no bound to wrap.
   to = binder.max(binder.min(wrapped(to), upper), binder.select(backwards, binder.ints({-1}), zero));
   Value distance = binder.select(backwards, binder.sub(from, to), binder.sub(to, from));
+  // Whatever the step is, nothing overflows: the least number has no opposite, and differs from the next one in nothing else.
+  step = binder.max(step, binder.ints({-std::numeric_limits<int64_t>::max()}));
   Value width = binder.select(backwards, binder.sub(zero, step), step);
-  Value size = binder.div(binder.sub(binder.add(distance, width), one), width);
+  Value further = binder.add(binder.div(binder.sub(distance, one), width), one);
+  Value size = binder.select(binder.less(zero, distance), further, zero);
   SmallVector<SymExpr> bound = binder.bind(binder.min(binder.max(size, zero), dims));
   Value result = getX();
   Type element = getElementTypeOrSelf(result.getType()), i64 = binder.builder().getI64Type();

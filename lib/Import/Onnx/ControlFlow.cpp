@@ -197,9 +197,12 @@ bool GraphImporter::importScan(Node &node, const NodeProto &proto, Scope &scope,
     axes.push_back(node.axis(setting("scan_input_axes", int(index) - carried), node.rank(value)));
     sequences.push_back(value);
     SymExpr size = node.failed ? SymExpr(0) : node.dim(value, axes.back());
-    if (length && *length != size)
+    if (length && length->isConst() && size.isConst() && *length != size)
       node.fail("the sequences have different lengths: " + length->str() + " and " + size.str());
-    length = size;
+    else if (length)
+      node.require(*length, size, "the sequences to have one length");
+    if (!length || size.isConst())
+      length = size;
   }
   if (node.failed)
     return false;
