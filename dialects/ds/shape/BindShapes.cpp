@@ -217,7 +217,8 @@ Value SliceOp::bindShapes(ShapeBinder &binder) {
   // The default end of a dim that no axis names is D, which is no bound to wrap.
   to = binder.max(binder.min(wrapped(to), upper), binder.select(backwards, binder.ints({-1}), zero));
   Value distance = binder.select(backwards, binder.sub(from, to), binder.sub(to, from));
-  // Whatever the step is, nothing overflows: the least number has no opposite, and differs from the next one in nothing else.
+  // Whatever the step is, nothing overflows: the least number has no opposite, and differs from the next one in nothing
+  // else.
   step = binder.max(step, binder.ints({-std::numeric_limits<int64_t>::max()}));
   Value width = binder.select(backwards, binder.sub(zero, step), step);
   Value further = binder.add(binder.div(binder.sub(distance, one), width), one);
