@@ -170,6 +170,8 @@ func.func @reductions(%x: tensor<3x4xf32>) {
   %2 = ds.reduce_max %x {axes = array<i64: 1>} : (tensor<3x4xf32>) -> tensor<3xf32>
   // CHECK: ds.reduce_min 
   %3 = ds.reduce_min %x {axes = array<i64: 1>} : (tensor<3x4xf32>) -> tensor<3xf32>
+  // CHECK: ds.reduce_to 
+  %reduced = ds.reduce_to %x {target = #ds.shape<["1", "4"]>} : (tensor<3x4xf32>) -> tensor<1x4xf32>
   // CHECK: ds.reduce_prod 
   %4 = ds.reduce_prod %x {axes = array<i64: 1>} : (tensor<3x4xf32>) -> tensor<3xf32>
   // CHECK: ds.arg_max 
