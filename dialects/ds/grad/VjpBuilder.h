@@ -89,7 +89,7 @@ public:
   TensorExpr compare(ComparePredicate predicate, TensorExpr a, TensorExpr b);
   TensorExpr select(TensorExpr condition, TensorExpr a, TensorExpr b);
   TensorExpr matmul(TensorExpr a, TensorExpr b);
-  /// `x` without the last two dims exchanged.
+  /// `x` with its last two dims exchanged.
   TensorExpr swapLast(TensorExpr x);
   ShapeAttr shape(llvm::ArrayRef<SymExpr> dims) { return ShapeAttr::get(context(), dims); }
 
