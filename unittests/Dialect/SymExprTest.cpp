@@ -112,6 +112,8 @@ TEST(SymExpr, EvaluationChecksOverflowAndZeroDivisors) {
   EXPECT_EQ(parse("floordiv(M, N)").evaluate({{"N", 0}, {"M", 10}}), std::nullopt);
   EXPECT_EQ(parse("N*N").evaluate({{"N", int64_t(1) << 40}}), std::nullopt);
   EXPECT_EQ(parse("N").evaluate({}), std::nullopt);
+  EXPECT_EQ(parse("bcast(N, M)").evaluate({{"N", 1}, {"M", 3}}), 3);
+  EXPECT_EQ(parse("bcast(N, M)").evaluate({{"N", 2}, {"M", 3}}), std::nullopt);
 }
 
 TEST(SymExpr, SubstitutionSimplifies) {

@@ -434,7 +434,9 @@ std::optional<int64_t> SymExpr::evaluate(const std::map<std::string, int64_t> &v
       return;
     }
     std::optional<int64_t> a = valueOf(atom.a), b = valueOf(atom.b);
-    value = a && b ? evaluateFunction(atom.kind, *a, *b) : std::nullopt;
+    // Operands that cannot be broadcast: a run with these values is an error.
+    const bool fits = a && b && (atom.kind != AtomKind::Bcast || *a == *b || *a == 1 || *b == 1);
+    value = fits ? evaluateFunction(atom.kind, *a, *b) : std::nullopt;
   });
   return valueOf(*this);
 }

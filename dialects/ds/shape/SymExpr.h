@@ -148,7 +148,7 @@ public:
   void forEachSymbol(llvm::function_ref<void(const std::string &)> visit) const;
   /// Calls `visit` for what is divided by, in the expression and in parts of it, once for each different division.
   void forEachDivisor(llvm::function_ref<void(const SymExpr &)> visit) const;
-  /// The value; nullopt if a symbol is missing, a divisor is 0 or the arithmetic overflows.
+  /// The value; nullopt if a symbol is missing, a divisor is 0, operands of bcast differ or the arithmetic overflows.
   std::optional<int64_t> evaluate(const std::map<std::string, int64_t> &values) const;
 
   /// Constant bounds over all symbols >= 0, where known.
