@@ -1,9 +1,10 @@
 //===- FormRegions.cpp - Wrap a function's ops into static regions --------===//
 // Assumes: shapes inferred (ds-infer-shapes).
 // Guarantees: every op of ds lies in one ds.static, but for ds.bind, ds.if, ds.loop and ds.custom, which part them;
-// every dim inside is an expression over symbols known on entry to the region.
-// Declines: dims that depend on data and are not bound.
+// every dim inside is an expression over symbols known on entry to the region. What the host reads between regions
+// (sizes, conditions, trip counts) lies in memory of static size. Declines: dims that depend on data and are not bound.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/NodeName.h"
 #include "ds/Regions/Passes.h"
@@ -111,6 +112,45 @@ static void copyConstants(Block &block) {
   }
 }
 
+/// The host reads from memory whose size the artifact states, so that it can be checked before a run. What is a view of
+/// memory whose size only the run knows is copied.
+static LogicalResult copyWhatHostReads(Block &block, ShapeState &state) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    auto host = dyn_cast<HostOpInterface>(op);
+    for (OpOperand *operand : host ? host.getOperandsRead() : SmallVector<OpOperand *>()) {
+      Value read = operand->get(), memory = memoryOf(read);
+      auto type = cast<RankedTensorType>(read.getType());
+      if (!type.hasStaticShape() || type.getNumElements() == 0 ||
+          cast<RankedTensorType>(memory.getType()).hasStaticShape())
+        continue;
+      OpBuilder builder(&op);
+      Type element = type.getElementType();
+      auto reshape = [&](Value x, ArrayRef<SymExpr> dims) {
+        return createInferred<ReshapeOp>(builder, op.getLoc(), state, element, x, Value(),
+                                         ShapeAttr::get(op.getContext(), dims), /*allow_zero=*/false);
+      };
+      FailureOr<ReshapeOp> flat = reshape(memory, {product(*state.getDims(memory))});
+      if (failed(flat))
+        return failure();
+      auto places = llvm::to_vector(llvm::seq<int64_t>(0, type.getNumElements()));
+      auto indices = ConstantOp::create(
+          builder, op.getLoc(),
+          makeIntElements(RankedTensorType::get({type.getNumElements()}, builder.getI64Type()), places));
+      if (failed(inferOp(indices, state)))
+        return failure();
+      FailureOr<GatherOp> copy =
+          createInferred<GatherOp>(builder, op.getLoc(), state, element, *flat, indices, /*axis=*/0);
+      if (failed(copy))
+        return failure();
+      FailureOr<ReshapeOp> made = reshape(*copy, *state.getDims(read));
+      if (failed(made))
+        return failure();
+      operand->set(*made);
+    }
+  }
+  return success();
+}
+
 void FormRegionsPass::runOnOperation() {
   func::FuncOp function = getOperation();
   if (function.isExternal())
@@ -131,6 +171,8 @@ void FormRegionsPass::runOnOperation() {
     }
     return;
   }
+  if (failed(copyWhatHostReads(block, state)))
+    return signalPassFailure();
   copyConstants(block);
   SmallVector<SmallVector<Operation *>> parts(1);
   for (Operation &op : block.without_terminator()) {

@@ -70,3 +70,19 @@ func.func @branches(%x: tensor<4xf32>, %c: tensor<i1>) -> tensor<4xf32> {
 func.func private @same(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %x : tensor<4xf32>
 }
+
+// -----
+
+// What the host reads lies in memory of static size: a piece of a list of any length is copied.
+// CHECK-LABEL: func.func @bind_a_view
+func.func @bind_a_view(%x: tensor<?xi64> {ds.shape = #ds.shape<["N"]>}) -> tensor<?x?xf32> {
+  // CHECK: ds.static
+  // CHECK: %[[FLAT:.*]] = ds.reshape %{{.*}} {target = #ds.shape<["min(2, N)"]>}
+  // CHECK: %[[COPY:.*]] = ds.gather %[[FLAT]], %{{.*}} : (tensor<?xi64>, tensor<2xi64>) -> tensor<2xi64>
+  // CHECK: ds.bind
+  %0 = ds.slice %x {start = #ds.shape<["0"]>, size = #ds.shape<["min(2, N)"]>, step = array<i64: 1>} : (tensor<?xi64>) -> tensor<?xi64>
+  %1 = ds.reshape %0 {target = #ds.shape<["2"]>} : (tensor<?xi64>) -> tensor<2xi64>
+  %2 = ds.bind %1 as <["a", "b"]> : tensor<2xi64>
+  %3 = ds.fill {target = #ds.shape<["a", "b"]>, value = 1.0 : f32} : () -> tensor<?x?xf32>
+  return %3 : tensor<?x?xf32>
+}

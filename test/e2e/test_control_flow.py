@@ -45,6 +45,28 @@ MODELS = {
         }""",
         [{"x": floats(4, n), "c": boolean(c)} for n, c in ((5, True), (5, False), (9, False), (0, True), (1, False))],
     ),
+    # What the host reads is a piece of a tensor whose length only the run knows: sizes, a condition, a trip count.
+    "read_from_pieces": (
+        """g (int64[n] l, float[2] x) => (float[A,B] y, float[2] z, float[2] w) {
+          zero = Constant<value = int64[1] {0}>()
+          one = Constant<value = int64[1] {1}>()
+          two = Constant<value = int64[1] {2}>()
+          true = Constant<value = bool {1}>()
+          doubled = Concat<axis=0>(l, l)
+          dims = Slice(doubled, zero, two)
+          y = ConstantOfShape(dims)
+          first = Slice(doubled, one, two)
+          trips = Squeeze(first, zero)
+          z = Loop (trips, true, x) < body = b (int64 i, bool go, float[2] s) => (bool on, float[2] t) {
+            on = Identity(go)
+            t = Add(s, x)
+          } >
+          c1 = Cast<to=9>(first)
+          c = Squeeze(c1, zero)
+          w = If (c) < then_branch = t () => (float[2] o) { o = Neg(x) }, else_branch = e () => (float[2] p) { p = Exp(x) } >
+        }""",
+        [{"l": np.array(value, np.int64), "x": floats(2)} for value in ([3, 2], [2, 0, 7], [1, 4, 0])],
+    ),
     # The branch knows how many were chosen by the caller's name of it; the loop around it, which does not mention that
     # number, reads another one from data.
     "a_branch_knows_sizes_that_its_loop_does_not": (

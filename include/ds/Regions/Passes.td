@@ -31,7 +31,8 @@ def FormRegionsPass : Pass<"ds-form-regions", "::mlir::func::FuncOp"> {
     ```
 
     Afterwards: every op of ds lies in a `ds.static` (constants inside the region that uses them), and every dim inside is
-    known when the region begins. A `ds.bind` stands between two regions: the second may use sizes that it reads.
+    known when the region begins. A `ds.bind` stands between two regions: the second may use sizes that it reads. What the
+    host reads (sizes, a condition, a trip count) is memory of static size: a view of other memory is copied.
 
     Fails where a dim depends on data: such a dim must be bound before (`ds.bind`). The diagnostic names node, operator and dim.
   }];

@@ -145,6 +145,10 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
   SmallVector<int64_t> good;
   std::string reason;
   int64_t reasonOf = 0;
+  // What is wrong with a later node tells more than that this one cannot have the rank; of ranks, small ones are
+  // likelier.
+  bool isOwnReason = true;
+  const std::string own = "node '" + nodeName(proto) + "'";
   for (int64_t count : candidates) {
     Attempt attempt(*this, scope);
     Node one(builder, shapes, node.loc);
@@ -152,9 +156,11 @@ bool GraphImporter::importByLength(Node &node, const NodeProto &proto, StringRef
     attempt.takeBack();
     if (problem.empty()) {
       good.push_back(count);
-    } else if (reason.empty() || count <= 4) { // likelier than what is wrong with more
+    } else if (bool isOwn = StringRef(problem).starts_with(own);
+               reason.empty() || (isOwnReason && !isOwn) || (isOwnReason == isOwn && count <= 4)) {
       reason = problem;
       reasonOf = count;
+      isOwnReason = isOwn;
     }
   }
   if (good.empty())
