@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import Case, check_case
+from harness import Case, check_case, compile_text, run_program
 
 SOME = {"N": (1, 5, 17, 0)}
 TWO = {"N": (1, 3, 0, 4), "M": (7, 16, 33, 0)}
@@ -141,6 +141,36 @@ def conv(name, channels, filters, attributes, group=1, kernel=(3, 3), sizes=None
 
 
 CONVOLUTION = [
+    # Packed weights of few elements, all equal: still memory, and no number in the kernel.
+    *(
+        Case(
+            f"zero_weights_{name}",
+            f"{x} x => {y} y",
+            body,
+            {"N": (3, 1), "L": (7, 4)},
+            {"w": np.zeros(shape, np.float32)},
+        )
+        for name, x, y, body, shape in (
+            ("conv", "float[N,2,L]", "float[N,1,M]", "y = Conv<strides=[2]>(x, w)", (1, 2, 1)),
+            ("conv_3x3", "float[N,1,L,5]", "float[N,1,M,3]", "y = Conv(x, w)", (1, 1, 3, 3)),
+            (
+                "conv_transpose",
+                "float[N,1,L,5]",
+                "float[N,1,M,10]",
+                "y = ConvTranspose<strides=[2,2]>(x, w)",
+                (1, 1, 2, 2),
+            ),
+            ("depthwise", "float[N,2,L,5]", "float[N,2,M,3]", "y = Conv<group=2>(x, w)", (2, 1, 3, 3)),
+            ("matmul", "float[N,L,2]", "float[N,L,1]", "y = MatMul(x, w)", (2, 1)),
+            (
+                "lstm",
+                "float[L,N,4]",
+                "float[L,1,N,1]",
+                "a = Constant<value_ints=[2]>(); r = ReduceSum(w, a); y = LSTM<hidden_size=1>(x, w, r)",
+                (1, 4, 4),
+            ),
+        )
+    ),
     conv("conv_3x3", 5, 7, "kernel_shape=[3,3], pads=[1,1,1,1]"),
     conv("conv_3x3_wide", 64, 64, "kernel_shape=[3,3], pads=[1,1,1,1]"),
     conv("conv_3x3_wide_tails", 70, 100, "kernel_shape=[3,3], pads=[1,1,1,1]", tail="y = Relu(c0)"),
@@ -702,3 +732,18 @@ CASES = ELEMENTWISE + CONTRACTION + CONVOLUTION + REDUCTION + MOVEMENT
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_agrees_with_reference(case, tmp_path):
     check_case(case, str(tmp_path))
+
+
+@pytest.mark.parametrize("k", (2**63 - 1, 2**62, -(2**63)))
+@pytest.mark.parametrize("upper", (0, 1))
+def test_diagonals_past_every_corner(k, upper, tmp_path):
+    program = compile_text(
+        str(tmp_path),
+        "float[N,M] x => float[N,M] y",
+        f"k = Constant<value=int64 {{{k}}}>(); y = Trilu<upper={upper}>(x, k)",
+    )
+    x = np.ones((3, 5), np.float32)
+    result = run_program(program, {"x": x}, str(tmp_path / "results"))
+    assert result.code == 0, result.stderr
+    keeps_all = (k < 0) == bool(upper)
+    np.testing.assert_array_equal(np.load(tmp_path / "results" / "y.npy"), x if keeps_all else 0 * x)

@@ -104,3 +104,58 @@ def test_what_operators_ask_of_sizes(name, tmp_path):
         assert result.code == (1 if size in bad else 0), f"{size}: {result.stderr}"
         if size in bad:
             assert "node '" in result.stderr and os.listdir(results) == ["input0.npy"], result.stderr
+
+
+FAR = (2**63 - 1, -(2**63), 2**32)
+# Of each: a model that takes the int64 list `a` beside x[3,4], lists that fit, and those that do not.
+GIVEN = {
+    "axis_of_sum": ("int64 a => float[3,4] y", "y = CumSum(x, a)", [0, 1, -1, -2], [2, -3, *FAR]),
+    "axes_of_reduction": (
+        "int64[1] a => float[A,B] y",
+        "y = ReduceSum(x, a)",
+        [[0], [-1], [-2]],
+        [[2], [-3], *([far] for far in FAR)],
+    ),
+    "axes_of_unsqueeze": (
+        "int64[1] a => float[A,B,C] y",
+        "y = Unsqueeze(x, a)",
+        [[0], [2], [-3]],
+        [[3], [-4], *([far] for far in FAR)],
+    ),
+    "axes_of_slice": (
+        "int64[1] a => float[A,B] y",
+        "one = Constant<value_ints=[1]>(); two = Constant<value_ints=[2]>(); y = Slice(x, one, two, a)",
+        [[1], [-2]],
+        [[2], [-3], *([far] for far in FAR)],
+    ),
+    "axes_of_pad": (
+        "int64[1] a => float[A,B] y",
+        "p = Constant<value_ints=[1,2]>(); y = Pad(x, p, , a)",
+        [[1], [-2]],
+        [[2], [-3], *([far] for far in FAR)],
+    ),
+    "pads": (
+        "int64[4] a => float[A,B] y",
+        "y = Pad(x, a)",
+        [[1, 0, 0, 2], [-1, 0, 0, 0]],
+        [[-4, 0, 0, 0], *([far, 0, 0, 0] for far in FAR[:2])],
+    ),
+    # No dim of the result is unknown, and yet the run may ask for what cannot be.
+    "shape_to_expand_to": (
+        "int64[2] a => float[A,B] y",
+        "y = Expand(x, a)",
+        [[3, 4], [1, 4], [1, 1]],
+        [[2, 4], [3, 8], [0, 4], [3, -1]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_operators_ask_of_lists_that_the_run_gives(name, tmp_path):
+    signature, body, good, bad = GIVEN[name]
+    program = compile_text(str(tmp_path), f"float[3,4] x, {signature}", body, opset=18)
+    for i, given in enumerate(good + bad):
+        inputs = {"x": np.ones([3, 4], np.float32), "a": np.array(given)}
+        result = run_program(program, inputs, str(tmp_path / f"results{i}"))
+        assert result.code == (0 if i < len(good) else 1), f"{given}: {result.stderr}"
+        assert i < len(good) or "error: " in result.stderr, result.stderr

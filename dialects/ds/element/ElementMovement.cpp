@@ -245,8 +245,9 @@ FailureOr<Value> TriluOp::buildElement(ElementBuilder &eb, unsigned, ArrayRef<La
   FailureOr<Value> value = eb.element(getX(), indices);
   if (failed(value))
     return failure();
-  LaneIndex diagonal = eb.add(indices[indices.size() - 2], getK()), column = indices.back();
-  Value kept = getUpper() ? eb.lessEqual(diagonal, column) : eb.lessEqual(column, diagonal);
+  // Row and column are sizes, and their difference holds where a sum with `k` may not.
+  LaneIndex diagonal = eb.sub(indices.back(), indices[indices.size() - 2]), k = eb.constantIndex(getK());
+  Value kept = getUpper() ? eb.lessEqual(k, diagonal) : eb.lessEqual(diagonal, k);
   return eb.select(kept, *value, LaneMath(eb, elementType(getX())).zero());
 }
 

@@ -71,23 +71,22 @@ int64_t shiftRight(int64_t a, int64_t b, bool isUnsigned) {
 // Elementwise
 //===----------------------------------------------------------------------===//
 
-static int64_t doubleToInt(double value, ElementKind kind, bool saturate) {
+/// As kernels do (floatToInt of ElementBuilder): without `saturate`, a number past the ends of i32 (of signed types up
+/// to 32 bits), u64 or else i64 becomes the nearest that a float of `mantissa` bits has within them; then the low bits
+/// count.
+static int64_t doubleToInt(double value, ElementKind kind, bool saturate, int mantissa) {
   if (std::isnan(value))
     return 0;
-  double low = -0x1p63, high = 0x1p63;
-  if (saturate) {
-    int64_t bits = getElementBytes(kind) * 8;
-    low = isUnsigned(kind) ? 0 : -std::ldexp(1.0, int(bits - 1));
-    high = std::ldexp(1.0, int(isUnsigned(kind) ? bits : bits - 1));
+  const int bits = int(getElementBytes(kind)) * 8;
+  if (saturate && bits < 64) {
+    value = std::max(value, isUnsigned(kind) ? 0 : -std::ldexp(1.0, bits - 1));
+    value = std::min(value, std::ldexp(1.0, isUnsigned(kind) ? bits : bits - 1) - 1);
   }
-  value = std::trunc(value);
-  if (value <= low)
-    return int64_t(low);
-  if (value < 0x1p63 && value < high)
-    return int64_t(value);
-  if (kind == ElementKind::U64 && value < 0x1p64)
-    return int64_t(uint64_t(value));
-  return high >= 0x1p63 ? (kind == ElementKind::U64 ? -1 : INT64_MAX) : int64_t(high) - 1;
+  const bool isWide = kind == ElementKind::U64;
+  const int top = isWide ? 64 : bits <= 32 && !isUnsigned(kind) ? 31 : 63;
+  value = std::max(value, isWide ? 0 : -std::ldexp(1.0, top));
+  value = std::min(value, std::ldexp(1.0, top) - (top > mantissa ? std::ldexp(1.0, top - mantissa) : 1.0));
+  return isWide ? int64_t(uint64_t(value)) : int64_t(value);
 }
 
 template <typename T> static void store(char *to, T value) { std::memcpy(to, &value, sizeof(T)); }
@@ -114,9 +113,13 @@ FailureOr<std::vector<char>> detail::evaluateElementwise(Operation *op, ArrayRef
     return failure();
   int64_t bytes = getElementBytes(*kind), count = type.getNumElements(), rank = type.getRank();
   bool floats = false, isUnsigned = false, saturate = op->hasAttr("saturate");
+  // Integers beside floats are computed with in f64, small floats in f32.
+  int mantissa = 24;
   // The signedness of the last operand counts: a select's condition is i1.
   for (const ElementsView &operand : operands) {
     floats |= isFloat(operand.getKind());
+    if (operand.getKind() == ElementKind::F64 || !isFloat(operand.getKind()))
+      mantissa = 53;
     isUnsigned = ds::isUnsigned(operand.getKind());
   }
 
@@ -153,7 +156,7 @@ FailureOr<std::vector<char>> detail::evaluateElementwise(Operation *op, ArrayRef
       else if (*kind == ElementKind::I1)
         *to = *value != 0;
       else {
-        int64_t integer = doubleToInt(*value, *kind, saturate);
+        int64_t integer = doubleToInt(*value, *kind, saturate, mantissa);
         std::memcpy(to, &integer, bytes);
       }
     } else {

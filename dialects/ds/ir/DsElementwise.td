@@ -411,8 +411,9 @@ def DS_CastOp : DS_ElementwiseOp<"cast"> {
   let intRule = "x[0]";
   let summary = "elementwise conversion to the result's element type";
   let description = [{
-    Float to integer truncates toward zero (out of range: saturated with `saturate`, otherwise the low bits of the i64
-    value); to i1: `x != 0`; integer to integer keeps the low bits; to a narrower float rounds to nearest even. Small
+    Float to integer truncates toward zero. Out of range: saturated with `saturate`; otherwise the nearest number that
+    the float type has within i32 (for signed types of 32 bits or fewer), u64 (for itself) or i64, of which the low bits
+    count; NaN is 0. To i1: `x != 0`; integer to integer keeps the low bits; to a narrower float rounds to nearest even. Small
     floats out of range: the largest number with `saturate`, otherwise infinity, or NaN where there is none.
 
     Constraints:

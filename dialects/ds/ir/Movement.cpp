@@ -105,7 +105,7 @@ LogicalResult ReshapeOp::verify() {
 static bool isStaticIdentity(Type from, Type to) { return from == to && cast<RankedTensorType>(from).hasStaticShape(); }
 
 OpFoldResult ReshapeOp::fold(FoldAdaptor) {
-  if (isStaticIdentity(getX().getType(), getType()))
+  if (getTarget() && isStaticIdentity(getX().getType(), getType()))
     return getX();
   return {};
 }
@@ -195,7 +195,7 @@ LogicalResult ExpandOp::verify() {
 }
 
 OpFoldResult ExpandOp::fold(FoldAdaptor) {
-  if (isStaticIdentity(getX().getType(), getType()))
+  if (getTarget() && isStaticIdentity(getX().getType(), getType()))
     return getX();
   return {};
 }
@@ -443,8 +443,12 @@ bool TransposeOp::isIdentity(const ShapeState &state) {
   return llvm::equal(getPerm(), llvm::seq<int64_t>(0, getPerm().size()));
 }
 
-bool ExpandOp::useKnownShapes(const ShapeState &state) { return useKnownTarget(*this, state); }
-bool ExpandOp::isIdentity(const ShapeState &state) { return haveSameDims(getX(), getResult(), state); }
+// Dims that the operand decides say nothing of what the run asks for: that is checked where it is bound.
+bool ExpandOp::useKnownShapes(const ShapeState &state) {
+  return (!getShape() || state.getContents(getShape())) && useKnownTarget(*this, state);
+}
+// A shape that the run gives may be one that the operand cannot be expanded to.
+bool ExpandOp::isIdentity(const ShapeState &state) { return getTarget() && haveSameDims(getX(), getResult(), state); }
 
 bool PadOp::useKnownShapes(const ShapeState &state) {
   std::optional<SmallVector<SymExpr>> pads = getPads() ? state.getContents(getPads()) : std::nullopt;

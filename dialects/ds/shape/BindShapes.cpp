@@ -57,7 +57,38 @@ bool FillOp::dependsOnData(const ShapeState &state) { return !isKnown(getShape()
 Value FillOp::bindShapes(ShapeBinder &binder) { return bindOperand(*this, getShape(), getShapeMutable(), binder); }
 
 bool ExpandOp::dependsOnData(const ShapeState &state) { return !isKnown(getShape(), state); }
-Value ExpandOp::bindShapes(ShapeBinder &binder) { return bindOperand(*this, getShape(), getShapeMutable(), binder); }
+
+/// Where the operand's own dim is a number, the result's is that too, and no expression says that the shape must fit:
+/// it is required.
+Value ExpandOp::bindShapes(ShapeBinder &binder) {
+  SymDims x = *binder.getState().getDims(getX());
+  Value shape = listOperand(*this, getShape(), binder);
+  if (!shape)
+    return {};
+  const size_t asked = cast<RankedTensorType>(shape.getType()).getNumElements();
+  SmallVector<std::pair<size_t, size_t>> fixed; // an entry of the shape, and the dim that it must fit
+  SmallVector<int64_t> own(asked, 1);
+  for (size_t d = 0; d < x.size(); ++d)
+    if (d + asked >= x.size() && x[d].isConst() && !x[d].isConst(1)) {
+      fixed.emplace_back(d + asked - x.size(), d);
+      own[d + asked - x.size()] = x[d].getConst();
+    }
+  if (fixed.empty())
+    return bindOperand(*this, getShape(), getShapeMutable(), binder);
+  Value bound;
+  SmallVector<SymExpr> symbols =
+      binder.bind(binder.select(binder.equal(shape, binder.ints({1})), binder.ints(own), shape), &bound);
+  for (auto [entry, dim] : fixed) {
+    auto one = [&](const SymExpr &expr) { return shapeAttr(binder, ArrayRef<SymExpr>(expr)); };
+    auto fits = RequireOp::create(binder.builder(), getLoc(), one(symbols[entry]), one(x[dim]),
+                                  "entry " + std::to_string(entry) + " of the shape to be 1 or dimension " +
+                                      std::to_string(dim) + " of the operand");
+    if (failed(inferOp(fits, binder.getState())))
+      return {};
+  }
+  getShapeMutable().assign(bound);
+  return reinfer(*this, binder);
+}
 
 bool TileOp::dependsOnData(const ShapeState &state) { return !isKnown(getRepeats(), state); }
 Value TileOp::bindShapes(ShapeBinder &binder) { return bindOperand(*this, getRepeats(), getRepeatsMutable(), binder); }
@@ -154,6 +185,8 @@ Value PadOp::bindShapes(ShapeBinder &binder) {
     return {};
   }
   // Sizes are bound too, each as one symbol: sums of bound pads would make the number of elements a long polynomial.
+  // What would take off more than any dim has stays so when its sign changes.
+  pads = binder.max(pads, binder.ints({-(int64_t(1) << 62)}));
   Value zero = binder.ints({0}), added = binder.max(pads, zero), taken = binder.max(binder.sub(zero, pads), zero);
   auto half = [&](Value list, bool second) { return binder.part(list, second ? rank : 0, rank); };
   Value padded = binder.add(binder.sizes(x), binder.add(half(added, false), half(added, true)));
@@ -205,7 +238,7 @@ Value SliceOp::bindShapes(ShapeBinder &binder) {
       first.push_back(axis);
     axes = binder.ints(first);
   } else {
-    axes = binder.select(binder.less(axes, zero), binder.add(axes, binder.ints({rank})), axes);
+    axes = binder.axesFromFront(axes, rank);
   }
   Value from = binder.scatter(binder.ints(rank, 0), axes, starts), to = binder.scatter(dims, axes, ends);
   Value step = steps ? binder.scatter(binder.ints(rank, 1), axes, steps) : binder.ints(rank, 1);

@@ -63,6 +63,13 @@ Value ShapeBinder::scalar(Value list, int64_t index, Type element) {
 
 Value ShapeBinder::concat(ArrayRef<Value> lists) { return make<ConcatOp>(b.getI64Type(), lists, 0); }
 
+Value ShapeBinder::axesFromFront(Value axes, int64_t rank) {
+  Value zero = ints({0});
+  axes = select(less(axes, zero), add(axes, ints({rank})), axes);
+  // One below -rank would count from the end once more.
+  return select(less(axes, zero), ints({rank}), axes);
+}
+
 Value ShapeBinder::scatter(Value list, Value at, Value updates) {
   return make<ScatterElementsOp>(b.getI64Type(), list, at, updates, 0, ScatterReduction::none);
 }

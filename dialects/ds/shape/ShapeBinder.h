@@ -36,6 +36,8 @@ public:
   /// `list` with `updates` written at the positions `at`.
   mlir::Value scatter(mlir::Value list, mlir::Value at, mlir::Value updates);
   mlir::Value product(mlir::Value list);
+  /// Axes of a tensor of rank `rank`, not negative; one out of range is `rank` or more, which `scatter` refuses.
+  mlir::Value axesFromFront(mlir::Value axes, int64_t rank);
 
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);

@@ -175,14 +175,28 @@ static bool isStatic(Operation *op) {
   return op->getNumResults() == 1 && cast<RankedTensorType>(op->getResult(0).getType()).hasStaticShape();
 }
 
+/// Register tiles read packed data from memory, also where all elements are equal and few: such a literal would be
+/// taken into the kernel as a number.
+static ElementsAttr inMemory(ElementsAttr packed) {
+  auto literal = dyn_cast_if_present<DenseElementsAttr>(packed);
+  if (!literal || !literal.isSplat())
+    return packed;
+  ArrayRef<char> element = literal.getRawData();
+  std::vector<char> bytes;
+  for (int64_t i = 0; i < literal.getNumElements(); ++i)
+    bytes.insert(bytes.end(), element.begin(), element.end());
+  return DenseResourceElementsAttr::get(literal.getType(), "packed",
+                                        HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64));
+}
+
 ElementsAttr FoldPackingPass::compute(Operation *op, ArrayRef<ElementsAttr> operands) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   if (auto pack = dyn_cast<PackOp>(op))
-    return packConstant(operands[0], type, formOf(pack));
+    return inMemory(packConstant(operands[0], type, formOf(pack)));
   if (auto filter = dyn_cast<PackFilterOp>(op))
-    return packConstant(operands[0], type, formOf(filter));
+    return inMemory(packConstant(operands[0], type, formOf(filter)));
   if (auto filter = dyn_cast<WinogradFilterOp>(op))
-    return transformFilter(operands[0], filter);
+    return inMemory(transformFilter(operands[0], filter));
   if (auto transpose = dyn_cast<TransposeOp>(op))
     return transposeConstant(operands[0], transpose.getPerm());
   if (isa<ReshapeOp>(op))

@@ -37,8 +37,7 @@ struct AxesArithmetic : ShapeBinder {
     setLoc(n.loc);
     zero = ints({0});
     one = ints({1});
-    axes = asList(given);
-    axes = select(less(axes, zero), add(axes, ints({rank})), axes);
+    axes = axesFromFront(asList(given), rank);
     int64_t count = cast<mlir::RankedTensorType>(axes.getType()).getNumElements();
     mask = scatter(ints(rank, 0), axes, ints(count, 1));
   }
@@ -94,8 +93,9 @@ Value ds::importer::aroundAxis(Node &n, Value x, Value axis) {
   AxesArithmetic math(n, axis, rank);
   Value dims = math.dimsOf(x), index = math.ints(span(0, rank));
   auto along = [&](Value condition) { return math.product(math.select(condition, dims, math.one)); };
-  SymDims bound = math.bound(math.concat(
-      {along(math.less(index, math.axes)), along(math.equal(index, math.axes)), along(math.less(math.axes, index))}));
+  SymDims bound = math.bound(math.concat({along(math.less(index, math.axes)),
+                                          math.product(math.masked(dims, math.one)), // which checks the axis
+                                          along(math.less(math.axes, index))}));
   n.failed |= math.hasFailed();
   return n.failed ? Value() : n.reshape(x, bound);
 }
