@@ -113,6 +113,32 @@ func.func @a_broadcast_nine_times(%x: tensor<4x1xf32>, %s: tensor<8xf32>) -> (te
 
 // -----
 
+// What is computed for one may be: thirteen tangents (80 each) are too much to be done for two users.
+// CHECK-LABEL: func.func @a_broadcast_of_much
+// CHECK-NEXT:    %[[E:.*]] = rt.launch @{{.*}}expand(%arg0)
+// CHECK-COUNT-2: rt.launch @{{.*}}softmax(%[[E]])
+func.func @a_broadcast_of_much(%x: tensor<8xf32>) -> (tensor<1x8xf32>, tensor<1x8xf32>) {
+  %t0 = ds.tan %x : (tensor<8xf32>) -> tensor<8xf32>
+  %t1 = ds.tan %t0 : (tensor<8xf32>) -> tensor<8xf32>
+  %t2 = ds.tan %t1 : (tensor<8xf32>) -> tensor<8xf32>
+  %t3 = ds.tan %t2 : (tensor<8xf32>) -> tensor<8xf32>
+  %t4 = ds.tan %t3 : (tensor<8xf32>) -> tensor<8xf32>
+  %t5 = ds.tan %t4 : (tensor<8xf32>) -> tensor<8xf32>
+  %t6 = ds.tan %t5 : (tensor<8xf32>) -> tensor<8xf32>
+  %t7 = ds.tan %t6 : (tensor<8xf32>) -> tensor<8xf32>
+  %t8 = ds.tan %t7 : (tensor<8xf32>) -> tensor<8xf32>
+  %t9 = ds.tan %t8 : (tensor<8xf32>) -> tensor<8xf32>
+  %t10 = ds.tan %t9 : (tensor<8xf32>) -> tensor<8xf32>
+  %t11 = ds.tan %t10 : (tensor<8xf32>) -> tensor<8xf32>
+  %t12 = ds.tan %t11 : (tensor<8xf32>) -> tensor<8xf32>
+  %0 = ds.expand %t12 {target = #ds.shape<["1", "8"]>} : (tensor<8xf32>) -> tensor<1x8xf32>
+  %1 = ds.softmax %0 {axis = 1 : i64} : (tensor<1x8xf32>) -> tensor<1x8xf32>
+  %2 = ds.softmax %0 {axis = 1 : i64} : (tensor<1x8xf32>) -> tensor<1x8xf32>
+  return %1, %2 : tensor<1x8xf32>, tensor<1x8xf32>
+}
+
+// -----
+
 // Queries that are keys as well are two uses.
 // CHECK-LABEL: func.func @queries_are_keys
 // CHECK-NEXT:    %[[E:.*]] = rt.launch @{{.*}}exp(%arg0)
