@@ -26,7 +26,7 @@ public:
 
 private:
   void toNhwc(Operation *op);
-  template <typename OpTy> bool useNhwc(OpTy op);
+  template <typename OpTy> void useNhwc(OpTy op);
   template <typename OpTy> Operation *addHeight(OpTy op);
   int hoistCost(Value value, ArrayRef<int64_t> perm, Operation *user, int depth);
   Value hoist(Value value, ArrayRef<int64_t> perm, Operation *user, int depth);
@@ -86,16 +86,16 @@ template <typename OpTy> Operation *LayoutAssigner::addHeight(OpTy op) {
   return plane;
 }
 
-template <typename OpTy> bool LayoutAssigner::useNhwc(OpTy op) {
+template <typename OpTy> void LayoutAssigner::useNhwc(OpTy op) {
   if (op.getLayout() != Layout::nchw)
-    return false;
+    return;
   b.setInsertionPoint(op);
   SymDims result = transposes.dims(op->getResult(0));
   Operation *plane = op;
   if (op.getStrides().size() == 1)
     plane = addHeight(op);
   else if (op.getStrides().size() != 2)
-    return false;
+    return;
   SmallVector<Value> operands(plane->getOperands());
   operands[0] = transposes.transpose(operands[0], kToNhwc, op.getLoc());
   auto inner = cast<OpTy>(transposes.cloneWith(plane, operands));
@@ -106,7 +106,6 @@ template <typename OpTy> bool LayoutAssigner::useNhwc(OpTy op) {
   if (plane != op)
     plane->erase();
   op->erase();
-  return true;
 }
 
 //===----------------------------------------------------------------------===//

@@ -60,15 +60,14 @@ Value makeTransposed(Operation *op, ArrayRef<int64_t> perm, TransposeBuilder &tr
   return clone->getResult(0);
 }
 
-static bool replaceWith(Operation *op, Value inner, ArrayRef<int64_t> perm, TransposeBuilder &transposes) {
+static void replaceWith(Operation *op, Value inner, ArrayRef<int64_t> perm, TransposeBuilder &transposes) {
   op->getResult(0).replaceAllUsesWith(transposes.transpose(inner, perm, op->getLoc()));
   op->erase();
-  return true;
 }
 
 /// Tries the order of each transposed operand and takes the one that needs the fewest transposes, if that is no more
 /// than now. A transpose with other uses counts as gone: these sink as well, or hoisting undoes the split.
-static bool sinkOperands(Operation *op, TransposeBuilder &transposes) {
+static void sinkOperands(Operation *op, TransposeBuilder &transposes) {
   int64_t rank = transposes.rank(op->getResult(0));
   llvm::SmallSetVector<Value, 4> moving;
   SmallVector<Permutation> orders;
@@ -89,11 +88,11 @@ static bool sinkOperands(Operation *op, TransposeBuilder &transposes) {
       best = {*operands + result, perm};
   }
   if (!best || best->first > int(moving.size()))
-    return false;
+    return;
   Value inner = makeTransposed(op, inverse(best->second), transposes, [&](Value operand, ArrayRef<int64_t> back) {
     return transposes.align(operand, back, op->getLoc());
   });
-  return replaceWith(op, inner, best->second, transposes);
+  replaceWith(op, inner, best->second, transposes);
 }
 
 //===----------------------------------------------------------------------===//
@@ -107,7 +106,7 @@ public:
   UnarySinker(Operation *op, TransposeOp source, TransposeBuilder &transposes, OpBuilder &b)
       : op(op), x(source.getX()), perm(source.getPerm()), transposes(transposes), b(b) {}
 
-  bool sink();
+  void sink();
 
 private:
   /// The op on x; the caller changes its attributes, then calls finish.
@@ -116,25 +115,25 @@ private:
     operands[0] = x;
     return cast<OpTy>(transposes.cloneWith(op, operands));
   }
-  bool finish(Operation *inner, ArrayRef<int64_t> resultPerm);
+  void finish(Operation *inner, ArrayRef<int64_t> resultPerm);
   ShapeAttr toInnerShape(ShapeAttr shape) {
     return ShapeAttr::get(b.getContext(), toInner<SymExpr>(shape.getDims(), perm));
   }
 
-  template <typename OpTy> bool alongAxis(OpTy op);
-  template <typename OpTy> bool reduce(OpTy op);
-  template <typename OpTy> bool argReduce(OpTy op);
-  template <typename OpTy> bool quantize(OpTy op);
-  bool layerNorm(LayerNormOp op);
-  bool batchNorm(BatchNormOp op);
-  bool slice(SliceOp op);
-  bool pad(PadOp op);
-  bool tile(TileOp op);
-  bool resize(ResizeOp op);
-  bool expand(ExpandOp op);
-  bool gather(GatherOp op);
-  bool topK(TopKOp op);
-  bool reshape(ReshapeOp op);
+  template <typename OpTy> void alongAxis(OpTy op);
+  template <typename OpTy> void reduce(OpTy op);
+  template <typename OpTy> void argReduce(OpTy op);
+  template <typename OpTy> void quantize(OpTy op);
+  void layerNorm(LayerNormOp op);
+  void batchNorm(BatchNormOp op);
+  void slice(SliceOp op);
+  void pad(PadOp op);
+  void tile(TileOp op);
+  void resize(ResizeOp op);
+  void expand(ExpandOp op);
+  void gather(GatherOp op);
+  void topK(TopKOp op);
+  void reshape(ReshapeOp op);
 
   Operation *op;
   Value x;
@@ -144,18 +143,17 @@ private:
 };
 } // namespace
 
-bool UnarySinker::finish(Operation *inner, ArrayRef<int64_t> resultPerm) {
+void UnarySinker::finish(Operation *inner, ArrayRef<int64_t> resultPerm) {
   transposes.infer(inner);
   for (auto [from, to] : llvm::zip_equal(op->getResults(), inner->getResults()))
     from.replaceAllUsesWith(transposes.transpose(to, resultPerm, op->getLoc()));
   op->erase();
-  return true;
 }
 
-template <typename OpTy> bool UnarySinker::alongAxis(OpTy op) {
+template <typename OpTy> void UnarySinker::alongAxis(OpTy op) {
   OpTy inner = clone(op);
   inner.setAxis(perm[op.getAxis()]);
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
 /// The order of a result that lacks the given outer dims.
@@ -171,78 +169,78 @@ static Permutation withoutDims(ArrayRef<int64_t> perm, ArrayRef<int64_t> axes) {
   return result;
 }
 
-template <typename OpTy> bool UnarySinker::reduce(OpTy op) {
+template <typename OpTy> void UnarySinker::reduce(OpTy op) {
   SmallVector<int64_t> axes;
   for (int64_t axis : op.getAxes())
     axes.push_back(perm[axis]);
   llvm::sort(axes);
   OpTy inner = clone(op);
   inner.setAxes(axes);
-  return finish(inner, op.getKeepdims() ? perm : withoutDims(perm, op.getAxes()));
+  finish(inner, op.getKeepdims() ? perm : withoutDims(perm, op.getAxes()));
 }
 
-template <typename OpTy> bool UnarySinker::argReduce(OpTy op) {
+template <typename OpTy> void UnarySinker::argReduce(OpTy op) {
   int64_t axis = op.getAxis();
   OpTy inner = clone(op);
   inner.setAxis(perm[axis]);
-  return finish(inner, op.getKeepdims() ? perm : withoutDims(perm, axis));
+  finish(inner, op.getKeepdims() ? perm : withoutDims(perm, axis));
 }
 
-template <typename OpTy> bool UnarySinker::quantize(OpTy op) {
+template <typename OpTy> void UnarySinker::quantize(OpTy op) {
   if (op.getBlockSize() != 0)
-    return false;
+    return;
   bool perTensor = llvm::all_of(transposes.dims(op.getScale()), [](const SymExpr &dim) { return dim.isConst(1); });
   OpTy inner = clone(op);
   if (!perTensor)
     inner.setAxis(perm[op.getAxis()]);
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::layerNorm(LayerNormOp op) {
+void UnarySinker::layerNorm(LayerNormOp op) {
   for (int64_t axis = op.getAxis(), rank = perm.size(); axis < rank; ++axis)
     if (perm[axis] != axis)
-      return false;
-  return finish(clone(op), perm);
+      return;
+  finish(clone(op), perm);
 }
 
-bool UnarySinker::batchNorm(BatchNormOp op) {
+void UnarySinker::batchNorm(BatchNormOp op) {
   if (op.getLayout() != Layout::nchw || perm.size() < 2 || perm[1] != int64_t(perm.size()) - 1)
-    return false;
+    return;
   BatchNormOp inner = clone(op);
   inner.setLayout(Layout::nhwc);
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::slice(SliceOp op) {
+void UnarySinker::slice(SliceOp op) {
   if (!op.getStart())
-    return false;
+    return;
   SliceOp inner = clone(op);
   inner.setStartAttr(toInnerShape(*op.getStart()));
   inner.setSizeAttr(toInnerShape(*op.getSize()));
   inner.setStep(toInner<int64_t>(*op.getStep(), perm));
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::pad(PadOp op) {
+void UnarySinker::pad(PadOp op) {
   if (!op.getLow())
-    return false;
+    return;
   PadOp inner = clone(op);
   inner.setLowAttr(toInnerShape(*op.getLow()));
   inner.setHighAttr(toInnerShape(*op.getHigh()));
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::tile(TileOp op) {
+void UnarySinker::tile(TileOp op) {
   if (!op.getRepeat())
-    return false;
+    return;
   TileOp inner = clone(op);
   inner.setRepeatAttr(toInnerShape(*op.getRepeat()));
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::resize(ResizeOp op) {
+void UnarySinker::resize(ResizeOp op) {
   if (op.getGiven())
-    return false;
+    return;
   ResizeOp inner = clone(op);
   inner.setSizeAttr(toInnerShape(op.getSize()));
   if (std::optional<ArrayRef<double>> scales = op.getScales())
@@ -252,19 +250,19 @@ bool UnarySinker::resize(ResizeOp op) {
     regions.append(toInner<double>(roi->take_back(perm.size()), perm));
     inner.setRoi(regions);
   }
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::expand(ExpandOp op) {
+void UnarySinker::expand(ExpandOp op) {
   if (!op.getTarget())
-    return false;
+    return;
   perm = extend(perm, op.getTarget()->size());
   ExpandOp inner = clone(op);
   inner.setTargetAttr(toInnerShape(*op.getTarget()));
-  return finish(inner, perm);
+  finish(inner, perm);
 }
 
-bool UnarySinker::gather(GatherOp op) {
+void UnarySinker::gather(GatherOp op) {
   int64_t axis = op.getAxis(), innerAxis = perm[axis], more = transposes.rank(op.getIndices());
   GatherOp inner = clone(op);
   inner.setAxis(innerAxis);
@@ -277,67 +275,65 @@ bool UnarySinker::gather(GatherOp op) {
       for (int64_t i = 0; i < more; ++i)
         result.push_back(innerAxis + i);
   }
-  return finish(inner, result);
+  finish(inner, result);
 }
 
-bool UnarySinker::topK(TopKOp op) {
+void UnarySinker::topK(TopKOp op) {
   if (!op.getCount())
-    return false;
-  return alongAxis(op);
+    return;
+  alongAxis(op);
 }
 
-bool UnarySinker::reshape(ReshapeOp op) {
+void UnarySinker::reshape(ReshapeOp op) {
   if (!op.getTarget())
-    return false;
+    return;
   Value result = transposes.reshape(op.getX(), op.getTarget()->getDims(), op.getLoc());
   // A reshape of the transpose itself is what `op` is already; the new one is dead then.
   if (auto same = result.getDefiningOp<ReshapeOp>(); same && same.getX() == op.getX()) {
     same.erase();
-    return false;
+    return;
   }
   op.getResult().replaceAllUsesWith(result);
   op.erase();
-  return true;
 }
 
-bool UnarySinker::sink() {
-  return llvm::TypeSwitch<Operation *, bool>(op)
-      .Case<SoftmaxOp, LogSoftmaxOp, CumSumOp, CumProdOp>([&](auto op) { return alongAxis(op); })
-      .Case<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>([&](auto op) { return reduce(op); })
-      .Case<ArgMaxOp, ArgMinOp>([&](auto op) { return argReduce(op); })
-      .Case<QuantizeLinearOp, DequantizeLinearOp>([&](auto op) { return quantize(op); })
-      .Case([&](LayerNormOp op) { return layerNorm(op); })
-      .Case([&](BatchNormOp op) { return batchNorm(op); })
-      .Case([&](SliceOp op) { return slice(op); })
-      .Case([&](PadOp op) { return pad(op); })
-      .Case([&](TileOp op) { return tile(op); })
-      .Case([&](ResizeOp op) { return resize(op); })
-      .Case([&](ExpandOp op) { return expand(op); })
-      .Case([&](GatherOp op) { return gather(op); })
-      .Case([&](TopKOp op) { return topK(op); })
-      .Case([&](ReshapeOp op) { return reshape(op); })
-      .Default([](Operation *) { return false; });
+void UnarySinker::sink() {
+  llvm::TypeSwitch<Operation *>(op)
+      .Case<SoftmaxOp, LogSoftmaxOp, CumSumOp, CumProdOp>([&](auto op) { alongAxis(op); })
+      .Case<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>([&](auto op) { reduce(op); })
+      .Case<ArgMaxOp, ArgMinOp>([&](auto op) { argReduce(op); })
+      .Case<QuantizeLinearOp, DequantizeLinearOp>([&](auto op) { quantize(op); })
+      .Case([&](LayerNormOp op) { layerNorm(op); })
+      .Case([&](BatchNormOp op) { batchNorm(op); })
+      .Case([&](SliceOp op) { slice(op); })
+      .Case([&](PadOp op) { pad(op); })
+      .Case([&](TileOp op) { tile(op); })
+      .Case([&](ResizeOp op) { resize(op); })
+      .Case([&](ExpandOp op) { expand(op); })
+      .Case([&](GatherOp op) { gather(op); })
+      .Case([&](TopKOp op) { topK(op); })
+      .Case([&](ReshapeOp op) { reshape(op); });
 }
 
 //===----------------------------------------------------------------------===//
 // Entry
 //===----------------------------------------------------------------------===//
 
-bool sinkTransposes(Operation *op, TransposeBuilder &transposes, OpBuilder &b) {
+void sinkTransposes(Operation *op, TransposeBuilder &transposes, OpBuilder &b) {
   b.setInsertionPoint(op);
   if (auto outer = dyn_cast<TransposeOp>(op)) {
     if (!outer.getX().getDefiningOp<TransposeOp>() && !isIdentity(outer.getPerm()))
-      return false;
+      return;
     op->getResult(0).replaceAllUsesWith(transposes.transpose(outer.getX(), outer.getPerm(), op->getLoc()));
     op->erase();
-    return true;
+    return;
   }
   if (isElementwise(op) || isa<ConcatOp>(op))
     return sinkOperands(op, transposes);
   if (op->getNumOperands() == 0)
-    return false;
-  auto source = op->getOperand(0).getDefiningOp<TransposeOp>();
-  return source && UnarySinker(op, source, transposes, b).sink();
+    return;
+  if (auto source = op->getOperand(0).getDefiningOp<TransposeOp>())
+    UnarySinker(op, source, transposes, b).sink();
 }
 
 } // namespace ds

@@ -9,8 +9,8 @@
 namespace ds {
 
 /// If operands of `op` are transposes that it commutes with, replaces it by an op on their operands and a transpose of
-/// the result, unless that would add transposes. Returns whether `op` is gone.
-bool sinkTransposes(mlir::Operation *op, TransposeBuilder &transposes, mlir::OpBuilder &builder);
+/// the result, unless that would add transposes.
+void sinkTransposes(mlir::Operation *op, TransposeBuilder &transposes, mlir::OpBuilder &builder);
 
 /// What `op`, an elementwise op or concatenation, costs in transposes of its operands if its result is to be transposed
 /// by `perm`; nullopt for other ops.

@@ -137,7 +137,7 @@ Value TransposeBuilder::transpose(Value value, ArrayRef<int64_t> perm, Location 
 
 Value TransposeBuilder::align(Value value, ArrayRef<int64_t> perm, Location loc) {
   SymDims own = dims(value);
-  if (llvm::all_of(own, [](const SymExpr &dim) { return dim.isConst(1); }) && own.size() < perm.size())
+  if (llvm::all_of(own, [](const SymExpr &dim) { return dim.isConst(1); }))
     return value;
   SymDims lifted(perm.size() - own.size(), SymExpr(1));
   lifted.append(own.begin(), own.end());

@@ -42,3 +42,14 @@ func.func @computed(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}, %y: tensor<
   %1 = ds.add %0, %z : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
   return %1 : tensor<?xf32>
 }
+
+// -----
+
+// Symbols are dims, which are not negative: what may be stays a function.
+// CHECK:      rt.kernel @{{.*}}(%arg0: tensor<?xf32> {ds.shape = #ds.shape<["k0"]>})
+// CHECK-NEXT:   ds.pad {{.*}}low = #ds.shape<["min(0, k0-4)"]>
+// CHECK:      func.func @negative
+func.func @negative(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}) -> tensor<?xf32> {
+  %0 = ds.pad %x {low = #ds.shape<["min(N-4, 0)"]>, high = #ds.shape<["0"]>} : (tensor<?xf32>) -> tensor<?xf32>
+  return %0 : tensor<?xf32>
+}

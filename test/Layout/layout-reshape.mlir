@@ -39,3 +39,41 @@ func.func @flattening_everything_needs_the_order(%x: tensor<1x4x4x6xf32>) -> ten
   %1 = ds.reshape %0 {target = #ds.shape<["1", "96"]>} : (tensor<1x6x4x4xf32>) -> tensor<1x96xf32>
   return %1 : tensor<1x96xf32>
 }
+
+// Each group of dims goes its own way: 2 and 3 become 6, and 4 stays 4.
+// CHECK-LABEL: @merged_dims_before_others
+// CHECK-NEXT:    %[[R:.*]] = ds.reshape %arg0 {target = #ds.shape<["4", "6"]>}
+// CHECK-NEXT:    ds.transpose %[[R]] {perm = array<i64: 1, 0>}
+func.func @merged_dims_before_others(%x: tensor<4x2x3xf32>) -> tensor<6x4xf32> {
+  %0 = ds.transpose %x {perm = array<i64: 1, 2, 0>} : (tensor<4x2x3xf32>) -> tensor<2x3x4xf32>
+  %1 = ds.reshape %0 {target = #ds.shape<["6", "4"]>} : (tensor<2x3x4xf32>) -> tensor<6x4xf32>
+  return %1 : tensor<6x4xf32>
+}
+
+// Of a tensor without elements dims may come and go that no others make up for.
+// CHECK-LABEL: @a_dim_goes
+// CHECK-NEXT:    %[[T:.*]] = ds.transpose %arg0
+// CHECK-NEXT:    ds.reshape %[[T]] {target = #ds.shape<["0"]>}
+// CHECK-LABEL: @a_dim_comes
+// CHECK-NEXT:    %[[T:.*]] = ds.transpose %arg0
+// CHECK-NEXT:    ds.reshape %[[T]] {target = #ds.shape<["0", "3", "2"]>}
+func.func @a_dim_goes(%x: tensor<2x0xf32>) -> tensor<0xf32> {
+  %0 = ds.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x0xf32>) -> tensor<0x2xf32>
+  %1 = ds.reshape %0 {target = #ds.shape<["0"]>} : (tensor<0x2xf32>) -> tensor<0xf32>
+  return %1 : tensor<0xf32>
+}
+func.func @a_dim_comes(%x: tensor<3x0xf32>) -> tensor<0x3x2xf32> {
+  %0 = ds.transpose %x {perm = array<i64: 1, 0>} : (tensor<3x0xf32>) -> tensor<0x3xf32>
+  %1 = ds.reshape %0 {target = #ds.shape<["0", "3", "2"]>} : (tensor<0x3xf32>) -> tensor<0x3x2xf32>
+  return %1 : tensor<0x3x2xf32>
+}
+
+// A transpose that moves dims of 1 alone is no obstacle.
+// CHECK-LABEL: @dims_of_1_moved
+// CHECK-NEXT:    %[[R:.*]] = ds.reshape %arg0 {target = #ds.shape<["2", "4"]>}
+// CHECK-NEXT:    return %[[R]]
+func.func @dims_of_1_moved(%x: tensor<1x8xf32>) -> tensor<2x4xf32> {
+  %0 = ds.transpose %x {perm = array<i64: 1, 0>} : (tensor<1x8xf32>) -> tensor<8x1xf32>
+  %1 = ds.reshape %0 {target = #ds.shape<["2", "4"]>} : (tensor<8x1xf32>) -> tensor<2x4xf32>
+  return %1 : tensor<2x4xf32>
+}
