@@ -93,8 +93,8 @@ ArrayRef<PassPhase> passPhases() {
       {"layout", "ds-layout-pipeline", "channels innermost", buildLayout},
       {"pack", "ds-pack-pipeline", "packed weights and tables, for a CPU", buildPack},
       {"group", "ds-group-pipeline", "kernels", buildGroup},
-      {"kernels", "ds-kernels-pipeline", "code of the kernels", buildKernels},
-      // Sizes may be too large to be expressed.
+      // Sizes may be too large to be expressed, in kernels and between them.
+      {"kernels", "ds-kernels-pipeline", "code of the kernels", buildKernels, /*judgesModel=*/true},
       {"host", "ds-host-pipeline", "buffers and the host program", buildHost, /*judgesModel=*/true},
       {"llvm", "ds-to-llvm-pipeline", "everything to the LLVM dialect", buildToLLVM},
   };

@@ -7,6 +7,7 @@
 #include "ds/Simplify/Passes.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include <array>
+#include <cmath>
 #include <numbers>
 
 using namespace mlir;
@@ -260,7 +261,7 @@ bool recognizeActivation(Operation *op, ShapeState &state) {
 bool recognizeRelu(MaxOp op, ShapeState &state) {
   for (unsigned i = 0; i < 2; ++i) {
     std::optional<double> zero = neutralScalar(op, i);
-    if (!zero || *zero != 0)
+    if (!zero || *zero != 0 || std::signbit(*zero)) // relu makes 0 of what is negative, not -0
       continue;
     OpBuilder builder(op);
     FailureOr<ReluOp> relu =

@@ -140,6 +140,9 @@ def compile_onnx(
         if not isinstance(model, bytes) and not hasattr(model, "SerializeToString"):
             raise CompileError(f"{model!r} is no model; expected a path, an onnx.ModelProto or its bytes", 2)
         content = model if isinstance(model, bytes) else model.SerializeToString()
+    for what, path in (("the model's path", model), ("output", output)):
+        if isinstance(path, (str, os.PathLike)):
+            _check_path(what, os.fspath(path))
     with tempfile.TemporaryDirectory(prefix="deepseek-") as folder:
         names = {}  # what messages call files that are none of the user's
         if isinstance(model, (str, os.PathLike)):
@@ -160,6 +163,20 @@ def compile_onnx(
         compiled = Model(path, threads, custom_ops)
         compiled._keep_artifact()
         return compiled
+
+
+def _check_path(what: str, path: Any) -> None:
+    """Names that no file can have, and those that the compiler cannot be handed."""
+    if not isinstance(path, str):
+        raise CompileError(f"{what} should be text, not {path!r}", 2)
+    if "\0" in path:
+        raise CompileError(f"{what} {path!r} has a NUL, which no file's name has", 2)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise CompileError(
+            f"{what} {path!r} is no UTF-8, which is what the compiler takes; give the model's bytes, or a link to it", 2
+        ) from None
 
 
 def _sizes(argument: str, sizes: Any) -> list[tuple[str, int]]:

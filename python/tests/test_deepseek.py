@@ -42,6 +42,15 @@ def linear() -> ds.Model:
     return ds.compile_onnx(LINEAR)
 
 
+@pytest.mark.parametrize(("name", "reason"), (("a\0b.so", "has a NUL"), ("\udcff.so", "is no UTF-8")))
+def test_paths_that_no_file_can_have(name, reason, tmp_path):
+    path = str(tmp_path / "model.onnx")
+    for arguments in ((path, str(tmp_path / name)), (str(tmp_path / name),)):
+        with pytest.raises(ds.CompileError, match=reason):
+            ds.compile_onnx(*arguments)
+    assert not os.listdir(tmp_path)
+
+
 def test_compiles_to_a_file_that_loads(tmp_path):
     onnx.save(LINEAR, tmp_path / "linear.onnx")
     path = ds.compile_onnx(tmp_path / "linear.onnx", tmp_path / "linear.so")

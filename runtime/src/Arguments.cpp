@@ -172,7 +172,8 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
     }
   }
   if (Json && (!Benchmark || Profile))
-    return fail(Error, DS_BAD_ARGUMENT, "--json goes with --benchmark=N, not with --profile");
+    return fail(Error, DS_BAD_ARGUMENT, "--json is for the figures of --benchmark=N%s",
+                Profile ? "; --profile has no such form" : ", which was not given");
   if (NeedsModel && !Model && !Help && !Version)
     return fail(Error, DS_BAD_ARGUMENT, "no model given");
   return DS_OK;
@@ -240,8 +241,10 @@ ds_status InputSet::takeFromArchive(void *Self, const char *Name, NpyArray &Arra
   if (I == Set.Count)
     return Set.unknownInput(DS_BAD_INPUT, Name, strlen(Name), Error);
   if (Set.Given[I])
-    return fail(Error, DS_BAD_INPUT, "input '%s' is given twice: by --input and in the file of --inputs", Name);
-  Set.Given[I] = 1;
+    return fail(Error, DS_BAD_INPUT, "input '%s' is given twice: %s", Name,
+                Set.Given[I] == InArchive ? "the file of --inputs has two arrays of that name"
+                                          : "by --input and in the file of --inputs");
+  Set.Given[I] = InArchive;
   Set.Arrays[I].take(Array);
   return DS_OK;
 }

@@ -52,7 +52,8 @@ private:
   const ds_model *Model;
   size_t Count;
   NpyArray *Arrays = nullptr;
-  Array<unsigned char> Given; // whether Arrays holds the input, or made it up
+  static constexpr unsigned char InArchive = 2;
+  Array<unsigned char> Given; // whether Arrays holds the input, or made it up; and whether --inputs gave it
   Array<const char *> Files;  // of --input
   Array<ds_tensor> Tensors;
 

@@ -141,6 +141,14 @@ def conv(name, channels, filters, attributes, group=1, kernel=(3, 3), sizes=None
 
 
 CONVOLUTION = [
+    # Negative numbers become -0, which relu would make 0.
+    Case(
+        "max_with_minus_zero",
+        "float[N] x => bool[N] y",
+        "m = Max(x, z); r = Reciprocal(m); y = Less(r, x)",
+        {"N": (9, 33)},
+        {"z": np.array(-0.0, np.float32)},
+    ),
     # Packed weights of few elements, all equal: still memory, and no number in the kernel.
     *(
         Case(

@@ -154,12 +154,12 @@ TEST_F(ProgramTest, BadUsage) {
   expectError(tiny("--threads 0"), 2, "--threads needs a number");
   expectError(tiny("--threads"), 2, "--threads needs a number");
   expectError(tiny("--benchmark=99999999999999999999"), 2, "--benchmark needs a number");
-  expectError(tiny("--json --random N=1"), 2, "--json goes with --benchmark");
+  expectError(tiny("--json --random N=1"), 2, "--json is for the figures of --benchmark");
   expectError(tiny("--input a.npy"), 2, "name=file.npy");
   expectError(tiny("--output-dir"), 2, "--output-dir needs a value");
   expectError(tiny("--profile=yes"), 2, "takes no value");
   expectError(tiny("--threads 1 --threads=2"), 2, "--threads is given twice");
-  expectError(tiny("--random N=1 --benchmark=2 --json --profile"), 2, "not with --profile");
+  expectError(tiny("--random N=1 --benchmark=2 --json --profile"), 2, "--profile has no such form");
   // What the inputs' names show to be wrong is told before a file is opened.
   const std::string rest = "--input a=absent.npy --input pick=absent.npy ";
   expectError(tiny(rest), 1, "the model needs input 'b' (float32 [N])");
