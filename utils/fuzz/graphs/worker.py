@@ -21,6 +21,7 @@ import onnx
 import onnxruntime
 from onnx import AttributeProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from onnx.reference.ops import op_loop, op_sequence_insert
 
 from dsutil import runtime, tools
 from dsutil.compare import error_of_scale
@@ -30,6 +31,35 @@ TOLERANCES = {"float16": 1e-2, "float32": 1e-4, "float64": 1e-9}
 COMPILE_LIMIT = 60  # generous: eight times what the slowest graph takes on a loaded machine
 
 Arrays = list[np.ndarray]
+
+
+class Stacking:
+    """NumPy as the evaluator's Loop needs it: what iterations make is stacked, where it joins along the first axis."""
+
+    vstack = staticmethod(np.stack)
+
+    def __getattr__(self, name: str):
+        return getattr(np, name)
+
+
+def mend_evaluator() -> None:
+    """Its Loop, besides, takes a condition that is not there for one that does not hold, and its SequenceInsert the place
+    behind the last element for that before the first."""
+    op_loop.np = Stacking()
+    run = op_loop.Loop._run
+    op_loop.Loop._run = lambda self, trips, condition, *rest, **more: run(
+        self, trips, np.array(True) if condition is None else condition, *rest, **more
+    )
+
+    def insert(self, sequence, tensor, position=None):
+        at = len(sequence) if position is None else int(np.asarray(position).reshape(()))
+        at += len(sequence) if at < 0 else 0
+        return ([*sequence[:at], tensor, *sequence[at:]],)
+
+    op_sequence_insert.SequenceInsert._run = insert
+
+
+mend_evaluator()
 
 
 def widen(model: onnx.ModelProto) -> onnx.ModelProto:
