@@ -1,14 +1,13 @@
 //===- Differentiate.cpp - Gradients by reverse mode ----------------------===//
-// Assumes: one block of ds ops in attribute form, shapes inferred.
-// Guarantees: see Passes.td. The work is linear in ops and operands; a value has one cotangent, the sum of its uses'.
-// Declines: ops that run other functions (ds.if, ds.loop).
+// Assumes: functions of one block of ds ops in attribute form, shapes inferred.
+// Guarantees: see Passes.td.
+// Declines: see Walk.cpp, Loops.cpp.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/grad/VjpBuilder.h"
+#include "Walk.h"
 #include "dialects/ds/ir/ModelAttrs.h"
-#include "dialects/ds/ir/NodeName.h"
+#include "ds/Autodiff/Gradients.h"
 #include "ds/Autodiff/Passes.h"
 #include "ds/Import/Onnx.h"
-#include "llvm/ADT/DenseSet.h"
 #include "llvm/Support/GlobPattern.h"
 
 using namespace mlir;
@@ -17,150 +16,66 @@ namespace ds {
 #define GEN_PASS_DEF_DIFFERENTIATEPASS
 #include "ds/Autodiff/Passes.h.inc"
 
-namespace {
-
-bool isOfFloats(Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); }
-
-class Differentiator {
-public:
-  Differentiator(func::FuncOp function, Value of, ArrayRef<BlockArgument> wrt)
-      : function(function), block(function.getBody().front()), of(of), wrt(wrt) {}
-
-  /// The gradient of `of` by each of `wrt`.
-  FailureOr<SmallVector<Value>> run();
-
-private:
-  /// Floats that `wrt` reaches.
-  void findActive();
-  /// Composite ops that have no rule become what they are made of.
-  LogicalResult expandComposites();
-  LogicalResult differentiate(Operation *op);
-  void add(Value value, Value cotangent);
-
-  func::FuncOp function;
-  Block &block;
-  Value of;
-  ArrayRef<BlockArgument> wrt;
-  ShapeState shapes;
-  llvm::DenseSet<Value> active;
-  DenseMap<Value, Value> cotangents;
-};
-
-} // namespace
-
-void Differentiator::findActive() {
-  active.clear();
-  active.insert_range(wrt);
-  for (Operation &op : block)
-    if (llvm::any_of(op.getOperands(), [&](Value operand) { return active.contains(operand); }))
-      for (Value result : op.getResults())
-        if (isOfFloats(result))
-          active.insert(result);
+/// Private functions that no function runs any more: others are in their place.
+static void eraseUnreached(ModuleOp module) {
+  SmallVector<func::FuncOp> open;
+  llvm::DenseSet<Operation *> reached;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (!function.isPrivate() && reached.insert(function).second)
+      open.push_back(function);
+  SymbolTable table(module);
+  while (!open.empty())
+    open.pop_back_val()->walk([&](Operation *op) {
+      op->getAttrDictionary().walk([&](FlatSymbolRefAttr name) {
+        if (auto function = table.lookup<func::FuncOp>(name.getAttr()); function && reached.insert(function).second)
+          open.push_back(function);
+      });
+    });
+  for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    if (!reached.contains(function))
+      function.erase();
 }
 
-LogicalResult Differentiator::expandComposites() {
-  for (Operation &op : llvm::make_early_inc_range(block)) {
-    auto composite = dyn_cast<CompositeOpInterface>(op);
-    if (!composite || isa<DifferentiableOpInterface>(op) ||
-        llvm::none_of(op.getResults(), [&](Value result) { return active.contains(result); }))
-      continue;
-    OpBuilder builder(&op);
-    FailureOr<SmallVector<Value>> made = composite.expand(builder, shapes);
-    if (failed(made))
-      return emitNodeError(&op) << "has no derivative in this form";
-    for (auto [result, value] : llvm::zip_equal(op.getResults(), *made))
-      if (result == of)
-        of = value;
-    op.replaceAllUsesWith(*made);
-    op.erase();
-  }
-  findActive();
-  return success();
-}
-
-void Differentiator::add(Value value, Value cotangent) {
-  Value &sum = cotangents[value];
-  if (!sum) {
-    sum = cotangent;
-    return;
-  }
-  OpBuilder builder(block.getTerminator());
-  FailureOr<AddOp> made =
-      createInferred<AddOp>(builder, cotangent.getLoc(), shapes, getElementTypeOrSelf(value), sum, cotangent);
-  sum = failed(made) ? Value() : Value(*made);
-}
-
-LogicalResult Differentiator::differentiate(Operation *op) {
-  SmallVector<Value> results, operands(op->getNumOperands());
-  for (Value result : op->getResults())
-    results.push_back(cotangents.lookup(result));
-  if (llvm::none_of(results, [](Value cotangent) { return bool(cotangent); }))
-    return success();
-  SmallVector<bool> needed;
-  for (Value operand : op->getOperands())
-    needed.push_back(active.contains(operand));
-  if (llvm::none_of(needed, [](bool need) { return need; }))
-    return success();
-  auto rule = dyn_cast<DifferentiableOpInterface>(op);
-  if (!rule)
-    return emitNodeError(op) << "has no derivative (" << op->getName() << "), but the gradient depends on it";
-  if (StringRef reason = rule.whyNoVjp(); !reason.empty())
-    return emitNodeError(op) << "has no derivative (" << reason << "), but the gradient depends on it";
-  OpBuilder builder(block.getTerminator());
-  VjpBuilder vjp(builder, shapes, op, needed);
-  if (failed(rule.buildVjp(vjp, results, operands)))
-    return emitNodeError(op) << "has no derivative in this form (" << op->getName() << ")";
-  for (auto [operand, cotangent, need] : llvm::zip_equal(op->getOperands(), operands, needed)) {
-    if (!need || !cotangent)
-      continue;
-    Value own = vjp.reduceTo(vjp(cotangent), vjp.dims(operand)).get();
-    if (!own)
-      return emitNodeError(op) << "its derivative cannot be built";
-    add(operand, own);
-  }
-  return success();
-}
-
-FailureOr<SmallVector<Value>> Differentiator::run() {
+FailureOr<SmallVector<Value>> buildGradients(func::FuncOp function, unsigned of, ArrayRef<BlockArgument> wrt) {
+  auto module = function->getParentOfType<ModuleOp>();
+  // Versions have results and constants of their own. Runs that leave inputs out, or have the sizes, take the function.
+  function->removeAttr(kVersionsAttr);
+  Block &block = function.getBody().front();
+  Operation *terminator = block.getTerminator();
+  Reverser shared(module);
+  ShapeState &shapes = shared.shapes;
   if (failed(inferFunction(function, shapes)))
     return failure();
-  findActive();
-  if (failed(expandComposites()))
+  SmallVector<Value> roots(wrt.begin(), wrt.end());
+  Walk walk(shared, function, roots);
+  if (failed(walk.prepare()))
     return failure();
-  SymDims dims = *shapes.getDims(of);
+  Value loss = terminator->getOperand(of);
+  SymDims dims = *shapes.getDims(loss);
   if (!product(dims).isConst(1)) {
-    function.emitError("the gradient is of a result with one element, not of ") << of.getType();
+    function.emitError("the gradient is of a result with one element, not of ") << loss.getType();
     return failure();
   }
-  SmallVector<Operation *> ops;
-  for (Operation &op : block.without_terminator())
-    ops.push_back(&op);
-  OpBuilder builder(block.getTerminator());
-  Type element = getElementTypeOrSelf(of);
-  FailureOr<FillOp> seed = createInferred<FillOp>(builder, of.getLoc(), shapes, element, Value(),
-                                                  ShapeAttr::get(function.getContext(), dims),
-                                                  cast<TypedAttr>(builder.getFloatAttr(element, 1)));
-  if (failed(seed))
+  OpBuilder builder(terminator);
+  auto fill = [&](Location loc, Type element, ArrayRef<SymExpr> dims, double value) {
+    return createInferred<FillOp>(builder, loc, shapes, element, Value(), ShapeAttr::get(builder.getContext(), dims),
+                                  cast<TypedAttr>(builder.getFloatAttr(element, value)));
+  };
+  FailureOr<FillOp> seed = fill(loss.getLoc(), getElementTypeOrSelf(loss), dims, 1);
+  if (failed(seed) || failed(walk.add(loss, *seed)) || failed(walk.run()))
     return failure();
-  cotangents[of] = *seed;
-  for (Operation *op : llvm::reverse(ops))
-    if (failed(differentiate(op)))
-      return failure();
   SmallVector<Value> gradients;
   for (BlockArgument argument : wrt) {
-    Value gradient = cotangents.lookup(argument);
+    Value gradient = walk.cotangent(argument);
     if (!gradient) {
-      builder.setInsertionPoint(block.getTerminator());
-      FailureOr<FillOp> zeros =
-          createInferred<FillOp>(builder, argument.getLoc(), shapes, getElementTypeOrSelf(argument), Value(),
-                                 ShapeAttr::get(function.getContext(), ArrayRef<SymExpr>(*shapes.getDims(argument))),
-                                 cast<TypedAttr>(builder.getFloatAttr(getElementTypeOrSelf(argument), 0)));
+      FailureOr<FillOp> zeros = fill(argument.getLoc(), getElementTypeOrSelf(argument), *shapes.getDims(argument), 0);
       if (failed(zeros))
         return failure();
       gradient = *zeros;
     }
     gradients.push_back(gradient);
   }
+  eraseUnreached(module);
   return gradients;
 }
 
@@ -171,9 +86,10 @@ public:
   void runOnOperation() override;
 
 private:
+  LogicalResult differentiate(func::FuncOp function);
   /// The result `of`; failure with a diagnostic.
-  FailureOr<unsigned> findResult();
-  FailureOr<SmallVector<BlockArgument>> findArguments();
+  FailureOr<unsigned> findResult(func::FuncOp function);
+  FailureOr<SmallVector<BlockArgument>> findArguments(func::FuncOp function);
 };
 } // namespace
 
@@ -182,8 +98,7 @@ static StringRef nameOf(DictionaryAttr attributes) {
   return name ? name.getValue() : StringRef();
 }
 
-FailureOr<unsigned> DifferentiatePass::findResult() {
-  func::FuncOp function = getOperation();
+FailureOr<unsigned> DifferentiatePass::findResult(func::FuncOp function) {
   unsigned count = function.getNumResults(), found = count;
   for (unsigned i = 0; i < count; ++i)
     if (of.empty() ? count == 1 : nameOf(function.getResultAttrDict(i)) == of)
@@ -203,8 +118,7 @@ FailureOr<unsigned> DifferentiatePass::findResult() {
   return found;
 }
 
-FailureOr<SmallVector<BlockArgument>> DifferentiatePass::findArguments() {
-  func::FuncOp function = getOperation();
+FailureOr<SmallVector<BlockArgument>> DifferentiatePass::findArguments(func::FuncOp function) {
   SmallVector<BlockArgument> found;
   SmallVector<llvm::GlobPattern> patterns;
   SmallVector<bool> met(wrt.size());
@@ -238,20 +152,17 @@ FailureOr<SmallVector<BlockArgument>> DifferentiatePass::findArguments() {
   return found;
 }
 
-void DifferentiatePass::runOnOperation() {
-  func::FuncOp function = getOperation();
-  if (!function.getBody().hasOneBlock())
-    return;
-  FailureOr<unsigned> result = findResult();
+LogicalResult DifferentiatePass::differentiate(func::FuncOp function) {
+  FailureOr<unsigned> result = findResult(function);
   if (failed(result))
-    return signalPassFailure();
-  FailureOr<SmallVector<BlockArgument>> arguments = findArguments();
+    return failure();
+  FailureOr<SmallVector<BlockArgument>> arguments = findArguments(function);
   if (failed(arguments))
-    return signalPassFailure();
-  Operation *terminator = function.getBody().front().getTerminator();
-  FailureOr<SmallVector<Value>> gradients = Differentiator(function, terminator->getOperand(*result), *arguments).run();
+    return failure();
+  FailureOr<SmallVector<Value>> gradients = buildGradients(function, *result, *arguments);
   if (failed(gradients))
-    return signalPassFailure();
+    return failure();
+  Operation *terminator = function.getBody().front().getTerminator();
   OpBuilder builder(function.getContext());
   for (auto [argument, gradient] : llvm::zip_equal(*arguments, *gradients)) {
     terminator->insertOperands(terminator->getNumOperands(), gradient);
@@ -259,8 +170,19 @@ void DifferentiatePass::runOnOperation() {
     DictionaryAttr attributes =
         builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr("grad." + name)));
     if (failed(function.insertResult(function.getNumResults(), gradient.getType(), attributes)))
-      return signalPassFailure();
+      return failure();
   }
+  return success();
+}
+
+void DifferentiatePass::runOnOperation() {
+  SmallVector<func::FuncOp> functions; // before bodies come and go
+  for (auto function : getOperation().getOps<func::FuncOp>())
+    if (!function.isPrivate() && function.getBody().hasOneBlock())
+      functions.push_back(function);
+  for (func::FuncOp function : functions)
+    if (failed(differentiate(function)))
+      return signalPassFailure();
 }
 
 } // namespace ds

@@ -1,0 +1,20 @@
+//===- Gradients.h - Gradients of a function's result ---------------------===//
+// Assumes: a function of one block of ds ops in attribute form, shapes inferred, and with it those that it runs.
+// Guarantees: values at the end of the function, before its terminator; its results are what they were. Its versions
+//   (ds.versions), which would lack the gradients, are gone.
+//===----------------------------------------------------------------------===//
+#ifndef DS_AUTODIFF_GRADIENTS_H
+#define DS_AUTODIFF_GRADIENTS_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace ds {
+
+/// The gradients of result `of`, which has one element, with respect to `wrt`, of float types. Fails with a diagnostic
+/// that names the node.
+llvm::FailureOr<llvm::SmallVector<mlir::Value>> buildGradients(mlir::func::FuncOp function, unsigned of,
+                                                               llvm::ArrayRef<mlir::BlockArgument> wrt);
+
+} // namespace ds
+
+#endif
