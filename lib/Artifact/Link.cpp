@@ -170,8 +170,8 @@ std::string linker() {
 }
 
 std::vector<std::string> linkerArguments(const std::string &archive, EmitKind kind, uint64_t codeId,
-                                         const std::string &versionScript, const std::string &triple,
-                                         bool needsStrings) {
+                                         const std::string &versionScript, const Program &program) {
+  const std::string &triple = program.triple;
   const std::string folder = linkFolder(triple) + "/";
   if (kind == EmitKind::Object)
     return {linker(),
@@ -195,8 +195,10 @@ std::vector<std::string> linkerArguments(const std::string &archive, EmitKind ki
   auto add = [&](std::initializer_list<std::string> more) { arguments.insert(arguments.end(), more); };
   if (kind == EmitKind::Executable)
     add({"-pie", "-dynamic-linker", dynamicLinker(architectureOf(triple)), folder + "Scrt1.o", folder + "crti.o"});
-  if (kind == EmitKind::Executable && needsStrings)
+  if (kind == EmitKind::Executable && needsStrings(program))
     add({"-u", stringsSymbol});
+  if (kind == EmitKind::Executable && needsTraining(program))
+    add({"-u", trainSymbol});
   if (kind != EmitKind::Executable)
     add({"-shared", "--version-script=" + versionScript,
          "--defsym=" DS_ARTIFACT_ID_SYMBOL "=" + std::to_string(codeId)});
@@ -216,6 +218,11 @@ bool needsStrings(const Program &program) {
   return std::any_of(program.calls.begin(), program.calls.end(),
                      [](const Call &call) { return call.domain == "ds.string"; }) ||
          std::any_of(program.bodies.begin(), program.bodies.end(), needsStrings);
+}
+
+bool needsTraining(const Program &program) {
+  return std::any_of(program.properties.begin(), program.properties.end(),
+                     [](const auto &property) { return property.first == "ds.train"; });
 }
 
 std::string missingLinkFiles(std::string_view triple) {
@@ -266,8 +273,7 @@ std::string linkArtifact(const std::vector<Object> &objects, Variants variants, 
   const uint64_t codeId = ds_hash_finish(&hash);
   error = writeAll(script.get(), "{ global: " DS_PROGRAM_SYMBOL "; " DS_ARTIFACT_ID_SYMBOL "; local: *; };\n");
   if (error.empty())
-    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), variants.front().triple,
-                                      needsStrings(variants.front())),
+    error = runLinker(linkerArguments(archive.path(), kind, codeId, script.path(), variants.front()),
                       {archive.get(), script.get()}, linked.get(), log.get());
   std::string code;
   if (error.empty())

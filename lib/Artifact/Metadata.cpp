@@ -300,7 +300,8 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
 
   std::vector<ds_artifact_buffer> buffers;
   for (const Buffer &b : program.buffers) {
-    ds_artifact_buffer entry = {b.kind, b.index, 0, 0, Writer::number(b.size), b.firstLaunch, b.lastLaunch, b.space, 0};
+    ds_artifact_buffer entry = {b.kind,        b.index,      0,       0,      Writer::number(b.size),
+                                b.firstLaunch, b.lastLaunch, b.space, b.dtype};
     if (b.kind == DS_BUFFER_WEIGHT) {
       if (b.index >= weights.offsets.size()) {
         error = "a buffer of a weight that does not exist";
@@ -325,6 +326,8 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
   for (const auto &[key, value] : program.properties)
     properties.push_back({w.text(key), w.text(value)});
   w.table(DS_TABLE_PROPERTIES, properties);
+  if (!program.exported.empty())
+    w.add(DS_TABLE_EXPORT, 1, program.exported.size(), program.exported.data());
 
   if (const std::optional<WeightsFile> &f = program.weightsFile) {
     std::vector<ds_artifact_weights_file> files = {{w.text(f->name), f->offset, f->headerHash}};

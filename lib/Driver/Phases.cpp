@@ -71,6 +71,13 @@ static mlir::LogicalResult writeArtifact(mlir::ModuleOp module, PhaseContext &co
     for (mlir::NamedAttribute property : properties)
       program->properties.emplace_back(property.getName().str(),
                                        llvm::cast<mlir::StringAttr>(property.getValue()).str());
+  if (auto source = module->getAttrOfType<mlir::ArrayAttr>(kExportAttr)) {
+    const auto parts = source.getAsRange<mlir::StringAttr>();
+    const uint64_t length = (*parts.begin()).size();
+    program->exported.assign(reinterpret_cast<const char *>(&length), sizeof length);
+    for (mlir::StringAttr part : parts)
+      program->exported += part.getValue();
+  }
   if (auto names = module->getAttrOfType<mlir::DictionaryAttr>(kDimNamesAttr))
     for (artifact::Symbol &symbol : program->symbols)
       if (auto name = names.getAs<mlir::StringAttr>(symbol.name))

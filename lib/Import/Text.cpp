@@ -91,6 +91,21 @@ static mlir::LogicalResult checkVersions(mlir::func::FuncOp main) {
          << kDefaultAttr << "'";
 }
 
+/// What the program says of itself is texts.
+static mlir::LogicalResult checkProperties(mlir::ModuleOp module) {
+  mlir::Attribute properties = module->getAttr(kPropertiesAttr), exported = module->getAttr(kExportAttr);
+  auto dictionary = dyn_cast_or_null<mlir::DictionaryAttr>(properties);
+  auto parts = dyn_cast_or_null<mlir::ArrayAttr>(exported);
+  if (properties && (!dictionary || !llvm::all_of(dictionary, [](mlir::NamedAttribute property) {
+        return isa<mlir::StringAttr>(property.getValue());
+      })))
+    return module.emitError() << "expected '" << kPropertiesAttr << "' to be a dictionary of strings, got "
+                              << properties;
+  if (exported && (!parts || parts.size() != 2 || !llvm::all_of(parts, llvm::IsaPred<mlir::StringAttr>)))
+    return module.emitError() << "expected '" << kExportAttr << "' to be two strings";
+  return mlir::success();
+}
+
 static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportOptions &options) {
   const auto &shapes = options.shapes;
   auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
@@ -151,7 +166,7 @@ static mlir::LogicalResult completeFunction(mlir::ModuleOp module, const ImportO
       options.blameOptions();
       return mlir::emitError(main.getLoc()) << "--shape names '" << entry.first << "', but no dimension has that name";
     }
-  if (failed(checkSymbols(main)) || failed(checkVersions(main)))
+  if (failed(checkProperties(module)) || failed(checkSymbols(main)) || failed(checkVersions(main)))
     return mlir::failure();
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     if (!main.getResultAttr(i, kNameAttr))

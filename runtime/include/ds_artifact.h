@@ -77,13 +77,19 @@ enum {
   DS_TABLE_COLLECTIVES = 28,     /* ds_artifact_collective */
   DS_TABLE_VERSIONS = 30,        /* ds_artifact_version; only the outermost program has them */
   DS_TABLE_GUARDS = 31,          /* ds_artifact_guard: those of all versions */
-  DS_TABLE_FIXED_INPUTS = 33     /* ds_artifact_text: inputs of the source model that are constants of the program */
+  DS_TABLE_FIXED_INPUTS = 33,    /* ds_artifact_text: inputs of the source model that are constants of the program */
+  DS_TABLE_EXPORT = 34           /* bytes: what a training step's source model was; see below */
 };
 /* A bit of the kind of tables without which the rest means something else: a reader that does not know one refuses the
  * artifact. */
 #define DS_TABLE_REQUIRED 0x80000000u
 /* ds_artifact_default. Guards may be DS_GUARD_LEFT_OUT where it is there; only the outermost program has it. */
 #define DS_TABLE_DEFAULTS (DS_TABLE_REQUIRED | 32)
+
+/* The table DS_TABLE_EXPORT of a training step holds the source model without its parameters: a length (uint64_t), that
+ * many bytes A, and the rest of the table, B. The ONNX file of the trained model is A (fields of ModelProto without the
+ * graph), then field 7, the graph: B (fields of GraphProto), followed by one initializer, field 5, for each parameter
+ * and other state of the model, under the name of its input. */
 
 /* Element types, as in ds_tensor.dtype: DS_BOOL, DS_FLOAT32, ... ds_types.def lists and explains them. */
 enum {
@@ -235,7 +241,8 @@ typedef struct ds_artifact_buffer {
   uint32_t first_launch;
   uint32_t last_launch;
   uint32_t space; /* DS_SPACE_HOST, or 1 + the number of a device; of inputs and outputs that of the tensor */
-  uint32_t reserved;
+  uint32_t dtype; /* of an output or temporary that a launch writes (as a whole): that of its elements, if they are
+                   * floats; otherwise 0 */
 } ds_artifact_buffer;
 
 typedef struct ds_artifact_kernel {

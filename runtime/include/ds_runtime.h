@@ -193,6 +193,17 @@ DS_API void ds_model_describe(const ds_model *model, ds_model_summary *summary);
 DS_API const char *ds_model_property_key(const ds_model *model, size_t index);
 DS_API const char *ds_model_property(const ds_model *model, const char *key);
 
+/* The ONNX model that a training step was made from, without its parameters. A file of it is `model`, then a byte 0x3A,
+ * then, after its size as a varint, a graph: `graph`, followed by a field 5 (TensorProto) for each parameter. Both live
+ * as long as the model. DS_BAD_ARGUMENT: this one has none. */
+typedef struct ds_model_source {
+  const void *model;
+  size_t model_size;
+  const void *graph;
+  size_t graph_size;
+} ds_model_source;
+DS_API ds_status ds_model_export(const ds_model *model, ds_model_source *source);
+
 /*===- Sessions -----------------------------------------------------------===*/
 
 /* `allocate` returns `size` bytes aligned to `alignment`, a power of two (or NULL); `release` gets the same size back.
@@ -218,6 +229,9 @@ typedef struct ds_symbol_value {
  * access outside is told on standard error, with its node, and ends the process (SIGSEGV); a write within 64 bytes past
  * a buffer's end ends the run with an error. Results are those of a session without it. */
 #define DS_SESSION_GUARD 1
+/* Looks at each input, and at all that a launch made, for NaN; the first one ends the run with an error that names the
+ * input or the node. Results are those of a session without it. */
+#define DS_SESSION_CHECK_NAN 2
 
 typedef struct ds_session_options {
   uint32_t threads;              /* the calling one included; 0 = the CPUs this process may use */

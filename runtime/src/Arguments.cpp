@@ -3,6 +3,7 @@
 // Guarantees: a flag takes its value after '=' or as the next argument.
 // Declines: abbreviations.
 //===----------------------------------------------------------------------===//
+#include "Flags.h"
 #include "Program.h"
 #include "Tensor.h"
 #include <errno.h>
@@ -11,43 +12,10 @@
 
 namespace ds::runtime {
 
-namespace {
-
-/// Walks over the arguments and takes flags apart.
-class ArgumentReader {
-public:
-  ArgumentReader(int Argc, char **Argv) : Argc(Argc), Argv(Argv) {}
-
-  bool next() {
-    if (++At >= Argc)
-      return false;
-    Inline = nullptr;
-    Name.clear();
-    const char *Equals = isFlag() ? strchr(Argv[At], '=') : nullptr;
-    if (Equals)
-      Inline = Equals + 1;
-    Name.append("%.*s", int(Equals ? Equals - Argv[At] : long(strlen(Argv[At]))), Argv[At]);
-    return true;
-  }
-  bool isFlag() const { return Argv[At][0] == '-' && Argv[At][1]; }
-  bool is(const char *Flag) const { return !strcmp(Name.str(), Flag); }
-  const char *name() const { return Name.str(); }
-  const char *argument() const { return Argv[At]; }
-  const char *inlineValue() const { return Inline; }
-  const char *value() { return Inline ? Inline : At + 1 < Argc ? Argv[++At] : nullptr; }
-  /// The next argument, if it looks like NAME=SIZE.
-  const char *optionalSizes() {
-    if (Inline)
-      return Inline;
-    return At + 1 < Argc && Argv[At + 1][0] != '-' && strchr(Argv[At + 1], '=') ? Argv[++At] : nullptr;
-  }
-
-private:
-  int Argc, At = 0;
-  char **Argv;
-  Text Name;
-  const char *Inline = nullptr;
-};
+const char *programName(int Argc, char **Argv) {
+  const char *Slash = Argc ? strrchr(Argv[0], '/') : nullptr;
+  return Slash ? Slash + 1 : Argc ? Argv[0] : "program";
+}
 
 bool parseNumber(const char *S, int64_t Max, int64_t &Out) {
   if (!*S)
@@ -81,11 +49,8 @@ size_t editsBetween(const char *A, const char *B) {
   return Row[Length];
 }
 
-} // namespace
-
 ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Error) {
-  const char *Slash = Argc ? strrchr(Argv[0], '/') : nullptr;
-  Program = Slash ? Slash + 1 : Argc ? Argv[0] : "program";
+  Program = programName(Argc, Argv);
   struct {
     const char *Name;
     bool *Is;
@@ -152,23 +117,15 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
       }
     }
     if (!Known) {
-      const char *Nearest = nullptr;
-      size_t Fewest = 3; // more edits make another word
-      auto consider = [&](const char *Flag) {
-        if (const size_t Edits = editsBetween(R.name(), Flag); Edits < Fewest) {
-          Fewest = Edits;
-          Nearest = Flag;
-        }
-      };
+      NearestFlag Nearest(R.name());
       for (const auto &S : Switches)
         if (S.Name[1] == '-')
-          consider(S.Name);
+          Nearest.consider(S.Name);
       for (const auto &N : Numbers)
-        consider(N.Name);
+        Nearest.consider(N.Name);
       for (const char *Flag : {"--random", "--input", "--inputs", "--output-dir"})
-        consider(Flag);
-      return fail(Error, DS_BAD_ARGUMENT, "unknown flag '%s'%s%s%s", R.name(), Nearest ? "; did you mean '" : "",
-                  Nearest ? Nearest : "", Nearest ? "'?" : "");
+        Nearest.consider(Flag);
+      return Nearest.fail(Error);
     }
   }
   if (Json && (!Benchmark || Profile))

@@ -192,7 +192,7 @@ bool inflate(const void *Data, size_t Size, void *Out, size_t OutSize) {
   return Good;
 }
 
-uint32_t crc32(const void *Data, size_t Size) {
+uint32_t crc32(const void *Data, size_t Size, uint32_t Before) {
   static constexpr auto Table = [] {
     struct {
       uint32_t Entries[256];
@@ -205,7 +205,7 @@ uint32_t crc32(const void *Data, size_t Size) {
     }
     return T;
   }();
-  uint32_t Crc = ~0u;
+  uint32_t Crc = ~Before;
   for (const uint8_t *P = static_cast<const uint8_t *>(Data), *End = P + Size; P != End; ++P)
     Crc = Table.Entries[(Crc ^ *P) & 0xFF] ^ Crc >> 8;
   return ~Crc;

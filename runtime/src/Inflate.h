@@ -14,8 +14,8 @@ namespace ds::runtime {
 /// RFC 1951. True if the data decompresses to exactly `OutSize` bytes.
 bool inflate(const void *Data, size_t Size, void *Out, size_t OutSize);
 
-/// CRC-32 as in ZIP.
-uint32_t crc32(const void *Data, size_t Size);
+/// CRC-32 as in ZIP; `Before` is that of the bytes before.
+uint32_t crc32(const void *Data, size_t Size, uint32_t Before = 0);
 
 } // namespace ds::runtime
 

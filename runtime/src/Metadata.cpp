@@ -177,6 +177,11 @@ ds_status Metadata::findTables(const unsigned char *Bytes, const ds_artifact_hea
       Fits = T.entry_size == 1;
       DeviceLength = T.count;
       break;
+    case DS_TABLE_EXPORT:
+      Fits = T.entry_size == 1;
+      ExportBytes = Bytes + T.offset;
+      ExportLength = T.count;
+      break;
     case DS_TABLE_COLLECTIVES:
       Take(Collectives, static_cast<ds_artifact_collective *>(nullptr));
       break;
@@ -597,6 +602,8 @@ const char *Metadata::bufferProblem() const {
     const ds_artifact_buffer &B = Buffers[I];
     if (!isSpace(B.space))
       return "the memory space of a buffer";
+    if (B.dtype && !dtypeSize(B.dtype))
+      return "the type of a buffer";
     switch (B.kind) {
     case DS_BUFFER_INPUT:
       if (B.index >= Inputs.size())
@@ -687,6 +694,11 @@ const char *Metadata::problem(bool IsBody) const {
   for (size_t I = 0; I < Bodies.size(); ++I)
     if (Bodies[I].offset % 8 || Bodies[I].offset > BodyLength || Bodies[I].length > BodyLength - Bodies[I].offset)
       return "a body outside the metadata";
+  uint64_t Model = 0;
+  if (ExportBytes && ExportLength >= sizeof Model)
+    memcpy(&Model, ExportBytes, sizeof Model);
+  if (ExportBytes && (ExportLength < sizeof Model || Model > ExportLength - sizeof Model))
+    return "the model to export";
   if (Codes.size() > 1 || (Codes.size() == 1 && Codes[0].length > MaxCode))
     return "the length of the code";
   if (WeightsFiles.size() > 1)

@@ -52,6 +52,9 @@ struct Metadata {
   Table<ds_artifact_device_code> DeviceCodes;
   Table<ds_artifact_collective> Collectives;
 
+  const unsigned char *ExportBytes = nullptr; // of DS_TABLE_EXPORT; NULL without it
+  uint64_t ExportLength = 0;
+
   /// DS_BAD_ARTIFACT with a message that says what is wrong. A body's metadata has no bodies. Whether calls fit their
   /// bodies is for the caller to check.
   ds_status parse(const void *Bytes, size_t Size, ds_error *Error, bool IsBody = false);

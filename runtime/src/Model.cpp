@@ -397,6 +397,16 @@ size_t ds_model_donation(const ds_model *Model, size_t Input) {
   return DS_NO_OUTPUT;
 }
 
+ds_status ds_model_export(const ds_model *Model, ds_model_source *Source) {
+  if (!Model || !Source || !Model->Meta.ExportBytes)
+    return DS_BAD_ARGUMENT;
+  uint64_t Size;
+  const unsigned char *Bytes = Model->Meta.ExportBytes;
+  memcpy(&Size, Bytes, sizeof Size);
+  *Source = {Bytes + sizeof Size, Size, Bytes + sizeof Size + Size, Model->Meta.ExportLength - sizeof Size - Size};
+  return DS_OK;
+}
+
 void ds_model_describe(const ds_model *Model, ds_model_summary *Summary) {
   const Metadata &Meta = Model->Meta;
   *Summary = {Meta.text(Meta.Program->triple),

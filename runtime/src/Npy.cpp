@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -228,35 +229,40 @@ const char *typeProblem(const char *Type, int32_t &Dtype) {
   }
 }
 
-} // namespace
+/// What a .npy file's header says of the data after it.
+struct NpyLayout {
+  int32_t Dtype = 0;
+  bool IsText = false, IsWide = false, IsReversed = false;
+  size_t ElementBytes = 0, Bytes = 0;
+  const char *Data = nullptr;
+  Array<int64_t> Shape;
 
-ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, ds_error *Error) {
-  free(Out.Buffer);
-  Out.Buffer = Buffer;
-  const unsigned char *Bytes = static_cast<const unsigned char *>(Buffer);
-  if (Size < 10 || memcmp(Bytes, "\x93NUMPY", 6))
+  ds_status read(const void *Buffer, size_t Size, const char *Name, ds_error *Error);
+};
+
+ds_status NpyLayout::read(const void *Buffer, size_t Size, const char *Name, ds_error *Error) {
+  const unsigned char *File = static_cast<const unsigned char *>(Buffer);
+  if (Size < 10 || memcmp(File, "\x93NUMPY", 6))
     return fail(Error, DS_BAD_INPUT, "'%s' is not a .npy file", Name);
-  const unsigned Version = Bytes[6];
-  if (Version < 1 || Version > 3 || Bytes[7] != 0)
-    return fail(Error, DS_BAD_INPUT, "'%s' has .npy version %u.%u; 1.0, 2.0 and 3.0 are known", Name, Version,
-                Bytes[7]);
+  const unsigned Version = File[6];
+  if (Version < 1 || Version > 3 || File[7] != 0)
+    return fail(Error, DS_BAD_INPUT, "'%s' has .npy version %u.%u; 1.0, 2.0 and 3.0 are known", Name, Version, File[7]);
   const size_t Start = Version == 1 ? 10 : 12;
-  size_t Length = Bytes[8] | size_t(Bytes[9]) << 8;
+  size_t Length = File[8] | size_t(File[9]) << 8;
   if (Version > 1 && Size >= 12)
-    Length |= size_t(Bytes[10]) << 16 | size_t(Bytes[11]) << 24;
+    Length |= size_t(File[10]) << 16 | size_t(File[11]) << 24;
   if (Size < Start || Length > Size - Start)
     return fail(Error, DS_BAD_INPUT, "'%s' is truncated: its header has %zu bytes, %zu bytes are left", Name, Length,
                 Size < Start ? 0 : Size - Start);
-  const char *Header = reinterpret_cast<const char *>(Bytes + Start);
+  const char *Header = reinterpret_cast<const char *>(File + Start);
   HeaderParser Parser(Header, Header + Length);
   if (const char *Problem = Parser.parse())
     return fail(Error, DS_BAD_INPUT, "'%s' is not a proper .npy file: %s", Name, Problem);
-  int32_t Dtype = 0;
   const char *Type = Parser.Type.str();
-  const bool Wide = Type[0] && Type[1] == 'U';
+  IsWide = Type[0] && Type[1] == 'U';
   const size_t Width = textWidth(Type);
   // Texts without characters have no bytes at all.
-  const bool IsText = Width || ((*Type == '<' || *Type == '|') && (!strcmp(Type + 1, "U0") || !strcmp(Type + 1, "S0")));
+  IsText = Width || ((*Type == '<' || *Type == '|') && (!strcmp(Type + 1, "U0") || !strcmp(Type + 1, "S0")));
   if (IsText)
     Dtype = DS_STRING;
   else if (const char *Problem = typeProblem(Parser.Type.str(), Dtype))
@@ -265,40 +271,93 @@ ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, d
   size_t Long = 0;
   for (int64_t D : Parser.Shape)
     Long += D != 1;
-  const bool IsReversed = Parser.IsFortran && Long > 1;
+  IsReversed = Parser.IsFortran && Long > 1;
   int64_t Needed;
-  Text Shape;
-  appendShape(Shape, Parser.Shape.data(), Parser.Shape.size());
-  const size_t ElementBytes = IsText ? Width : dtypeSize(uint32_t(Dtype));
+  Text Shown;
+  appendShape(Shown, Parser.Shape.data(), Parser.Shape.size());
+  ElementBytes = IsText ? Width : dtypeSize(uint32_t(Dtype));
   if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), ElementBytes, Needed))
-    return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
+    return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shown.str());
   const size_t Left = Size - Start - Length;
   if (uint64_t(Needed) != Left)
     return fail(Error, DS_BAD_INPUT, "'%s' %s: %s of shape %s has %lld bytes, but %zu are there", Name,
                 Left < uint64_t(Needed) ? "is truncated" : "has more data than its header says", ds_dtype_name(Dtype),
-                Shape.str(), static_cast<long long>(Needed), Left);
-  const char *Data = Header + Length;
-  if (IsReversed && Needed) {
-    void *Ordered = allocateFileBuffer(Left);
+                Shown.str(), static_cast<long long>(Needed), Left);
+  Data = Header + Length;
+  Bytes = Left;
+  Shape.swap(Parser.Shape);
+  return DS_OK;
+}
+
+/// The array of a file in `Buffer`, which the array has already, or which lives elsewhere.
+static ds_status takeArray(NpyLayout &From, const char *Name, NpyArray &Out, ds_error *Error) {
+  const char *Data = From.Data;
+  if (From.IsReversed && From.Bytes) {
+    void *Ordered = allocateFileBuffer(From.Bytes);
     if (!Ordered)
       return outOfMemory(Error);
-    toRowMajor(Data, static_cast<char *>(Ordered), ElementBytes, Parser.Shape);
+    toRowMajor(Data, static_cast<char *>(Ordered), From.ElementBytes, From.Shape);
     free(Out.Buffer);
     Out.Buffer = Ordered;
     Data = static_cast<const char *>(Ordered);
   }
-  if (IsText) {
+  Out.Shape.swap(From.Shape);
+  if (From.IsText) {
     int64_t Count;
-    if (!denseBytes(Parser.Shape.data(), Parser.Shape.size(), 1, Count))
-      return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shape.str());
-    Out.Shape.swap(Parser.Shape);
-    return takeText(Data, Width, Wide, size_t(Count), Name, Out, Error);
+    Text Shown;
+    appendShape(Shown, Out.Shape.data(), Out.Shape.size());
+    if (!denseBytes(Out.Shape.data(), Out.Shape.size(), 1, Count))
+      return fail(Error, DS_BAD_INPUT, "'%s' cannot have the shape %s that it claims", Name, Shown.str());
+    return takeText(Data, From.ElementBytes, From.IsWide, size_t(Count), Name, Out, Error);
   }
-  Out.Dtype = Dtype;
-  Out.Shape.swap(Parser.Shape);
+  Out.Dtype = From.Dtype;
   Out.Data = Data;
-  Out.Bytes = Left;
+  Out.Bytes = From.Bytes;
   return DS_OK;
+}
+
+} // namespace
+
+ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, ds_error *Error) {
+  free(Out.Buffer);
+  Out.Buffer = Buffer;
+  NpyLayout Layout;
+  if (ds_status Status = Layout.read(Buffer, Size, Name, Error))
+    return Status;
+  return takeArray(Layout, Name, Out, Error);
+}
+
+ds_status borrowNpy(const void *Bytes, size_t Size, const char *Name, NpyArray &Out, ds_error *Error) {
+  free(Out.Buffer);
+  Out.Buffer = nullptr;
+  NpyLayout Layout;
+  if (ds_status Status = Layout.read(Bytes, Size, Name, Error))
+    return Status;
+  return takeArray(Layout, Name, Out, Error);
+}
+
+ds_status FileMap::open(const char *Path, const char *What, ds_error *Error) {
+  close();
+  File Opened(::open(Path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat Info;
+  if (!Opened.isOpen() || fstat(Opened.get(), &Info))
+    return fail(Error, DS_IO_ERROR, "cannot open '%s': %s", Path, strerror(errno));
+  if (!S_ISREG(Info.st_mode) || Info.st_size == 0)
+    return fail(Error, DS_BAD_INPUT, "'%s' is %s, not %s", Path, S_ISREG(Info.st_mode) ? "empty" : "no regular file",
+                What);
+  void *Map = mmap(nullptr, size_t(Info.st_size), PROT_READ, MAP_PRIVATE, Opened.get(), 0);
+  if (Map == MAP_FAILED)
+    return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path, strerror(errno));
+  Data = static_cast<const unsigned char *>(Map);
+  Size = size_t(Info.st_size);
+  return DS_OK;
+}
+
+void FileMap::close() {
+  if (Data)
+    munmap(const_cast<unsigned char *>(Data), Size);
+  Data = nullptr;
+  Size = 0;
 }
 
 ds_status readNpy(const char *Path, NpyArray &Out, ds_error *Error) {
@@ -317,6 +376,22 @@ ds_status readNpy(const char *Path, NpyArray &Out, ds_error *Error) {
     return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path, errno ? strerror(errno) : "it became shorter");
   }
   return parseNpy(Buffer, Size, Path, Out, Error);
+}
+
+void describeNpy(const char *Type, const ds_tensor &Tensor, unsigned char (&Start)[10], Text &Header) {
+  if (!Type)
+    Type = *ElementTypes[Tensor.dtype].Npy ? ElementTypes[Tensor.dtype].Npy : "V1";
+  Header.append("{'descr': '%c%s', 'fortran_order': False, 'shape': (",
+                dtypeSize(uint32_t(Tensor.dtype)) == 1 ? '|' : '<', Type);
+  for (int32_t I = 0; I < Tensor.rank; ++I)
+    Header.append("%s%lld", I ? ", " : "", static_cast<long long>(Tensor.shape[I]));
+  Header.append("%s), }", Tensor.rank == 1 ? "," : "");
+  // The data begins at a multiple of 64.
+  const size_t Padding = 63 - (sizeof Start + Header.size()) % 64;
+  Header.append("%*s\n", int(Padding), "");
+  const unsigned char Magic[] = {
+      0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, uint8_t(Header.size()), uint8_t(Header.size() >> 8)};
+  memcpy(Start, Magic, sizeof Start);
 }
 
 ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
@@ -352,15 +427,8 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
     Bytes = int64_t(Size * sizeof(uint32_t));
   }
   Text Header;
-  Header.append("{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-                dtypeSize(uint32_t(Tensor.dtype)) == 1 ? '|' : '<', Type);
-  for (int32_t I = 0; I < Tensor.rank; ++I)
-    Header.append("%s%lld", I ? ", " : "", static_cast<long long>(Tensor.shape[I]));
-  Header.append("%s), }", Tensor.rank == 1 ? "," : "");
-  // The data begins at a multiple of 64.
-  const size_t Padding = 63 - (10 + Header.size()) % 64;
-  Header.append("%*s\n", int(Padding), "");
-  unsigned char Start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, uint8_t(Header.size()), uint8_t(Header.size() >> 8)};
+  unsigned char Start[10];
+  describeNpy(Type, Tensor, Start, Header);
 
   if (!Header.ok())
     return outOfMemory(Error);

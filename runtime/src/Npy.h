@@ -44,6 +44,35 @@ void *allocateFileBuffer(size_t Size);
 /// Takes over `Buffer`, which holds a whole .npy file. `Name` is for messages.
 ds_status parseNpy(void *Buffer, size_t Size, const char *Name, NpyArray &Out, ds_error *Error);
 ds_status readNpy(const char *Path, NpyArray &Out, ds_error *Error);
+/// The same of bytes that live as long as the array, which stays in them where it is row-major numbers.
+ds_status borrowNpy(const void *Bytes, size_t Size, const char *Name, NpyArray &Out, ds_error *Error);
+
+/// A file in memory, read as it is looked at. `What` is what it should be, for the message: "a .npz file".
+class FileMap {
+public:
+  FileMap() = default;
+  FileMap(const FileMap &) = delete;
+  FileMap &operator=(const FileMap &) = delete;
+  ~FileMap() { close(); }
+  ds_status open(const char *Path, const char *What, ds_error *Error);
+  void close();
+  const unsigned char *data() const { return Data; }
+  size_t size() const { return Size; }
+  void swap(FileMap &Other) {
+    const unsigned char *D = Data;
+    const size_t S = Size;
+    Data = Other.Data, Size = Other.Size;
+    Other.Data = D, Other.Size = S;
+  }
+
+private:
+  const unsigned char *Data = nullptr;
+  size_t Size = 0;
+};
+
+/// What a .npy file of a dense tensor has before the data: `Start`, then `Header`. `Type` is that of strings, whose
+/// width differs from file to file; otherwise NULL.
+void describeNpy(const char *Type, const ds_tensor &Tensor, unsigned char (&Start)[10], Text &Header);
 
 /// Writes to a temporary file beside `Path` and renames it, so that no half of a file is left.
 ds_status writeNpy(const char *Path, const ds_tensor &Dense, ds_error *Error);
@@ -51,6 +80,11 @@ ds_status writeNpy(const char *Path, const ds_tensor &Dense, ds_error *Error);
 /// Calls `Take` for each array in a .npz file (stored or deflated), with its name without ".npy".
 using NpzVisitor = ds_status (*)(void *Context, const char *Name, NpyArray &Array, ds_error *Error);
 ds_status readNpz(const char *Path, NpzVisitor Take, void *Context, ds_error *Error);
+
+/// The same of a mapped file, which lives as long as the arrays: those that are stored uncompressed stay in it, and are
+/// not compared with their checksum, which would read them all. `Wants` says whether an array is read at all.
+ds_status borrowNpz(const FileMap &File, const char *Path, bool (*Wants)(void *Context, const char *Name),
+                    NpzVisitor Take, void *Context, ds_error *Error);
 
 } // namespace ds::runtime
 

@@ -5,11 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Inflate.h"
 #include "Npy.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <initializer_list>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 namespace ds::runtime {
 
@@ -86,8 +82,8 @@ public:
     return nullptr;
   }
 
-  /// The entry's decompressed bytes, in memory of allocateFileBuffer.
-  const char *extract(const Entry &E, void *&Out) {
+  /// Where the entry's bytes lie as they are stored.
+  const char *find(const Entry &E, const unsigned char *&Out) const {
     if (E.Flags & 1)
       return "is encrypted";
     if (!inside(E.Offset, 30) || number(E.Offset, 4) != 0x04034B50)
@@ -99,12 +95,21 @@ public:
       return "is compressed by a method other than deflate";
     if (E.Method == 0 ? E.Size != E.Packed : E.Size / MaxRatio > E.Packed)
       return "has a size that cannot be";
+    Out = Data + Start;
+    return nullptr;
+  }
+
+  /// The entry's decompressed bytes, in memory of allocateFileBuffer.
+  const char *extract(const Entry &E, void *&Out) const {
+    const unsigned char *From;
+    if (const char *Problem = find(E, From))
+      return Problem;
     Out = allocateFileBuffer(E.Size);
     if (!Out)
       return "needs more memory than there is";
     if (E.Method == 0)
-      memcpy(Out, Data + Start, E.Size);
-    if ((E.Method == 8 && !inflate(Data + Start, E.Packed, Out, E.Size)) || crc32(Out, E.Size) != E.Crc) {
+      memcpy(Out, From, E.Size);
+    if ((E.Method == 8 && !inflate(From, E.Packed, Out, E.Size)) || crc32(Out, E.Size) != E.Crc) {
       free(Out);
       return "is damaged (its checksum does not match)";
     }
@@ -126,27 +131,33 @@ private:
 
 } // namespace
 
-static ds_status readEntries(ZipReader &Zip, const char *Path, NpzVisitor Take, void *Context, ds_error *Error) {
+/// Without `Wants`, all arrays are read, and none stays in the file.
+static ds_status readEntries(ZipReader &Zip, const char *Path, bool (*Wants)(void *, const char *), NpzVisitor Take,
+                             void *Context, ds_error *Error) {
   if (const char *Problem = Zip.findDirectory())
     return fail(Error, DS_BAD_INPUT, "'%s' is not a proper .npz file: %s", Path, Problem);
   for (uint64_t I = 0; I < Zip.entries(); ++I) {
     Entry E;
     if (const char *Problem = Zip.next(E))
       return fail(Error, DS_BAD_INPUT, "'%s' is not a proper .npz file: %s", Path, Problem);
-    void *Buffer = nullptr;
-    if (const char *Problem = Zip.extract(E, Buffer))
-      return fail(Error, DS_BAD_INPUT, "'%s' in '%s' %s", E.Name.str(), Path, Problem);
-    NpyArray Array;
-    Text Where;
-    Where.append("%s:%s", Path, E.Name.str());
-    if (ds_status Status = parseNpy(Buffer, E.Size, Where.str(), Array, Error))
-      return Status;
-    Text Name;
+    Text Name, Where;
     const size_t Length = E.Name.size();
     const bool HasSuffix = Length > 4 && !strcmp(E.Name.str() + Length - 4, ".npy");
     Name.append("%.*s", int(HasSuffix ? Length - 4 : Length), E.Name.str());
+    Where.append("%s:%s", Path, E.Name.str());
     if (!Name.ok() || !Where.ok())
       return outOfMemory(Error);
+    if (Wants && !Wants(Context, Name.str()))
+      continue;
+    const bool Stays = Wants && E.Method == 0;
+    const unsigned char *From = nullptr;
+    void *Buffer = nullptr;
+    if (const char *Problem = Stays ? Zip.find(E, From) : Zip.extract(E, Buffer))
+      return fail(Error, DS_BAD_INPUT, "'%s' in '%s' %s", E.Name.str(), Path, Problem);
+    NpyArray Array;
+    if (ds_status Status = Stays ? borrowNpy(From, E.Size, Where.str(), Array, Error)
+                                 : parseNpy(Buffer, E.Size, Where.str(), Array, Error))
+      return Status;
     if (ds_status Status = Take(Context, Name.str(), Array, Error))
       return Status;
   }
@@ -154,20 +165,17 @@ static ds_status readEntries(ZipReader &Zip, const char *Path, NpzVisitor Take, 
 }
 
 ds_status readNpz(const char *Path, NpzVisitor Take, void *Context, ds_error *Error) {
-  File Opened(open(Path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat Info;
-  if (!Opened.isOpen() || fstat(Opened.get(), &Info))
-    return fail(Error, DS_IO_ERROR, "cannot open '%s': %s", Path, strerror(errno));
-  if (!S_ISREG(Info.st_mode) || Info.st_size == 0)
-    return fail(Error, DS_BAD_INPUT, "'%s' is not a .npz file", Path);
-  const size_t Size = size_t(Info.st_size);
-  void *Map = mmap(nullptr, Size, PROT_READ, MAP_PRIVATE, Opened.get(), 0);
-  if (Map == MAP_FAILED)
-    return fail(Error, DS_IO_ERROR, "cannot read '%s': %s", Path, strerror(errno));
-  ZipReader Zip(static_cast<const unsigned char *>(Map), Size);
-  ds_status Status = readEntries(Zip, Path, Take, Context, Error);
-  munmap(Map, Size);
-  return Status;
+  FileMap Map;
+  if (ds_status Status = Map.open(Path, "a .npz file", Error))
+    return Status;
+  ZipReader Zip(Map.data(), Map.size());
+  return readEntries(Zip, Path, nullptr, Take, Context, Error);
+}
+
+ds_status borrowNpz(const FileMap &File, const char *Path, bool (*Wants)(void *, const char *), NpzVisitor Take,
+                    void *Context, ds_error *Error) {
+  ZipReader Zip(File.data(), File.size());
+  return readEntries(Zip, Path, Wants, Take, Context, Error);
 }
 
 } // namespace ds::runtime

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "Program.h"
 #include "Tensor.h"
+#include "TrainLibrary.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <new>
@@ -13,10 +14,11 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+extern "C" [[gnu::weak]] const ds::runtime::TrainLibrary ds_runtime_train;
+
 namespace ds::runtime {
 
-/// Makes the folder and those above it.
-static ds_status makeFolder(const char *Path, ds_error *Error) {
+ds_status makeFolder(const char *Path, ds_error *Error) {
   Text Copy(Path);
   if (!Copy.ok())
     return outOfMemory(Error);
@@ -139,9 +141,16 @@ int runProgram(int Argc, char **Argv, const ds_program_code *Code,
   Arguments A;
   ds_error Error = {};
   ds_model *Model = nullptr;
-  ds_status Status = A.parse(Argc, Argv, !Code, &Error);
+  ds_status Status = DS_OK;
+  // A program that trains has other flags.
+  if (Code && &ds_runtime_train)
+    Status = ds_model_load_self(Code, &Model, &Error);
+  if (Model && ds_model_property(Model, TrainProperty))
+    return ds_runtime_train.Run(Argc, Argv, Model);
+  if (const ds_status Parsed = A.parse(Argc, Argv, !Code, Status ? nullptr : &Error); !Status)
+    Status = Parsed;
   const bool NeedsModel = Code || A.Model;
-  if (!Status && NeedsModel) {
+  if (!Status && NeedsModel && !Model) {
     Status = Code ? ds_model_load_self(Code, &Model, &Error) : Load(A.Model, &Model, &Error);
     if (Status == DS_BAD_ARGUMENT)
       Status = DS_BAD_INPUT;

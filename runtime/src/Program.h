@@ -67,6 +67,9 @@ private:
   void nameInputs(Text &Out) const;
 };
 
+/// Makes the folder and those above it.
+ds_status makeFolder(const char *Path, ds_error *Error);
+
 // Report.cpp
 void printUsage(const Arguments &A, const ds_model *Model);
 void printVersion(const ds_model *Model);
@@ -76,6 +79,14 @@ ds_status profile(const Arguments &A, ds_session *Session, const InputSet &Input
 
 /// "float32 [N, 3, 224, 224]"
 void appendType(Text &Out, const ds_tensor_info &Info);
+
+double milliseconds();
+
+/// Columns of the terminal that is printed to; 0: no terminal.
+size_t terminalColumns();
+
+/// "node 'a' (Conv), node 'b' (Relu)" as "a (Conv), b (Relu)".
+void appendNodes(Text &Out, const char *Source);
 
 /// Fills the tensor with values from a fixed sequence: floats in [0, 1), integers 0 and 1 (valid as tokens, masks and
 /// types).

@@ -258,7 +258,7 @@ void fillRandom(const ds_tensor &T, uint64_t Seed) {
 // Times
 //===----------------------------------------------------------------------===//
 
-static double milliseconds() {
+double milliseconds() {
   timespec T;
   clock_gettime(CLOCK_MONOTONIC, &T);
   return double(T.tv_sec) * 1e3 + double(T.tv_nsec) * 1e-6;
@@ -316,8 +316,8 @@ ds_status benchmark(const Arguments &A, ds_session *Session, const InputSet &Inp
   return DS_OK;
 }
 
-/// Columns of the terminal that is printed to; 0: no terminal, whose lines are never cut.
-static size_t terminalColumns() {
+/// What is no terminal has lines that are never cut.
+size_t terminalColumns() {
   winsize Size;
   return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &Size) ? Size.ws_col : 0;
 }
@@ -330,8 +330,7 @@ static void appendRate(Text &Out, double Amount, double Seconds) {
     Out.append("%8s ", "-");
 }
 
-/// "node 'a' (Conv), node 'b' (Relu)" as "a (Conv), b (Relu)".
-static void appendNodes(Text &Out, const char *Source) {
+void appendNodes(Text &Out, const char *Source) {
   for (const char *C = Source; *C; ++C) {
     const bool Begins = C == Source || (C - Source > 1 && C[-2] == ',' && C[-1] == ' ');
     if (Begins && !strncmp(C, "node '", 6))

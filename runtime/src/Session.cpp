@@ -68,8 +68,11 @@ ds_status ds_session::initialize(const ds_session_options &Options, ds_session *
     Memory.use(*Options.allocator);
   }
   Outermost = Caller ? Caller->Outermost : this;
-  if (Options.flags & ~uint32_t(DS_SESSION_GUARD))
-    return fail(Error, DS_BAD_ARGUMENT, "the session's flags are %#x, expected DS_SESSION_GUARD or 0", Options.flags);
+  if (Options.flags & ~uint32_t(DS_SESSION_GUARD | DS_SESSION_CHECK_NAN))
+    return fail(Error, DS_BAD_ARGUMENT,
+                "the session's flags are %#x, expected DS_SESSION_GUARD, DS_SESSION_CHECK_NAN, both or 0",
+                Options.flags);
+  CheckNan = Options.flags & DS_SESSION_CHECK_NAN;
   Logger = Options.logger;
   LoggerContext = Options.logger_context;
   size_t InputDims = 0, OutputDims = 0;
@@ -187,7 +190,8 @@ uint64_t ds_session_memory(const ds_session *Session) { return Session->memory()
 //===----------------------------------------------------------------------===//
 
 void ds_session::chooseLaunch() {
-  Host.launch = Guard ? launchGuarded : Profiling ? launchProfiled : Workers.size() > 1 ? launchParallel : launchSerial;
+  Unchecked = Guard ? launchGuarded : Profiling ? launchProfiled : Workers.size() > 1 ? launchParallel : launchSerial;
+  Host.launch = CheckNan ? launchChecked : Unchecked;
 }
 
 int32_t ds_session::launchSerial(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
@@ -239,6 +243,8 @@ ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
                           : "the model";
   if (Guard && Guard->IsDamaged)
     return fail(Error, DS_BAD_ARTIFACT, "%s: memory fault: %s", Where, Guard->Damage.str());
+  if (CheckNan && !NotANumber.empty())
+    return fail(Error, DS_BAD_INPUT, "%s: NaN begins here: %s", Where, NotANumber.str());
   switch (Code) {
   case DS_KERNEL_INDEX_OUT_OF_RANGE:
     return fail(Error, DS_BAD_INPUT, "%s: an index value is outside the dimension that it selects from", Where);
@@ -441,8 +447,12 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     Status = bind(Stages[0], *P, Error);
   if (!Status)
     Status = takeInputs(Inputs, *P, Error);
+  if (!Status && CheckNan)
+    Status = checkInputs(*P, Error);
   if (Status)
     return Status;
+  if (CheckNan)
+    NotANumber.clear();
   HasRun = IsFresh = false; // from here on memory of outputs may change hands
   FailedLaunch = -1;
   for (size_t I = 0; I < Meta.Outputs.size(); ++I)

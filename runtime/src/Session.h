@@ -100,6 +100,10 @@ struct ProfileCounter {
   double Flops, Bytes;
 };
 
+/// The number of the first element that is NaN or, with `Infinite`, an infinity; `Count` where there is none, or the
+/// type has no such.
+size_t findNotFinite(const void *Data, int32_t Dtype, size_t Count, bool Infinite);
+
 } // namespace ds::runtime
 
 struct ds_session {
@@ -161,6 +165,9 @@ struct ds_session {
   ds::runtime::Array<int64_t> GivenSymbols;   // of the outermost session: values by number, or -1
   ds::runtime::SessionGuard *Guard = nullptr; // of DS_SESSION_GUARD (SessionGuard.cpp)
 
+  bool CheckNan = false; // DS_SESSION_CHECK_NAN (SessionNan.cpp): then `launch` calls this one
+  int32_t (*Unchecked)(ds_program_host *, int32_t, ds_kernel_fn, const ds_kernel_state *, int64_t, int64_t) = nullptr;
+  ds::runtime::Text NotANumber; // where it is, of a run that failed for it
   bool Profiling = false;
   ds::runtime::Array<ds::runtime::ProfileCounter> Profile; // launches, then calls of operators
   size_t CustomCount = 0;
@@ -255,6 +262,11 @@ private:
   void destroyGuard();
   ds_status bindGuarded(const ds::runtime::StageState &S, const ds::runtime::Plan &P, ds_error *Error);
   static int32_t launchGuarded(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
+                               int64_t Range, int64_t Grain);
+
+  // SessionNan.cpp
+  ds_status checkInputs(const ds::runtime::Plan &P, ds_error *Error) const;
+  static int32_t launchChecked(ds_program_host *Host, int32_t Node, ds_kernel_fn Kernel, const ds_kernel_state *State,
                                int64_t Range, int64_t Grain);
 
   // SessionVersion.cpp

@@ -39,6 +39,18 @@ std::vector<char> deviceMetadata() {
   return bytes;
 }
 
+/// Of a training step, with a model to export.
+std::vector<char> trainMetadata() {
+  Program p = tinyProgram();
+  const uint64_t length = 5;
+  p.exported = std::string(reinterpret_cast<const char *>(&length), sizeof length) + "modelgraph";
+  p.buffers[6].dtype = DS_FLOAT32;
+  std::string error;
+  std::vector<char> bytes = serializeMetadata(p, 1, 2, error);
+  EXPECT_EQ(error, "");
+  return bytes;
+}
+
 /// Parses a copy of exactly that size, so that the address sanitizer sees every byte too many; reads all that was
 /// accepted.
 ds_status parse(const std::vector<char> &bytes, std::string *message = nullptr) {
@@ -70,6 +82,13 @@ ds_status parse(const std::vector<char> &bytes, std::string *message = nullptr) 
         sum += strlen(meta.text(meta.Dimensions[meta.Outputs[i].first_dimension + d].text));
     for (size_t i = 0; i < meta.Properties.size(); ++i)
       sum += strlen(meta.text(meta.Properties[i].value));
+    if (meta.ExportBytes) {
+      uint64_t model;
+      memcpy(&model, meta.ExportBytes, sizeof model);
+      for (uint64_t i = 0; i < sizeof model + model; ++i)
+        sum += meta.ExportBytes[i] != 0;
+      sum += meta.ExportLength - model;
+    }
   }
   EXPECT_LT(sum, size_t(1) << 20);
   free(copy);
@@ -95,6 +114,26 @@ void rehash(std::vector<char> &bytes) {
 TEST(Damage, SoundMetadataIsAccepted) {
   EXPECT_EQ(parse(tinyMetadata()), DS_OK);
   EXPECT_EQ(parse(deviceMetadata()), DS_OK);
+}
+
+TEST(Damage, TheModelToExportComesAsItIs) {
+  TestFolder folder;
+  Program p = tinyProgram();
+  const uint64_t length = 5;
+  p.exported = std::string(reinterpret_cast<const char *>(&length), sizeof length) + "modelgraph";
+  for (bool is : {true, false}) {
+    if (!is)
+      p.exported.clear();
+    const std::string path = linkTiny(folder.file(is ? "with.so" : "without.so"), EmitKind::SharedLibrary, p);
+    ds_model *model = nullptr;
+    ds_error error;
+    ds_model_source source = {};
+    ASSERT_EQ(ds_model_load(path.c_str(), &model, &error), DS_OK) << error.message;
+    EXPECT_EQ(ds_model_export(model, &source), is ? DS_OK : DS_BAD_ARGUMENT);
+    EXPECT_EQ(std::string(static_cast<const char *>(source.model), source.model_size), is ? "model" : "");
+    EXPECT_EQ(std::string(static_cast<const char *>(source.graph), source.graph_size), is ? "graph" : "");
+    ds_model_release(model);
+  }
 }
 
 TEST(Damage, OtherVersionsOfTheFormatAreNamed) {
@@ -133,7 +172,7 @@ TEST(Damage, EveryFlippedBitIsRefused) {
 }
 
 TEST(Damage, RightChecksumsHelpNobody) {
-  for (const std::vector<char> &good : {tinyMetadata(), deviceMetadata()}) {
+  for (const std::vector<char> &good : {tinyMetadata(), deviceMetadata(), trainMetadata()}) {
     for (size_t i = 0; i < good.size(); ++i)
       for (int change : {1, 2, 0x40, 0x80, 0xFF, 0x55}) {
         std::vector<char> bytes = good;
@@ -217,6 +256,10 @@ TEST(Damage, InconsistenciesAreNamed) {
   expect([](Program &p) { p.buffers[0] = Buffer::input(3); }, "does not exist");
   expect([](Program &p) { p.buffers[5] = Buffer::weight(1); }, "does not exist");
   expect([](Program &p) { p.stages[0].scratch = Number::constant(-1); }, "scratch");
+  expect([](Program &p) { p.buffers[6].dtype = 99; }, "the type of a buffer");
+  expect([](Program &p) { p.exported = "short"; }, "the model to export");
+  expect([](Program &p) { p.exported = std::string("\3\0\0\0\0\0\0\0ab", 10); }, "the model to export");
+  expect([](Program &p) { p.exported = std::string(8, '\xFF'); }, "the model to export");
 }
 
 /// The tiny program in two stages: its last launch runs over a size that is element 0 of input `pick`.

@@ -118,10 +118,11 @@ TEST_F(Guard, ShowsWhatNobodyHasWritten) {
 
 TEST_F(Guard, RefusesFlagsThatDoNotExist) {
   ds_session_options options = {};
-  options.flags = 2;
+  options.flags = 4;
   ds_session *opened = nullptr;
   EXPECT_EQ(ds_session_create(model, &options, &opened, &error), DS_BAD_ARGUMENT);
-  EXPECT_STREQ(error.message, "the session's flags are 0x2, expected DS_SESSION_GUARD or 0");
+  EXPECT_STREQ(error.message,
+               "the session's flags are 0x4, expected DS_SESSION_GUARD, DS_SESSION_CHECK_NAN, both or 0");
 }
 
 // The sanitizers have handlers of their own.

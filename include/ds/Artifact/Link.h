@@ -15,6 +15,10 @@ namespace ds::artifact {
 inline constexpr const char *stringsSymbol = "ds_runtime_strings";
 bool needsStrings(const Program &program);
 
+/// The same of a program that is a training step, and runtime/train (runtime/src/TrainLibrary.h).
+inline constexpr const char *trainSymbol = "ds_runtime_train";
+bool needsTraining(const Program &program);
+
 enum class EmitKind { Executable, SharedLibrary, Object };
 
 /// An object file: on disk, or in memory where `contents` is not empty.

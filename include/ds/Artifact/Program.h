@@ -122,6 +122,7 @@ struct Buffer {
   Number size;        // of a temporary, in bytes
   uint32_t firstLaunch = 0, lastLaunch = 0;
   uint32_t space = DS_SPACE_HOST;
+  uint32_t dtype = 0; // of what launches write
 
   static Buffer input(uint32_t index) { return {DS_BUFFER_INPUT, index, {}, 0, 0}; }
   static Buffer output(uint32_t index, uint32_t writer = 0) { return {DS_BUFFER_OUTPUT, index, {}, writer, writer}; }
@@ -203,6 +204,7 @@ struct Program {
   std::vector<Collective> collectives;
   std::vector<Program> bodies; // of the outermost program alone, with the same weights: theirs are empty
   std::vector<std::pair<std::string, std::string>> properties;
+  std::string exported; // DS_TABLE_EXPORT; "": none
 };
 
 /// One program, compiled for several CPUs, the most capable first. The first one has all weights; the others', whose

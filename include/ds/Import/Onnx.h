@@ -23,6 +23,10 @@ inline constexpr llvm::StringLiteral kNameAttr = "ds.name";
 /// dimensions that became fresh symbols (symbol to name).
 inline constexpr llvm::StringLiteral kPropertiesAttr = "ds.properties", kDimNamesAttr = "ds.dim_names";
 
+/// Module attribute of a training step: two strings, the fields of ModelProto but the graph, and those of the graph but
+/// the initializers that are parameters (DS_TABLE_EXPORT).
+inline constexpr llvm::StringLiteral kExportAttr = "ds.export";
+
 /// Imports a binary model. External data is looked for in `folder`, which is the model's.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxFile(mlir::MLIRContext &context, llvm::StringRef path,
                                                  llvm::StringRef folder, const ImportOptions &options = {});

@@ -261,12 +261,16 @@ FailureOr<artifact::Program> Describer::describe(rt::ProgramOp host) {
     program.constraints.push_back(constraint.message);
   program.constraints.push_back("the sizes of the inputs are too large: a size computed from them exceeds 2^63");
 
-  DenseMap<Value, uint32_t> bufferNumbers, writers; // writers: the first launch
+  DenseMap<Value, uint32_t> bufferNumbers, writers, types; // writers: the first launch; types: of what it writes
   for (auto buffer : host.getOps<rt::BufferOp>())
     bufferNumbers.try_emplace(buffer, bufferNumbers.size());
   for (auto [node, dispatch] : llvm::enumerate(host.getOps<rt::DispatchOp>()))
-    for (Value buffer : dispatch.getOutputs())
+    for (auto [buffer, type] :
+         llvm::zip_equal(dispatch.getOutputs(), symbols.kernel(dispatch).getFunctionType().getResults())) {
       writers.try_emplace(buffer, node);
+      if (Type element = cast<RankedTensorType>(type).getElementType(); isa<FloatType>(element))
+        types.try_emplace(buffer, dtypeOf(element));
+    }
   uint32_t firstOperand = 0;
   DenseMap<Operation *, uint32_t> firstOutputs;
   for (auto call : host.getOps<rt::CallOp>()) {
@@ -310,6 +314,7 @@ FailureOr<artifact::Program> Describer::describe(rt::ProgramOp host) {
       break;
     }
     program.buffers.back().space = spaceOf(buffer);
+    program.buffers.back().dtype = types.lookup(buffer);
   }
 
   DenseMap<Operation *, uint32_t> kernelNumbers;
