@@ -58,7 +58,7 @@ Value KernelEmitter::toStorage(Value value, Type elementType) {
   if (elementType.isInteger(1))
     return arith::ExtUIOp::create(b, loc, type, value);
   if (elementType.isF16() || elementType.isBF16())
-    return arith::TruncFOp::create(b, loc, type, value);
+    return truncateFloat(b, loc, value, storage);
   return value;
 }
 

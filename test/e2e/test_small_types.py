@@ -6,6 +6,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
+from harness import compile_text, run_program
 from onnx import TensorProto, helper, numpy_helper
 
 from dsutil import runtime, tools
@@ -121,3 +122,23 @@ def test_quantize_and_dequantize(name, tmp_path):
     ratio = np.rint(ratio) if name in INTEGERS else ratio
     quantized = np.clip(ratio, float(info.min), float(info.max)).astype(numpy_type(name))
     np.testing.assert_array_equal(found, quantized.astype(np.float32) * scale)
+
+
+def test_subnormal_bfloat16(tmp_path):
+    """bfloat16 has float32's exponents, and its own numbers below the normal ones."""
+    x = np.concatenate(
+        [np.ldexp(np.float32(1), np.arange(-149, -120)), np.linspace(-3e-38, 3e-38, 99, dtype=np.float32)]
+    )
+    x = np.append(x, np.array([np.nan, np.inf, -np.inf, -0.0, 3.4e38], np.float32))
+    program = compile_text(
+        str(tmp_path),
+        "float[N] x => float[N] y, float[N] z",
+        "b = Cast<to=16>(x); y = Cast<to=1>(b); n = Neg(b); z = Cast<to=1>(n)",
+    )
+    result = run_program(program, {"x": x}, str(tmp_path / "results"))
+    assert result.code == 0, result.stderr
+    expected = x.astype(ml_dtypes.bfloat16)
+    for name, values in (("y", expected), ("z", -expected)):
+        found = np.load(tmp_path / "results" / f"{name}.npy")
+        np.testing.assert_array_equal(found, values.astype(np.float32))
+        assert np.array_equal(np.signbit(found[~np.isnan(x)]), np.signbit(values[~np.isnan(x)]))

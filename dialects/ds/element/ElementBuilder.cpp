@@ -322,13 +322,36 @@ Value ElementBuilder::logicalNot(Value x) {
   return b.createOrFold<arith::XOrIOp>(loc, x, one);
 }
 
+Value truncateFloat(OpBuilder &b, Location loc, Value value, Type storage) {
+  auto like = [&](Type scalar) -> Type {
+    auto vector = dyn_cast<VectorType>(value.getType());
+    return vector ? VectorType::get(vector.getShape(), scalar) : scalar;
+  };
+  if (!storage.isBF16())
+    return arith::TruncFOp::create(b, loc, like(storage), value);
+  Type word = like(b.getI32Type());
+  auto constant = [&](int32_t number) -> Value {
+    TypedAttr scalar = b.getI32IntegerAttr(number);
+    if (auto vector = dyn_cast<VectorType>(word))
+      return arith::ConstantOp::create(b, loc, SplatElementsAttr::get(vector, scalar));
+    return arith::ConstantOp::create(b, loc, scalar);
+  };
+  Value bits = arith::BitcastOp::create(b, loc, word, value), half = constant(16);
+  Value high = arith::ShRUIOp::create(b, loc, bits, half);
+  // To the nearest, and of two to the even one.
+  Value odd = arith::AndIOp::create(b, loc, high, constant(1));
+  Value rounded = arith::AddIOp::create(b, loc, bits, arith::AddIOp::create(b, loc, odd, constant(0x7fff)));
+  rounded = arith::ShRUIOp::create(b, loc, rounded, half);
+  Value isNan = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, value, value);
+  Value quiet = arith::OrIOp::create(b, loc, high, constant(0x40));
+  Value kept =
+      arith::TruncIOp::create(b, loc, like(b.getI16Type()), arith::SelectOp::create(b, loc, isNan, quiet, rounded));
+  return arith::BitcastOp::create(b, loc, like(storage), kept);
+}
+
 /// f32 rounded to the storage type f16 or bf16 and widened again: casts to those types lose the bits that they must.
 static Value roundThrough(OpBuilder &b, Location loc, Value value, Type storage) {
-  Type narrow = storage;
-  if (auto vector = dyn_cast<VectorType>(value.getType()))
-    narrow = VectorType::get(vector.getShape(), storage);
-  Value truncated = arith::TruncFOp::create(b, loc, narrow, value);
-  return arith::ExtFOp::create(b, loc, value.getType(), truncated);
+  return arith::ExtFOp::create(b, loc, value.getType(), truncateFloat(b, loc, value, storage));
 }
 
 /// The low bits of an i8, extended by the small integer type's signedness.

@@ -179,6 +179,10 @@ private:
   llvm::SmallVector<mlir::Value> memoOrder;
 };
 
+/// f32, or lanes of it, rounded to the storage type f16 or bf16. The CPU's own conversion to bf16 takes subnormal
+/// numbers for 0 whatever its modes say: integers do it.
+mlir::Value truncateFloat(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value, mlir::Type storage);
+
 } // namespace ds
 
 #endif

@@ -338,7 +338,7 @@ Value BitcastOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   if (from.isInteger(1))
     bits = arith::ExtUIOp::create(b, loc, typed(b.getI8Type()), bits);
   if (narrow(from))
-    bits = arith::TruncFOp::create(b, loc, typed(from), bits);
+    bits = truncateFloat(b, loc, bits, from);
   if (isa<FloatType>(from))
     bits = arith::BitcastOp::create(b, loc, typed(b.getIntegerType(from.getIntOrFloatBitWidth())), bits);
   if (to.isInteger(1)) {
