@@ -33,6 +33,22 @@ TEST_F(RegistryTest, EveryElementwiseOpIsComputedOnConstants) {
     }
 }
 
+/// A rule, an expansion that is differentiated in its place, or the reason why there is neither. docs/Autodiff.md lists
+/// them; that floats are not refused as none, `utils/generate-docs` checks where it writes the list.
+TEST_F(RegistryTest, EveryOpSaysHowItIsDifferentiated) {
+  for (RegisteredOperationName op : ops()) {
+    if (op.hasTrait<OpTrait::ZeroResults>() || op.hasTrait<OpTrait::IsTerminator>())
+      continue;
+    std::string name = op.getStringRef().str();
+    EXPECT_TRUE(op.hasInterface<ds::DifferentiableOpInterface>() || op.hasInterface<ds::CompositeOpInterface>())
+        << name;
+    if (op.hasTrait<ds::HasNoVjp>()) {
+      EXPECT_FALSE(op.getInterface<ds::DifferentiableOpInterface>()->whyNoVjp().empty()) << name;
+      EXPECT_FALSE(op.hasInterface<ds::CompositeOpInterface>()) << name << " has an expansion";
+    }
+  }
+}
+
 TEST_F(RegistryTest, EveryOpOccursInTheSyntaxTests) {
   std::string text;
   std::error_code error;

@@ -30,8 +30,15 @@ LogicalResult MatmulOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Muta
   TensorExpr cotangent = b.reshape(b(cotangents[0]), g);
   if (b.needs(0))
     operands[0] = b.reshape(b.reduceTo(b.matmul(cotangent, b.swapLast(b.reshape(b(getB()), c))), a), left).get();
-  if (b.needs(1))
+  if (b.needs(1)) {
+    // A matrix that all share: one product of the rows of all.
+    if (c.size() == 2) {
+      SymExpr rows = ds::product(ArrayRef<SymExpr>(a).drop_back());
+      a = {rows, a.back()};
+      cotangent = b.reshape(cotangent, {rows, g.back()});
+    }
     operands[1] = b.reshape(b.reduceTo(b.matmul(b.swapLast(b.reshape(b(getA()), a)), cotangent), c), right).get();
+  }
   return failure(b.hasFailed());
 }
 

@@ -3,8 +3,7 @@
 // Guarantees: the rules of the ops in DsMovement.td. Elements that are read several times get the sum of the
 // cotangents, in
 //   a fixed order.
-// Declines: scatters that multiply or choose, and what is unspecified: scatters without a reduction whose indices
-// repeat.
+// Declines: what is unspecified: scatters without a reduction whose indices repeat.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/grad/VjpBuilder.h"
 #include <numeric>
@@ -76,23 +75,34 @@ LogicalResult ConcatOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Muta
   return failure(b.hasFailed());
 }
 
-/// The adjoint of taking, along `axis`, the elements at `places` (of rank 1) of a tensor of `dims`.
-static TensorExpr addAlong(VjpBuilder &b, TensorExpr g, ArrayRef<SymExpr> dims, int64_t axis, Value places) {
-  SmallVector<int64_t> perm = identity(dims.size());
-  std::swap(perm[0], perm[axis]);
-  SymDims moved;
-  for (int64_t from : perm)
+/// The adjoint of picking slices (ds.gather) of a tensor of `dims` at `places` along `axis`.
+static TensorExpr addSlices(VjpBuilder &b, TensorExpr g, ArrayRef<SymExpr> dims, int64_t axis, Value places) {
+  // [p..., i..., s...] with the places first: [i..., p..., s...] are added to slices of [axis, p..., s...].
+  SymDims tuple = b.dims(places), moved;
+  int64_t rank = dims.size(), count = tuple.size();
+  SmallVector<int64_t> front, first{axis}, back(rank);
+  for (int64_t i = 0; i < count; ++i)
+    front.push_back(axis + i);
+  for (int64_t d = 0; d < axis; ++d)
+    front.push_back(d);
+  for (int64_t d = axis + 1; d < rank; ++d)
+    front.push_back(d + count - 1);
+  for (int64_t d = 0; d < rank; ++d)
+    if (d != axis)
+      first.push_back(d);
+  for (auto [to, from] : llvm::enumerate(first)) {
+    back[from] = to;
     moved.push_back(dims[from]);
-  SymDims tuple = b.dims(places);
+  }
   tuple.push_back(SymExpr(1));
-  TensorExpr at = b.create<ReshapeOp>(VjpBuilder::elementOf(places), places, Value(), b.shape(tuple), false);
-  g = b.transpose(g, perm);
+  TensorExpr at = b.reshape(b(places), tuple);
+  g = b.transpose(g, front);
   if (!g || !at)
     return {};
   Type element = VjpBuilder::elementOf(g.get());
   TensorExpr sum =
       b.create<ScatterNdOp>(element, b.fill(element, moved, 0).get(), at.get(), g.get(), ScatterReduction::add);
-  return b.transpose(sum, perm);
+  return b.transpose(sum, back);
 }
 
 LogicalResult PadOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
@@ -121,16 +131,14 @@ LogicalResult PadOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Mutable
     if (low[d].isConst(0) && high[d].isConst(0))
       continue;
     dims[d] = x[d];
-    Type index = IntegerType::get(b.context(), 64);
-    auto number = [&](const SymExpr &expr) { return b.create<ShapeValueOp>(index, b.shape(expr), true).get(); };
-    Value zero = number(SymExpr(0)), limit = number(x[d]), one = number(SymExpr(1));
-    TensorExpr places = b.create<RangeOp>(index, zero, limit, one, b.shape(x[d]));
+    TensorExpr places = b.iota(x[d]);
     if (!places)
       return failure();
-    places = b.create<PadOp>(index, places.get(), Value(), Value(), getMode(), b.shape(low[d]), b.shape(high[d]));
+    places = b.create<PadOp>(VjpBuilder::elementOf(places.get()), places.get(), Value(), Value(), getMode(),
+                             b.shape(low[d]), b.shape(high[d]));
     if (!places)
       return failure();
-    g = addAlong(b, g, dims, d, places.get());
+    g = addSlices(b, g, dims, d, places.get());
   }
   operands[0] = g.get();
   return failure(b.hasFailed());
@@ -151,35 +159,19 @@ LogicalResult TileOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Mutabl
 }
 
 LogicalResult GatherOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
-  // [p..., i..., s...] with the indices first: [i..., p..., s...] are added to slices of [axis, p..., s...].
-  SymDims x = b.dims(getX()), indices = b.dims(getIndices());
-  int64_t axis = getAxis(), rank = x.size(), count = indices.size();
-  SmallVector<int64_t> front, first{axis}, back(rank);
-  for (int64_t i = 0; i < count; ++i)
-    front.push_back(axis + i);
-  for (int64_t d = 0; d < axis; ++d)
-    front.push_back(d);
-  for (int64_t d = axis + 1; d < rank; ++d)
-    front.push_back(d + count - 1);
-  for (int64_t d = 0; d < rank; ++d)
-    if (d != axis)
-      first.push_back(d);
-  SymDims moved;
-  for (auto [to, from] : llvm::enumerate(first)) {
-    back[from] = to;
-    moved.push_back(x[from]);
-  }
-  SymDims tuple = indices;
-  tuple.push_back(SymExpr(1));
-  Type element = VjpBuilder::elementOf(getX());
-  TensorExpr at =
-      b.create<ReshapeOp>(VjpBuilder::elementOf(getIndices()), getIndices(), Value(), b.shape(tuple), false);
-  TensorExpr g = b.transpose(b(cotangents[0]), front);
-  if (!g || !at)
+  operands[0] = addSlices(b, b(cotangents[0]), b.dims(getX()), getAxis(), getIndices()).get();
+  return failure(b.hasFailed());
+}
+
+LogicalResult FramesOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
+  // Frame f has the element at f * step + t in place t.
+  SymDims g = b.dims(cotangents[0]);
+  SymExpr frames = g[getAxis()], size = g[getAxis() + 1];
+  TensorExpr step = b.size(IntegerType::get(b.context(), 64), getStep().getDim(0));
+  TensorExpr places = b.reshape(b.iota(frames) * step, {frames, SymExpr(1)}) + b.iota(size);
+  if (!places)
     return failure();
-  TensorExpr sum =
-      b.create<ScatterNdOp>(element, b.fill(element, moved, 0).get(), at.get(), g.get(), ScatterReduction::add);
-  operands[0] = b.transpose(sum, back).get();
+  operands[0] = addSlices(b, b(cotangents[0]), b.dims(getX()), getAxis(), places.get()).get();
   return failure(b.hasFailed());
 }
 
@@ -191,41 +183,143 @@ LogicalResult GatherElementsOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangen
 }
 
 LogicalResult GatherNdOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
-  if (getBatchDims() != 0)
+  // With batch dims, tuples that begin with where they stand.
+  SymDims dims = b.dims(getIndices());
+  Type index = VjpBuilder::elementOf(getIndices());
+  SmallVector<TensorExpr> parts;
+  for (unsigned d = 0; d < getBatchDims(); ++d) {
+    SymDims line(dims.size(), SymExpr(1)), column = dims;
+    line[d] = dims[d];
+    column.back() = SymExpr(1);
+    parts.push_back(b.expand(b.reshape(b.cast(b.iota(dims[d]), index), line), column));
+  }
+  parts.push_back(b(getIndices()));
+  TensorExpr tuples = b.concat(parts, dims.size() - 1);
+  if (!tuples)
     return failure();
-  operands[0] = b.create<ScatterNdOp>(VjpBuilder::elementOf(getX()), b.zerosLike(getX()).get(), getIndices(),
+  operands[0] = b.create<ScatterNdOp>(VjpBuilder::elementOf(getX()), b.zerosLike(getX()).get(), tuples.get(),
                                       cotangents[0], ScatterReduction::add)
                     .get();
   return failure(b.hasFailed());
 }
 
-LogicalResult ScatterElementsOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
-  bool adds = getReduction() == ScatterReduction::add;
-  if (!adds && getReduction() != ScatterReduction::none)
-    return failure();
-  Type element = VjpBuilder::elementOf(getX());
+//===----------------------------------------------------------------------===//
+// Scatters
+//===----------------------------------------------------------------------===//
+
+/// The same scatter of other values to other ones, and what it stores to, read.
+static TensorExpr scatter(ScatterElementsOp op, TensorExpr x, TensorExpr updates, ScatterReduction reduction) {
+  return !x || !updates
+             ? TensorExpr()
+             : x.builder().create<ScatterElementsOp>(VjpBuilder::elementOf(x.get()), x.get(), op.getIndices(),
+                                                     updates.get(), op.getAxis(), reduction);
+}
+static TensorExpr gather(ScatterElementsOp op, TensorExpr x) {
+  return !x ? x
+            : x.builder().create<GatherElementsOp>(VjpBuilder::elementOf(x.get()), x.get(), op.getIndices(),
+                                                   op.getAxis());
+}
+static TensorExpr scatter(ScatterNdOp op, TensorExpr x, TensorExpr updates, ScatterReduction reduction) {
+  return !x || !updates ? TensorExpr()
+                        : x.builder().create<ScatterNdOp>(VjpBuilder::elementOf(x.get()), x.get(), op.getIndices(),
+                                                          updates.get(), reduction);
+}
+static TensorExpr gather(ScatterNdOp op, TensorExpr x) {
+  return !x ? x
+            : x.builder().create<GatherNdOp>(VjpBuilder::elementOf(x.get()), x.get(), op.getIndices(),
+                                             /*batch_dims=*/0);
+}
+
+/// Products at each place; of its factors, each one's cotangent has all others, also where some are 0.
+template <typename Op>
+static void multiplyingScatter(Op op, VjpBuilder &b, TensorExpr g, MutableArrayRef<Value> operands) {
+  Type element = VjpBuilder::elementOf(op.getX());
+  SymDims dims = b.dims(op.getX());
+  TensorExpr updates = b(op.getUpdates()), one = b.scalar(element, 1);
+  TensorExpr isZero = b.compare(ComparePredicate::eq, updates, b.scalar(element, 0));
+  TensorExpr factors = b.select(isZero, one, updates);
+  TensorExpr zeros = scatter(op, b.fill(element, dims, 0), b.cast(isZero, element), ScatterReduction::add);
+  TensorExpr product = scatter(op, b.fill(element, dims, 1), factors, ScatterReduction::mul);
+  if (!product || !zeros)
+    return;
   if (b.needs(0))
-    operands[0] = adds ? cotangents[0]
-                       : b.create<ScatterElementsOp>(element, cotangents[0], getIndices(),
-                                                     b.zerosLike(getUpdates()).get(), getAxis(), ScatterReduction::none)
-                             .get();
+    operands[0] = (g * where(ComparePredicate::eq, zeros, 0, product)).get();
+  if (!b.needs(2))
+    return;
+  TensorExpr here = gather(op, product), zerosHere = gather(op, zeros);
+  if (!here || !zerosHere)
+    return;
+  TensorExpr others = b.select(isZero, where(ComparePredicate::eq, zerosHere, 1, here),
+                               where(ComparePredicate::eq, zerosHere, 0, here / factors));
+  operands[2] = (gather(op, g * b(op.getX())) * others).get();
+}
+
+/// The greatest or least at each place: equal shares among those that are.
+template <typename Op>
+static void choosingScatter(Op op, VjpBuilder &b, TensorExpr g, MutableArrayRef<Value> operands) {
+  Type element = VjpBuilder::elementOf(op.getX());
+  TensorExpr best = b(op.getResult()), there = gather(op, best);
+  if (!there)
+    return;
+  TensorExpr ofX = b.cast(b.compare(ComparePredicate::eq, b(op.getX()), best), element);
+  TensorExpr ofUpdates = b.cast(b.compare(ComparePredicate::eq, b(op.getUpdates()), there), element);
+  TensorExpr share = g / scatter(op, ofX, ofUpdates, ScatterReduction::add);
+  if (b.needs(0))
+    operands[0] = (share * ofX).get();
   if (b.needs(2))
-    operands[2] = b.create<GatherElementsOp>(element, cotangents[0], getIndices(), getAxis()).get();
+    operands[2] = (gather(op, share) * ofUpdates).get();
+}
+
+template <typename Op>
+static LogicalResult scatterVjp(Op op, VjpBuilder &b, Value cotangent, MutableArrayRef<Value> operands) {
+  TensorExpr g = b(cotangent);
+  switch (op.getReduction()) {
+  case ScatterReduction::none:
+  case ScatterReduction::add: {
+    bool adds = op.getReduction() == ScatterReduction::add;
+    if (b.needs(0))
+      operands[0] = adds ? cotangent : scatter(op, g, b.zerosLike(op.getUpdates()), ScatterReduction::none).get();
+    if (b.needs(2))
+      operands[2] = gather(op, g).get();
+    break;
+  }
+  case ScatterReduction::mul:
+    multiplyingScatter(op, b, g, operands);
+    break;
+  case ScatterReduction::max:
+  case ScatterReduction::min:
+    choosingScatter(op, b, g, operands);
+    break;
+  }
   return failure(b.hasFailed());
 }
 
+LogicalResult ScatterElementsOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
+  return scatterVjp(*this, b, cotangents[0], operands);
+}
 LogicalResult ScatterNdOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
-  bool adds = getReduction() == ScatterReduction::add;
-  if (!adds && getReduction() != ScatterReduction::none)
+  return scatterVjp(*this, b, cotangents[0], operands);
+}
+
+//===----------------------------------------------------------------------===//
+// The rest
+//===----------------------------------------------------------------------===//
+
+LogicalResult OneHotOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
+  if (!b.needs(getValuesMutable().getOperandNumber()))
+    return success();
+  // Where it is hot: the same with 0 and 1.
+  Type element = VjpBuilder::elementOf(getValues());
+  SymDims dims = b.dims(cotangents[0]);
+  TensorExpr bits = b.cast(b.iota(SymExpr(2)), element);
+  if (!bits)
     return failure();
-  Type element = VjpBuilder::elementOf(getX());
-  if (b.needs(0))
-    operands[0] = adds ? cotangents[0]
-                       : b.create<ScatterNdOp>(element, cotangents[0], getIndices(), b.zerosLike(getUpdates()).get(),
-                                               ScatterReduction::none)
-                             .get();
-  if (b.needs(2))
-    operands[2] = b.create<GatherNdOp>(element, cotangents[0], getIndices(), /*batch_dims=*/0).get();
+  TensorExpr hot = b.create<OneHotOp>(element, getIndices(), Value(), bits.get(), getAxis(), b.shape(dims[getAxis()]));
+  TensorExpr g = b(cotangents[0]);
+  SmallVector<int64_t> all = identity(dims.size());
+  TensorExpr on = b.reshape(b.sum(g * hot, all, false), {SymExpr(1)});
+  TensorExpr off = b.reshape(b.sum(g * (1 - hot), all, false), {SymExpr(1)});
+  operands[getValuesMutable().getOperandNumber()] = b.concat({off, on}, 0).get();
   return failure(b.hasFailed());
 }
 
@@ -243,8 +337,6 @@ LogicalResult ReverseSequenceOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotange
 
 LogicalResult ResizeOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
   // Interpolation is linear, one dim after another: along each the matrix that resizing the identity gives.
-  if (getGiven())
-    return failure();
   SymDims x = b.dims(getX()), size = getSize().getDims();
   int64_t rank = x.size();
   Type element = VjpBuilder::elementOf(getX());
@@ -255,6 +347,7 @@ LogicalResult ResizeOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Muta
       continue;
     SymDims matrix = {x[d], x[d]}, wanted = {size[d], x[d]};
     DenseF64ArrayAttr scales, roi;
+    SmallVector<Value> inputs;
     if (getScales())
       scales = DenseF64ArrayAttr::get(b.context(), {(*getScales())[d], 1.0});
     if (getRoi())
@@ -272,7 +365,19 @@ LogicalResult ResizeOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Muta
       attributes.set(getScalesAttrName(), scales);
     if (roi)
       attributes.set(getRoiAttrName(), roi);
-    auto resized = b.createMany<ResizeOp>({element}, eye.get(), attributes.getAttrs());
+    inputs.push_back(eye.get());
+    if (getGiven() && (*getScales())[d] == 0) {
+      // Scale, start and end of the dim, each also in the place of the other one, where none counts.
+      Value given = getGiven();
+      SmallVector<TensorExpr> own;
+      for (int64_t which : {d, d, rank + d, rank + d, 2 * rank + d, 2 * rank + d})
+        own.push_back(b.slice(b(given), {SymExpr(which)}, {SymExpr(1)}));
+      TensorExpr both = b.concat(own, 0);
+      if (!both)
+        return failure();
+      inputs.push_back(both.get());
+    }
+    auto resized = b.createMany<ResizeOp>({element}, inputs, attributes.getAttrs());
     if (!resized)
       return failure();
     TensorExpr weights = b(resized.getResult());

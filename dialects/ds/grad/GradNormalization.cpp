@@ -1,6 +1,6 @@
 //===- GradNormalization.cpp - Derivatives of composite ops ---------------===//
-// Guarantees: the rules of softmax, log_softmax and layer_norm; the other composites are differentiated by their
-// expansions.
+// Guarantees: the rules of softmax, log_softmax, layer_norm and attention; the other composites are differentiated by
+// their expansions.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/grad/VjpBuilder.h"
 
@@ -42,6 +42,31 @@ LogicalResult LayerNormOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, M
     operands[1] = b.cast(b.reduceTo(g * normal, b.dims(getScale())), element).get();
   if (getBias() && b.needs(2))
     operands[2] = b.cast(b.reduceTo(g, b.dims(getBias())), element).get();
+  return failure(b.hasFailed());
+}
+
+LogicalResult AttentionOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
+  // The weights are computed again: what the op keeps from memory. Where a score is masked, its weight is 0.
+  FailureOr<Value> made = buildWeights(b.builder(), b.state());
+  if (failed(made))
+    return failure();
+  SymDims q = b.dims(getQ()), k = b.dims(getK()), v = b.dims(getV());
+  int64_t last = q.size() - 1;
+  TensorExpr g = b(cotangents[0]), weights = b(*made), y = b.result(0);
+  if (b.needs(2))
+    operands[2] = b.reduceTo(b.matmul(b.swapLast(weights), g), v).get();
+  if (!b.needs(0) && !b.needs(1) && !(getMask() && b.needs(3)))
+    return failure(b.hasFailed());
+  // sum_j w_j (v_j . g) is y . g, a row of the result.
+  TensorExpr rows = b.sum(g * y, {last}, /*keepDims=*/true);
+  TensorExpr scores = weights * (b.matmul(g, b.swapLast(b(getV()))) - rows);
+  if (getMask() && b.needs(3))
+    operands[3] = b.reduceTo(scores, b.dims(getMask())).get();
+  double scale = getScale().convertToDouble();
+  if (b.needs(0))
+    operands[0] = b.reduceTo(b.matmul(scores, b(getK())) * scale, q).get();
+  if (b.needs(1))
+    operands[1] = b.reduceTo(b.matmul(b.swapLast(scores), b(getQ())) * scale, k).get();
   return failure(b.hasFailed());
 }
 

@@ -2,6 +2,7 @@
 // Guarantees: see VjpBuilder.h.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/grad/VjpBuilder.h"
+#include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/shape/ShapeHelpers.h"
 #include <numeric>
 
@@ -21,6 +22,15 @@ TensorExpr VjpBuilder::scalar(Type element, double value) {
   return {*this, made};
 }
 
+TensorExpr VjpBuilder::integer(int64_t value) {
+  if (failed)
+    return {};
+  auto made =
+      ConstantOp::create(ops, op->getLoc(), makeIntElements(RankedTensorType::get({}, ops.getI64Type()), {value}));
+  shapes.setDims(made, {});
+  return {*this, made};
+}
+
 TensorExpr VjpBuilder::fill(Type element, ArrayRef<SymExpr> dims, double value) {
   return create<FillOp>(element, Value(), shape(dims), cast<TypedAttr>(ops.getFloatAttr(element, value)));
 }
@@ -28,6 +38,12 @@ TensorExpr VjpBuilder::fill(Type element, ArrayRef<SymExpr> dims, double value) 
 TensorExpr VjpBuilder::size(Type element, const SymExpr &expr) {
   TensorExpr number = create<ShapeValueOp>(ops.getI64Type(), shape(expr), /*scalar=*/true);
   return cast(number, element);
+}
+
+TensorExpr VjpBuilder::iota(const SymExpr &count) {
+  Type index = ops.getI64Type();
+  TensorExpr zero = size(index, SymExpr(0)), limit = size(index, count), one = size(index, SymExpr(1));
+  return create<RangeOp>(index, zero.get(), limit.get(), one.get(), shape(count));
 }
 
 TensorExpr VjpBuilder::reshape(TensorExpr x, ArrayRef<SymExpr> dims) {
@@ -90,6 +106,16 @@ TensorExpr VjpBuilder::reduceTo(TensorExpr x, ArrayRef<SymExpr> wanted) {
       kept[d] = own[d + added];
   x = reshape(x, kept);
   return isOpen && x ? create<ReduceToOp>(elementOf(x.get()), x.get(), shape(wanted)) : x;
+}
+
+TensorExpr VjpBuilder::concat(ArrayRef<TensorExpr> parts, int64_t axis) {
+  SmallVector<Value> values;
+  for (const TensorExpr &part : parts)
+    if (part)
+      values.push_back(part.get());
+  if (values.size() < 2)
+    return values.empty() ? TensorExpr() : TensorExpr(*this, values[0]);
+  return create<ConcatOp>(elementOf(values[0]), values, axis);
 }
 
 TensorExpr VjpBuilder::cast(TensorExpr x, Type element) {

@@ -44,6 +44,7 @@ public:
   static mlir::Type elementOf(mlir::Value value) { return mlir::getElementTypeOrSelf(value.getType()); }
   mlir::MLIRContext *context() const { return op->getContext(); }
   ShapeState &state() { return shapes; }
+  mlir::OpBuilder &builder() { return ops; }
   bool hasFailed() const { return failed; }
 
   /// The first result of a new op, its type inferred; null after a failure, or where an operand is null.
@@ -67,11 +68,15 @@ public:
 
   /// A number of rank 0.
   TensorExpr scalar(mlir::Type element, double value);
+  /// An i64 of rank 0.
+  TensorExpr integer(int64_t value);
   /// `value` at each place of a tensor of `dims`.
   TensorExpr fill(mlir::Type element, llvm::ArrayRef<SymExpr> dims, double value);
   TensorExpr zerosLike(mlir::Value value) { return fill(elementOf(value), dims(value), 0); }
-  /// A size as a float of rank 0.
+  /// A size as a number of rank 0.
   TensorExpr size(mlir::Type element, const SymExpr &expr);
+  /// 0, 1, ... of i64.
+  TensorExpr iota(const SymExpr &count);
 
   TensorExpr reshape(TensorExpr x, llvm::ArrayRef<SymExpr> dims);
   TensorExpr transpose(TensorExpr x, llvm::ArrayRef<int64_t> perm);
@@ -85,6 +90,8 @@ public:
   /// The adjoint of broadcasting a tensor of `dims` to that of `x`: sums over what was repeated. Whether a dim was is
   /// decided by the sizes, when the program runs where they are not known before.
   TensorExpr reduceTo(TensorExpr x, llvm::ArrayRef<SymExpr> dims);
+  /// One after another; null ones are left out.
+  TensorExpr concat(llvm::ArrayRef<TensorExpr> parts, int64_t axis);
   TensorExpr cast(TensorExpr x, mlir::Type element);
   TensorExpr compare(ComparePredicate predicate, TensorExpr a, TensorExpr b);
   TensorExpr select(TensorExpr condition, TensorExpr a, TensorExpr b);

@@ -196,6 +196,17 @@ def DS_Broadcasts : NativeOpTrait<"Broadcasts"> {
   let cppNamespace = "::ds";
 }
 
+/// Adds DifferentiableOpInterface to an op that is not elementwise and has no rule: the error that names the node says why.
+class DS_NoVjpReason<string why> : NativeOpTrait<"HasNoVjp", [], [{
+    static ::llvm::StringRef whyNoVjp() { return "}] # why # [{"; }
+  }]> {
+  let cppNamespace = "::ds";
+  string reason = why;
+}
+class DS_NoVjp<string why> : TraitList<[DifferentiableOpInterface, DS_NoVjpReason<why>]>;
+
+defvar DS_NoFloats = "it takes or makes no floats";
+
 /// One result; dims are the NumPy broadcast of all operands' dims. `buildLanes` computes the result's value from those of
 /// the operands, which are all scalars or all vectors; `cost` is what elementCost says. `floatRule` and `intRule` are C++
 /// expressions for one element on the host (see ElementRuleOpInterface), empty where there is none. `vjp` has an expression
@@ -211,7 +222,7 @@ class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
   string floatRule = "";
   string intRule = "";
   list<string> vjp = [];
-  string noVjp = "it takes or makes no floats";
+  string noVjp = DS_NoFloats;
   let extraClassDeclaration = [{
     ::llvm::LogicalResult inferShapes(::ds::ShapeState &state) {
       return ::ds::detail::inferElementwise(getOperation(), state);
@@ -232,7 +243,7 @@ class DS_ElementwiseOp<string mnemonic, list<Trait> traits = []>
   }]) # !if(!empty(intRule), "", [{
     ::std::optional<int64_t> computeInt(::llvm::ArrayRef<int64_t> x, bool isUnsigned) { return }] # intRule # [{; }
   }]) # [{
-    ::llvm::StringRef whyNoVjp() { return }] # !if(!empty(vjp), "\"" # noVjp # "\"", "\"\"") # [{; }
+    static ::llvm::StringRef whyNoVjp() { return }] # !if(!empty(vjp), "\"" # noVjp # "\"", "\"\"") # [{; }
   }] # !if(!empty(vjp), "", [{
     ::llvm::LogicalResult buildVjp(::ds::VjpBuilder &b, ::llvm::ArrayRef<::mlir::Value> cotangents,
                                    ::llvm::MutableArrayRef<::mlir::Value> operandCotangents);

@@ -86,6 +86,8 @@ template <typename ConcreteType>
 class RepeatsElements : public mlir::OpTrait::TraitBase<ConcreteType, RepeatsElements> {};
 /// Ops that broadcast: see DS_Broadcasts.
 template <typename ConcreteType> class Broadcasts : public mlir::OpTrait::TraitBase<ConcreteType, Broadcasts> {};
+/// Ops without a derivative: see DS_NoVjp.
+template <typename ConcreteType> class HasNoVjp : public mlir::OpTrait::TraitBase<ConcreteType, HasNoVjp> {};
 } // namespace ds
 
 #endif

@@ -148,7 +148,7 @@ def DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
     integers and booleans are inactive.
   }];
   let methods = [
-    InterfaceMethod<[{
+    StaticInterfaceMethod<[{
         Why there is no rule, for the error that names the node; "" where there is one. A composite op (CompositeOpInterface)
         without a rule is differentiated by its expansion.
       }], "::llvm::StringRef", "whyNoVjp", (ins), "", [{ return ""; }]>,

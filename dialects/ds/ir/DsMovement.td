@@ -249,7 +249,7 @@ def DS_TriluOp : DS_TensorOp<"trilu", [DS_Vjp<>, DS_CopiesElements, DS_Element<>
   let results = (outs DS_Tensor:$result);
 }
 
-def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Element<>, DS_BindShapes], ["useKnownShapes"]> {
+def DS_OneHotOp : DS_TensorOp<"one_hot", [DS_Vjp<>, DS_Element<>, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "indices as one-hot vectors";
   let description = [{
     A new dim of `depth` entries at `axis`: `result[p..., j, s...] = values[indices[p..., s...] mod-wrapped == j ? 1 : 0]`;

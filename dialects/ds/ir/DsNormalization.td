@@ -56,7 +56,7 @@ def DS_BatchNormOp : DS_CompositeOp<"batch_norm", [DS_Element<["isPointwise", "e
   let hasVerifier = 1;
 }
 
-def DS_AttentionOp : DS_CompositeOp<"attention", [DS_Root<["timesRead", "getFlops"]>]> {
+def DS_AttentionOp : DS_CompositeOp<"attention", [DS_Vjp<>, DS_Root<["timesRead", "getFlops"]>]> {
   let summary = "scaled dot-product attention";
   let description = [{
     ```
@@ -74,6 +74,10 @@ def DS_AttentionOp : DS_CompositeOp<"attention", [DS_Root<["timesRead", "getFlop
   let arguments = (ins DS_FloatTensor:$q, DS_FloatTensor:$k, DS_FloatTensor:$v, Optional<DS_Tensor>:$mask,
                        F64Attr:$scale, UnitAttr:$causal, UnitAttr:$zero_masked_rows);
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// softmax(s) [b..., T, S], built of other ops; 0 in masked rows with `zero_masked_rows`.
+    ::llvm::FailureOr<::mlir::Value> buildWeights(::mlir::OpBuilder &builder, ::ds::ShapeState &state);
+  }];
 }
 
 #endif

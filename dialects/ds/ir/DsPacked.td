@@ -6,7 +6,9 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_PackOp : DS_TensorOp<"pack", [DS_Element<>, SameOperandsAndResultElementType]> {
+defvar DS_Packed = "ops are packed after differentiation";
+
+def DS_PackOp : DS_TensorOp<"pack", [DS_NoVjp<DS_Packed>, DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the right operand of a matrix product, in panels";
   let description = [{
     `result[b..., p, k, j] = w[b..., k, p*tile + j]` (with `transposed`: `w[b..., p*tile + j, k]`), and 0 where
@@ -23,7 +25,7 @@ def DS_PackOp : DS_TensorOp<"pack", [DS_Element<>, SameOperandsAndResultElementT
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_PackFilterOp : DS_TensorOp<"pack_filter", [DS_Element<>, SameOperandsAndResultElementType]> {
+def DS_PackFilterOp : DS_TensorOp<"pack_filter", [DS_NoVjp<DS_Packed>, DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "the filter of a convolution as the right operand of a matrix product, in panels";
   let description = [{
     For `w` of dims [O, C, KH, KW]: `result[g, p, (kh*KW + kw)*C + c, j] = w[g*(O/group) + p*tile + j, c, kh, kw]`, and 0 where
@@ -37,7 +39,7 @@ def DS_PackFilterOp : DS_TensorOp<"pack_filter", [DS_Element<>, SameOperandsAndR
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_GemmOp : DS_TensorOp<"gemm", [DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
+def DS_GemmOp : DS_TensorOp<"gemm", [DS_NoVjp<DS_Packed>, DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
   let summary = "matrix product with a packed right operand";
   let description = [{
     `result[b..., i, j] = sum_k a[b..., i, k] * w[b..., floordiv(j, T), k, mod(j, T)]` for j < n: the product of `a` and
@@ -51,7 +53,7 @@ def DS_GemmOp : DS_TensorOp<"gemm", [DS_Root<["timesRead", "getFlops"]>, SameOpe
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_ConvGemmOp : DS_TensorOp<"conv_gemm", [DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
+def DS_ConvGemmOp : DS_TensorOp<"conv_gemm", [DS_NoVjp<DS_Packed>, DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
   let summary = "two-dimensional convolution with channels innermost and a packed filter";
   let description = [{
     `x` is [N, H, W, C], `w` what `ds.pack_filter` packed ([group, panels, KH*KW*C/group, tile]), the result
@@ -67,7 +69,7 @@ def DS_ConvGemmOp : DS_TensorOp<"conv_gemm", [DS_Root<["timesRead", "getFlops"]>
   let results = (outs DS_NumberTensor:$result);
 }
 
-def DS_WinogradFilterOp : DS_TensorOp<"winograd_filter", [DS_Root<>, SameOperandsAndResultElementType]> {
+def DS_WinogradFilterOp : DS_TensorOp<"winograd_filter", [DS_NoVjp<DS_Packed>, DS_Root<>, SameOperandsAndResultElementType]> {
   let summary = "the filter of a 3x3 convolution in Winograd's domain, in panels";
   let description = [{
     For `w` of dims [O, C, 3, 3], m = `outputs` and a = m + 2: `result[p, i*a + j, c, l] = (G w[p*tile + l, c] G^T)[i, j]`, and 0
@@ -83,7 +85,7 @@ def DS_WinogradFilterOp : DS_TensorOp<"winograd_filter", [DS_Root<>, SameOperand
   let results = (outs F32Tensor:$result);
 }
 
-def DS_ConvWinogradOp : DS_TensorOp<"conv_winograd", [DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
+def DS_ConvWinogradOp : DS_TensorOp<"conv_winograd", [DS_NoVjp<DS_Packed>, DS_Root<["timesRead", "getFlops"]>, SameOperandsAndResultElementType]> {
   let summary = "two-dimensional 3x3 convolution of stride 1 by Winograd's algorithm";
   let description = [{
     `x` is [N, H, W, C], `w` what `ds.winograd_filter` made with the same `outputs` ([panels, (outputs+2)^2, C, tile]), the
@@ -100,7 +102,7 @@ def DS_ConvWinogradOp : DS_TensorOp<"conv_winograd", [DS_Root<["timesRead", "get
   let results = (outs F32Tensor:$result);
 }
 
-def DS_DepthwiseOp : DS_TensorOp<"depthwise", [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
+def DS_DepthwiseOp : DS_TensorOp<"depthwise", [DS_NoVjp<DS_Packed>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType]> {
   let summary = "depthwise convolution with channels innermost";
   let description = [{
     `x` is [N, H, W, C], `w` [KH, KW, C]: each channel has its own filter. The result is [N, OH, OW, C].

@@ -16,7 +16,7 @@ defvar DS_QuantizationDoc = [{
     3. `axis` is in 0 .. rank-1 unless `scale` has one element.
 }];
 
-def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
+def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear", [DS_NoVjp<"it rounds to the numbers of a narrow type">, DS_Element<["isPointwise", "elementCost"]>]> {
   let summary = "floats to integers or small floats";
   let description = [{
     `result[i] = saturate(round_half_even(x[i] / scale) + zero_point)`, where the quotient is rounded to the scale's type
@@ -29,7 +29,7 @@ def DS_QuantizeLinearOp : DS_TensorOp<"quantize_linear", [DS_Element<["isPointwi
   let hasVerifier = 1;
 }
 
-def DS_DequantizeLinearOp : DS_TensorOp<"dequantize_linear", [DS_Element<["isPointwise", "elementCost"]>]> {
+def DS_DequantizeLinearOp : DS_TensorOp<"dequantize_linear", [DS_Vjp<>, DS_Element<["isPointwise", "elementCost"]>]> {
   let summary = "integers or small floats to floats";
   let description = [{
     `result[i] = (x[i] - zero_point) * scale`.

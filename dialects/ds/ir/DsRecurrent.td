@@ -1,6 +1,6 @@
 //===- DsRecurrent.td - Recurrent layers --------------------------------===//
 // Guarantees: each op is the recurrence alone; the input's half of the gates, a matrix product for all time steps, comes
-// as an operand.
+// as an operand. So do, in the derivatives, the recurrent halves: once the states are known, they are one product, too.
 //===----------------------------------------------------------------------===//
 #ifndef DS_RECURRENT_TD
 #define DS_RECURRENT_TD
@@ -34,7 +34,7 @@ defvar DS_RecurrentDoc = [{
 }];
 
 class DS_RecurrentOp<string mnemonic, int gates, int functions>
-    : DS_TensorOp<mnemonic, [DS_Root<["getFlops"]>, AttrSizedOperandSegments]> {
+    : DS_TensorOp<mnemonic, [DS_Vjp<>, DS_Root<["getFlops"]>, AttrSizedOperandSegments]> {
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     static constexpr int64_t kGates = }] # gates # [{, kFunctions = }] # functions # [{;
@@ -88,6 +88,78 @@ def DS_RnnOp : DS_RecurrentOp<"rnn", 1, 1> {
   let arguments = !con((ins DS_FloatTensor:$x, DS_FloatTensor:$r, Optional<DS_IndexTensor>:$lengths,
                             Optional<DS_FloatTensor>:$h0), DS_RecurrentAttributes);
   let results = (outs DS_FloatTensor:$y, DS_FloatTensor:$y_h);
+}
+
+//===----------------------------------------------------------------------===//
+// Derivatives
+//===----------------------------------------------------------------------===//
+
+defvar DS_RecurrentVjpDoc = [{
+    `x`, `lengths` and all attributes are those of the layer. `q` ([D, T, B, G*H]) is the recurrent half of the gates'
+    arguments, so that no product of the layer is computed again here. `dy` and `dy_h`, of the dims of `y` and `y_h`, are the
+    cotangents of the layer's results (absent: 0). `r` is [D, G*H, H], or packed in panels of `tile` columns
+    [D, ceildiv(H, tile), G*H, tile], as `ds.pack` makes them.
+
+    `dx` ([D, T, B, G*H]) are the cotangents of the gates' arguments, 0 after the end of a sequence; `dh0` ([D, B, H]) is that of
+    the initial state. What remains are products of all steps at once: r's cotangent is that of dx (or dq) with the
+    states before each step.
+
+    A kernel of its own: from the last step back, the product of a step's `dx` with `r`, and the gates' arithmetic.
+
+    Constraints:
+    1. Those of the layer, and the dims above.
+    2. All floats have the same element type, f32 or f64.
+
+    Created by differentiation; `ds-pack` packs `r`; consumed by code generation (a kernel's root).
+}];
+
+class DS_RecurrentVjpOp<string mnemonic, int gates, int functions>
+    : DS_TensorOp<mnemonic, [DS_NoVjp<"it is a recurrent layer's derivative itself">, DS_Root<["getFlops"]>, AttrSizedOperandSegments]> {
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    static constexpr int64_t kGates = }] # gates # [{, kFunctions = }] # functions # [{;
+    int64_t getDirections() { return getDirection() == Direction::bidirectional ? 2 : 1; }
+  }];
+}
+
+def DS_WideFloatTensor : DS_TensorOf<[F32, F64], "f32 or f64">;
+
+def DS_LstmVjpOp : DS_RecurrentVjpOp<"lstm_vjp", 4, 3> {
+  let summary = "the derivative of long short-term memory";
+  let description = [{
+    Of `ds.lstm`. `dy_c` is the cotangent of `y_c`, `dc0` that of `c0`. `cells` ([D, T, B, H]) are the cell states after each step,
+    0 after the end of a sequence: they are computed again, and the cotangent of `p` is a product with them.
+  }] # DS_RecurrentVjpDoc;
+  let arguments = !con((ins DS_WideFloatTensor:$x, DS_WideFloatTensor:$q, DS_WideFloatTensor:$r, Optional<DS_IndexTensor>:$lengths,
+                            Optional<DS_WideFloatTensor>:$c0, Optional<DS_WideFloatTensor>:$p,
+                            Optional<DS_WideFloatTensor>:$dy, Optional<DS_WideFloatTensor>:$dy_h,
+                            Optional<DS_WideFloatTensor>:$dy_c),
+                       DS_RecurrentAttributes, (ins UnitAttr:$couple));
+  let results = (outs DS_WideFloatTensor:$dx, DS_WideFloatTensor:$dh0, DS_WideFloatTensor:$dc0, DS_WideFloatTensor:$cells);
+}
+
+def DS_GruVjpOp : DS_RecurrentVjpOp<"gru_vjp", 3, 2> {
+  let summary = "the derivative of a gated recurrent unit";
+  let description = [{
+    Of `ds.gru`. `h` ([D, T, B, H]) are the states before each step. Without `linear_before_reset` the third part of `q` is the
+    product of `r_h` with the states that were reset. With it there is a result `dq` more: the cotangent of `q`, whose third part
+    differs from that of `dx`, and which `r_bias` shares.
+  }] # DS_RecurrentVjpDoc;
+  let arguments = !con((ins DS_WideFloatTensor:$x, DS_WideFloatTensor:$q, DS_WideFloatTensor:$r, DS_WideFloatTensor:$h,
+                            Optional<DS_WideFloatTensor>:$r_bias, Optional<DS_IndexTensor>:$lengths,
+                            Optional<DS_WideFloatTensor>:$dy, Optional<DS_WideFloatTensor>:$dy_h),
+                       DS_RecurrentAttributes, (ins UnitAttr:$linear_before_reset));
+  let results = (outs DS_WideFloatTensor:$dx, DS_WideFloatTensor:$dh0, Optional<DS_WideFloatTensor>:$dq);
+}
+
+def DS_RnnVjpOp : DS_RecurrentVjpOp<"rnn_vjp", 1, 1> {
+  let summary = "the derivative of a simple recurrent layer";
+  let description = [{
+    Of `ds.rnn`.
+  }] # DS_RecurrentVjpDoc;
+  let arguments = !con((ins DS_WideFloatTensor:$x, DS_WideFloatTensor:$q, DS_WideFloatTensor:$r, Optional<DS_IndexTensor>:$lengths,
+                            Optional<DS_WideFloatTensor>:$dy, Optional<DS_WideFloatTensor>:$dy_h), DS_RecurrentAttributes);
+  let results = (outs DS_WideFloatTensor:$dx, DS_WideFloatTensor:$dh0);
 }
 
 #endif

@@ -45,7 +45,7 @@ def DS_ReduceToOp : DS_TensorOp<"reduce_to", [DS_Vjp<>, DS_Root<["timesRead"]>, 
   let results = (outs DS_FloatTensor:$result);
 }
 
-class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_Root<["getFlops"]>, DS_Element<["elementCost"]>]> {
+class DS_ArgOp<string mnemonic, string what> : DS_TensorOp<mnemonic, [DS_NoVjp<DS_NoFloats>, DS_Root<["getFlops"]>, DS_Element<["elementCost"]>]> {
   let summary = "the index of the " # what;
   let description = "The index of the " # what # [{ along `axis`; of equals the first, or with `select_last` the last.
 
@@ -90,7 +90,7 @@ def DS_TopKOp : DS_TensorOp<"top_k", [DS_Vjp<>, DS_Root<["takesComputedOperands"
   let hasVerifier = 1;
 }
 
-def DS_NonMaxSuppressionOp : DS_TensorOp<"non_max_suppression", [DS_Root<["takesComputedOperands", "getFlops"]>]> {
+def DS_NonMaxSuppressionOp : DS_TensorOp<"non_max_suppression", [DS_NoVjp<DS_NoFloats>, DS_Root<["takesComputedOperands", "getFlops"]>]> {
   let summary = "the boxes of best score that do not overlap";
   let description = [{
     For each batch entry and class, goes through the boxes whose score is above `score_threshold` (without it: all) from

@@ -8,7 +8,7 @@ include "dialects/ds/ir/DsBase.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
-def DS_StaticOp : DS_Op<"static", [IsolatedFromAbove, SingleBlockImplicitTerminator<"ReturnOp">, RecursiveMemoryEffects,
+def DS_StaticOp : DS_Op<"static", [DS_NoVjp<"regions are formed after differentiation">, IsolatedFromAbove, SingleBlockImplicitTerminator<"ReturnOp">, RecursiveMemoryEffects,
                                    DeclareOpInterfaceMethods<ShapeOpInterface>]> {
   let summary = "a part of a model whose shapes are all computable on entry";
   let description = [{
@@ -27,7 +27,7 @@ def DS_StaticOp : DS_Op<"static", [IsolatedFromAbove, SingleBlockImplicitTermina
   let hasVerifier = 1;
 }
 
-def DS_BindOp : DS_Op<"bind", [AllTypesMatch<["x", "result"]>, DeclareOpInterfaceMethods<ShapeOpInterface>,
+def DS_BindOp : DS_Op<"bind", [DS_NoVjp<DS_NoFloats>, AllTypesMatch<["x", "result"]>, DeclareOpInterfaceMethods<ShapeOpInterface>,
                                DS_Host<["endsStage", "getViewed", "getOperandsRead"]>]> {
   let summary = "makes the contents of a small integer tensor known as symbols";
   let description = [{
@@ -86,7 +86,7 @@ def DS_ShapeArray : TypedArrayAttrBase<DS_ShapeAttr, "shapes">;
 
 /// Ops that run other functions of the module, their *bodies*. What is known of the results' dims when the op ends is in
 /// `shapes`; dims that only the run tells are symbols that the op defines.
-class DS_BodyOp<string mnemonic> : DS_Op<mnemonic, [AttrSizedOperandSegments,
+class DS_BodyOp<string mnemonic> : DS_Op<mnemonic, [DS_NoVjp<"the functions that it runs are not differentiated">, AttrSizedOperandSegments,
                                                     DS_Host<["isCall", "mayHandOn", "getOperandsRead"]>,
                                                     DeclareOpInterfaceMethods<ShapeOpInterface>,
                                                     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
@@ -150,7 +150,7 @@ def DS_LoopOp : DS_BodyOp<"loop"> {
   }];
 }
 
-def DS_CustomOp : DS_Op<"custom", [DeclareOpInterfaceMethods<ShapeOpInterface>, DS_Host<["isCall"]>]> {
+def DS_CustomOp : DS_Op<"custom", [DS_NoVjp<"only the program that runs the model knows the operator">, DeclareOpInterfaceMethods<ShapeOpInterface>, DS_Host<["isCall"]>]> {
   let summary = "an operator that the program brings along which runs the model";
   let description = [{
     The results are what the operator `op_type` of `domain` makes of the inputs when the model runs. The program that

@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<["isUniform"]>, DS_Host<>, ConstantLike, AllTypesMatch<["value", "result"]>]> {
+def DS_ConstantOp : DS_TensorOp<"constant", [DS_NoVjp<"it has no operands">, DS_Element<["isUniform"]>, DS_Host<>, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "a constant tensor";
   let description = [{
     Weights are `dense_resource`s: they are mapped or owned blobs, never literals in text.
@@ -25,7 +25,7 @@ def DS_ConstantOp : DS_TensorOp<"constant", [DS_Element<["isUniform"]>, DS_Host<
   let hasVerifier = 1;
 }
 
-def DS_FillOp : DS_TensorOp<"fill", [DS_Element<["isUniform"]>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
+def DS_FillOp : DS_TensorOp<"fill", [DS_NoVjp<"it has no float operands">, DS_Element<["isUniform"]>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "a tensor of one value";
   let description = [{
     `result[i] = value`.
@@ -40,7 +40,7 @@ def DS_FillOp : DS_TensorOp<"fill", [DS_Element<["isUniform"]>, DS_Fold, DS_Bind
   let hasVerifier = 1;
 }
 
-def DS_RangeOp : DS_TensorOp<"range", [DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
+def DS_RangeOp : DS_TensorOp<"range", [DS_Vjp<>, DS_Element<>, DS_Fold, DS_BindShapes], ["useKnownShapes"]> {
   let summary = "an arithmetic progression";
   let description = [{
     `result[i] = start + i * delta` for `0 <= i < max(ceil((limit - start) / delta), 0)`.
@@ -57,7 +57,7 @@ def DS_RangeOp : DS_TensorOp<"range", [DS_Element<>, DS_Fold, DS_BindShapes], ["
   let hasVerifier = 1;
 }
 
-def DS_EyeLikeOp : DS_TensorOp<"eye_like", [DS_Element<>]> {
+def DS_EyeLikeOp : DS_TensorOp<"eye_like", [DS_Vjp<>, DS_Element<>]> {
   let summary = "ones on a diagonal";
   let description = [{
     `result[i, j] = j - i == k ? 1 : 0`; of `x` only the dims matter.
@@ -69,7 +69,7 @@ def DS_EyeLikeOp : DS_TensorOp<"eye_like", [DS_Element<>]> {
   let results = (outs DS_Tensor:$result);
 }
 
-def DS_ShapeOfOp : DS_TensorOp<"shape_of", [DS_Element<>]> {
+def DS_ShapeOfOp : DS_TensorOp<"shape_of", [DS_NoVjp<DS_NoFloats>, DS_Element<>]> {
   let summary = "the dims of a tensor as an integer tensor";
   let description = [{
     `result = dims(x)[start:end]`; negative bounds count from the end, both are clamped.
@@ -84,7 +84,7 @@ def DS_ShapeOfOp : DS_TensorOp<"shape_of", [DS_Element<>]> {
   let results = (outs DS_IndexTensor:$result);
 }
 
-def DS_SizeOfOp : DS_TensorOp<"size_of", [DS_Element<>]> {
+def DS_SizeOfOp : DS_TensorOp<"size_of", [DS_NoVjp<DS_NoFloats>, DS_Element<>]> {
   let summary = "the number of elements of a tensor";
   let description = [{
     `result = product(dims(x))`.
@@ -98,7 +98,7 @@ def DS_SizeOfOp : DS_TensorOp<"size_of", [DS_Element<>]> {
   let results = (outs DS_IndexTensor:$result);
 }
 
-def DS_ShapeValueOp : DS_TensorOp<"shape_value", [DS_Element<>]> {
+def DS_ShapeValueOp : DS_TensorOp<"shape_value", [DS_NoVjp<"it has no operands">, DS_Element<>]> {
   let summary = "size expressions as an integer tensor";
   let description = [{
     `result[i] = evaluate(shape[i])`; with `scalar`, `result = evaluate(shape[0])`.

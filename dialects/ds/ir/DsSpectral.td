@@ -6,7 +6,7 @@
 
 include "dialects/ds/ir/DsBase.td"
 
-def DS_DftOp : DS_TensorOp<"dft", [DS_Root<["hasEpilogue", "timesRead", "getFlops"]>]> {
+def DS_DftOp : DS_TensorOp<"dft", [DS_Vjp<>, DS_Root<["hasEpilogue", "timesRead", "getFlops"]>]> {
   let summary = "the discrete Fourier transform along an axis";
   let description = [{
     For n points along `axis`:
@@ -44,7 +44,7 @@ def DS_DftOp : DS_TensorOp<"dft", [DS_Root<["hasEpilogue", "timesRead", "getFlop
   }];
 }
 
-def DS_FramesOp : DS_TensorOp<"frames", [DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType]> {
+def DS_FramesOp : DS_TensorOp<"frames", [DS_Vjp<>, DS_CopiesElements, DS_Element<>, SameOperandsAndResultElementType]> {
   let summary = "overlapping parts of a dimension";
   let description = [{
     `result[..., f, t, ...] = x[..., f * step + t, ...]`: the dim `axis`, L elements, becomes two, of

@@ -146,6 +146,9 @@ template <typename OpTy> static SymExpr recurrentFlops(OpTy op, ShapeState &shap
 Flops LstmOp::getFlops(ShapeState &shapes) { return recurrentFlops(*this, shapes); }
 Flops GruOp::getFlops(ShapeState &shapes) { return recurrentFlops(*this, shapes); }
 Flops RnnOp::getFlops(ShapeState &shapes) { return recurrentFlops(*this, shapes); }
+Flops LstmVjpOp::getFlops(ShapeState &shapes) { return recurrentFlops(*this, shapes); }
+Flops GruVjpOp::getFlops(ShapeState &shapes) { return recurrentFlops(*this, shapes); }
+Flops RnnVjpOp::getFlops(ShapeState &shapes) { return recurrentFlops(*this, shapes); }
 
 // n log n for every n, with a logarithm that suits most: some eight operations for each of four bits.
 Flops DftOp::getFlops(ShapeState &shapes) {

@@ -192,7 +192,7 @@ FailureOr<SmallVector<Value>> BatchNormOp::expand(OpBuilder &builder, ShapeState
   return e.done(e.create<AddOp>(element, e.create<MulOp>(element, centered, factor), bias));
 }
 
-FailureOr<SmallVector<Value>> AttentionOp::expand(OpBuilder &builder, ShapeState &state) {
+FailureOr<Value> AttentionOp::buildWeights(OpBuilder &builder, ShapeState &state) {
   Expander e{builder, getLoc(), state};
   Type element = getElementTypeOrSelf(getQ());
   Type flag = builder.getI1Type(), index = builder.getI64Type();
@@ -225,7 +225,17 @@ FailureOr<SmallVector<Value>> AttentionOp::expand(OpBuilder &builder, ShapeState
     Value broken = e.create<IsNanOp>(flag, weights);
     weights = e.create<SelectOp>(element, broken, e.scalar(element, 0.0), weights);
   }
-  return e.done(e.create<MatmulOp>(element, weights, getV()));
+  if (e.failed)
+    return failure();
+  return weights;
+}
+
+FailureOr<SmallVector<Value>> AttentionOp::expand(OpBuilder &builder, ShapeState &state) {
+  FailureOr<Value> weights = buildWeights(builder, state);
+  if (failed(weights))
+    return failure();
+  Expander e{builder, getLoc(), state};
+  return e.done(e.create<MatmulOp>(getElementTypeOrSelf(getQ()), *weights, getV()));
 }
 
 } // namespace ds

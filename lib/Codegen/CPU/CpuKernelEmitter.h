@@ -66,6 +66,7 @@ mlir::LogicalResult emitPool(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitScatter(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitTopK(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitRecurrent(CpuKernelEmitter &e, mlir::Operation *root);
+mlir::LogicalResult emitRecurrentVjp(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitArgExtremum(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitNonMaxSuppression(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitDft(CpuKernelEmitter &e, mlir::Operation *root);

@@ -29,6 +29,7 @@ public:
   Value pack(ConvTransposeOp op);
   /// The recurrent weights of a layer, in place.
   template <typename OpTy> void packRecurrent(OpTy op);
+  template <typename OpTy> void packRecurrentVjp(OpTy op);
 
   OpBuilder b;
 
@@ -40,6 +41,8 @@ private:
     return op;
   }
   Value expand(Value value, ArrayRef<SymExpr> target, Location loc);
+  /// Panels of one vector, half a product's.
+  Value packStep(Value weights, bool transposed, Location loc);
   Value gemm(Value a, Value right, bool transposed, const SymExpr &columns, Location loc);
   Value addBias(Value result, Value bias, Location loc);
   Value convGemm(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
@@ -312,24 +315,27 @@ Value Packer::pack(ConvTransposeOp op) {
 // Recurrent layers
 //===----------------------------------------------------------------------===//
 
-/// Each gate of each direction is a matrix of its own: a step needs the same hidden units of all gates at once. A panel
-/// is one vector wide, half a product's.
+Value Packer::packStep(Value weights, bool transposed, Location loc) {
+  auto packed = PackOp::create(b, loc, placeholderType(getElementTypeOrSelf(weights.getType())), weights,
+                               static_cast<uint64_t>(std::max<int64_t>(tile / 2, 1)), transposed);
+  transposes.infer(packed);
+  return packed;
+}
+
+/// Each gate of each direction is a matrix of its own: a step needs the same hidden units of all gates at once.
 template <typename OpTy> void Packer::packRecurrent(OpTy op) {
   SymDims r = dims(op.getR());
   if (r.size() != 3)
     return;
-  Location loc = op.getLoc();
   SymExpr hidden(static_cast<int64_t>(op.getHidden()));
-  Type element = getElementTypeOrSelf(op.getR().getType());
-  auto create = [&](auto opTag, auto &&...args) {
-    auto made = decltype(opTag)::create(b, loc, placeholderType(element), std::forward<decltype(args)>(args)...);
-    transposes.infer(made);
-    return made;
-  };
-  auto target = ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>{r[0], SymExpr(OpTy::kGates), hidden, hidden});
-  Value gates = create(ReshapeOp(), op.getR(), Value(), target, false);
-  Value packed = create(PackOp(), gates, static_cast<uint64_t>(std::max<int64_t>(tile / 2, 1)), /*transposed=*/true);
-  op.getRMutable().assign(packed);
+  Value gates = transposes.reshape(op.getR(), {r[0], SymExpr(OpTy::kGates), hidden, hidden}, op.getLoc());
+  op.getRMutable().assign(packStep(gates, /*transposed=*/true, op.getLoc()));
+}
+
+/// The product of a derivative sums over all gates.
+template <typename OpTy> void Packer::packRecurrentVjp(OpTy op) {
+  if (dims(op.getR()).size() == 3)
+    op.getRMutable().assign(packStep(op.getR(), /*transposed=*/false, op.getLoc()));
 }
 
 //===----------------------------------------------------------------------===//
@@ -353,7 +359,9 @@ void PackPass::runOnOperation() {
   function.walk([&](Operation *op) { ops.push_back(op); });
   for (Operation *op : ops) {
     packer.b.setInsertionPoint(op);
-    llvm::TypeSwitch<Operation *>(op).Case<LstmOp, GruOp, RnnOp>([&](auto op) { packer.packRecurrent(op); });
+    llvm::TypeSwitch<Operation *>(op)
+        .Case<LstmOp, GruOp, RnnOp>([&](auto op) { packer.packRecurrent(op); })
+        .Case<LstmVjpOp, GruVjpOp, RnnVjpOp>([&](auto op) { packer.packRecurrentVjp(op); });
     Value replacement = llvm::TypeSwitch<Operation *, Value>(op)
                             .Case<MatmulOp, ConvOp, ConvTransposeOp>([&](auto op) { return packer.pack(op); })
                             .Default([](Operation *) { return Value(); });

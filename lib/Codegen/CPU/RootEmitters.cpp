@@ -70,6 +70,9 @@ void registerCpuRootEmitters(DialectRegistry &registry) {
     attach<LstmOp, emitRecurrent>(context);
     attach<GruOp, emitRecurrent>(context);
     attach<RnnOp, emitRecurrent>(context);
+    attach<LstmVjpOp, emitRecurrentVjp>(context);
+    attach<GruVjpOp, emitRecurrentVjp>(context);
+    attach<RnnVjpOp, emitRecurrentVjp>(context);
     attach<ScatterElementsOp, emitScatter>(context);
     attach<ScatterNdOp, emitScatter>(context);
     attach<DftOp, emitDft>(context);

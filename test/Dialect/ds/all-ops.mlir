@@ -221,6 +221,17 @@ func.func @recurrent(%x4: tensor<?x2x32xf32>, %r4: tensor<1x32x8xf32>, %x3: tens
   return
 }
 
+// CHECK-LABEL: @recurrent_derivatives
+func.func @recurrent_derivatives(%x4: tensor<?x2x32xf32>, %q4: tensor<1x?x2x32xf32>, %r4: tensor<1x32x8xf32>, %x3: tensor<?x2x24xf64>, %q3: tensor<1x?x2x24xf64>, %r3: tensor<1x24x8xf64>, %x1: tensor<?x2x16xf32>, %q1: tensor<2x?x2x8xf32>, %r1: tensor<2x1x8x16xf32>, %l: tensor<2xi32>, %h: tensor<1x2x8xf32>, %p: tensor<1x24xf32>, %b: tensor<1x8xf64>, %s: tensor<1x?x2x8xf64>, %dy: tensor<?x1x2x8xf32>, %dh: tensor<1x2x8xf64>, %dy1: tensor<?x2x2x8xf32>) {
+  // CHECK: ds.lstm_vjp 
+  %0:4 = ds.lstm_vjp %x4, %q4, %r4, %l, %h, %p, %dy, %h, %h {activations = ["sigmoid", "tanh", "tanh"], alphas = array<f64: 0.0, 0.0, 0.0>, betas = array<f64: 0.0, 0.0, 0.0>, clip = 3.0 : f64, couple, direction = #ds.direction<reverse>, hidden = 8 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 1, 1, 1, 1>} : (tensor<?x2x32xf32>, tensor<1x?x2x32xf32>, tensor<1x32x8xf32>, tensor<2xi32>, tensor<1x2x8xf32>, tensor<1x24xf32>, tensor<?x1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x2x8xf32>) -> (tensor<1x?x2x32xf32>, tensor<1x2x8xf32>, tensor<1x2x8xf32>, tensor<1x?x2x8xf32>)
+  // CHECK: ds.gru_vjp 
+  %1:3 = ds.gru_vjp %x3, %q3, %r3, %s, %b, %dh {activations = ["sigmoid", "tanh"], alphas = array<f64: 0.0, 0.0>, betas = array<f64: 0.0, 0.0>, direction = #ds.direction<forward>, hidden = 8 : i64, linear_before_reset, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 1>} : (tensor<?x2x24xf64>, tensor<1x?x2x24xf64>, tensor<1x24x8xf64>, tensor<1x?x2x8xf64>, tensor<1x8xf64>, tensor<1x2x8xf64>) -> (tensor<1x?x2x24xf64>, tensor<1x2x8xf64>, tensor<1x?x2x24xf64>)
+  // CHECK: ds.rnn_vjp 
+  %2:2 = ds.rnn_vjp %x1, %q1, %r1, %dy1 {activations = ["tanh", "elu"], alphas = array<f64: 0.0, 1.0>, betas = array<f64: 0.0, 0.0>, direction = #ds.direction<bidirectional>, hidden = 8 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 1, 0>} : (tensor<?x2x16xf32>, tensor<2x?x2x8xf32>, tensor<2x1x8x16xf32>, tensor<?x2x2x8xf32>) -> (tensor<2x?x2x8xf32>, tensor<2x2x8xf32>)
+  return
+}
+
 // CHECK-LABEL: @spectral
 func.func @spectral(%s: tensor<2x?xf32> {ds.shape = #ds.shape<["2", "L"]>}, %x: tensor<2x67x1xf32>, %t: tensor<1042xf32>, %h: tensor<2x34x2xf32>) {
   // CHECK: ds.frames 
