@@ -141,6 +141,48 @@ def conv(name, channels, filters, attributes, group=1, kernel=(3, 3), sizes=None
 
 
 CONVOLUTION = [
+    # Strides that divide the kernel and do not, that are longer than it, groups, cropped ends, sizes that the run knows.
+    *(
+        Case(
+            f"conv_transpose_{name}",
+            f"float[N,{c},{dims}] x => float[{out}] y",
+            f"y = ConvTranspose<{attributes}>(x, w{', b' if bias else ''})",
+            {"N": (2, 1, 3), "L": (5, 9, 1), "M": (4, 1, 6)},
+            {"w": shape, **({"b": (shape[1] * group,)} if bias else {})},
+        )
+        for name, c, dims, out, attributes, shape, group, bias in (
+            ("s2_k4", 6, "L,M", "a,b,c,d", "strides=[2,2], pads=[1,1,1,1]", (6, 5, 4, 4), 1, True),
+            (
+                "s2_k3",
+                6,
+                "L,M",
+                "a,b,c,d",
+                "strides=[2,2], pads=[1,1,1,1], output_padding=[1,1]",
+                (6, 5, 3, 3),
+                1,
+                False,
+            ),
+            ("s3_k2", 4, "L,M", "a,b,c,d", "strides=[3,3]", (4, 3, 2, 2), 1, True),
+            (
+                "s3_k2_output_padding",
+                4,
+                "L,M",
+                "a,b,c,d",
+                "strides=[3,3], output_padding=[2,1]",
+                (4, 3, 2, 2),
+                1,
+                False,
+            ),
+            ("uneven", 4, "L,M", "a,b,c,d", "strides=[3,2], pads=[0,1,2,0]", (4, 7, 5, 3), 1, False),
+            ("s1", 4, "L,M", "a,b,c,d", "pads=[1,0,1,2]", (4, 7, 3, 3), 1, True),
+            ("groups", 8, "L,M", "a,b,c,d", "strides=[2,2], group=4", (8, 3, 4, 3), 4, True),
+            ("1d", 12, "L", "a,b,c", "strides=[8], pads=[4,4]", (12, 5, 16), 1, True),
+            ("1d_one_output", 12, "L", "a,b,c", "strides=[4]", (12, 1, 16), 1, False),
+            ("3d", 3, "2,L,M", "a,b,c,d,e", "strides=[1,2,2]", (3, 4, 2, 2, 3), 1, True),
+            ("channel_a_group", 4, "L,M", "a,b,c,d", "strides=[2,2], group=4", (4, 2, 4, 4), 4, False),
+            ("dilated", 4, "L,M", "a,b,c,d", "strides=[2,2], dilations=[2,1]", (4, 3, 3, 3), 1, False),
+        )
+    ),
     # Negative numbers become -0, which relu would make 0.
     Case(
         "max_with_minus_zero",

@@ -51,6 +51,28 @@ def CheckDonationsPass : Pass<"ds-check-donations", "::mlir::func::FuncOp"> {
   }];
 }
 
+def LowerConvTransposePass : Pass<"ds-lower-conv-transpose", "::mlir::func::FuncOp"> {
+  let summary = "Transposed convolutions become convolutions whose results are interleaved";
+  let description = [{
+    Before: shapes inferred, channels first.
+
+    ```mlir
+    %0 = ds.conv_transpose %x, %w {strides = array<i64: 2>, ...} : (tensor<?x8x?xf32>, tensor<8x4x4xf32>) -> tensor<?x4x?xf32>
+    ```
+
+    After (shapes of the essential ops):
+
+    ```mlir
+    %1 = ds.conv %x, %phases {strides = array<i64: 1>, ...} : (tensor<?x8x?xf32>, tensor<8x8x2xf32>) -> tensor<?x8x?xf32>
+    %2 = ds.transpose ... : tensor<?x1x2x4x?xf32> -> tensor<?x1x4x?x2xf32>
+    ```
+
+    Afterwards a transposed convolution is one whose kernel is dilated or known to the run alone, one of integers, or one with a channel a
+    group. The others are as many multiplications as before where the stride divides the kernel.
+  }];
+  let dependentDialects = ["::ds::DsDialect"];
+}
+
 def InferShapesPass : Pass<"ds-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "Derives all shapes and removes integer tensors that only compute a shape";
   let description = [{

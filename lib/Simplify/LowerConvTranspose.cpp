@@ -1,0 +1,134 @@
+//===- LowerConvTranspose.cpp - Transposed convolutions as convolutions ---===//
+// Assumes: shapes inferred; channels first.
+// Guarantees: see Passes.td. A result at q = m * stride + r (counted from before the padding) is
+//   sum over j of x[m - j] * w[r + stride * j]: for each remainder r a convolution of x with every stride-th tap of w.
+//   All of them are one convolution with stride^d times the channels, whose results are interleaved.
+// Declines: dilations, integers, kernels that only the run knows, one channel a group (a convolution of these reads its
+//   input as often as it computes).
+//===----------------------------------------------------------------------===//
+#include "dialects/ds/grad/VjpBuilder.h"
+#include "ds/Simplify/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <numeric>
+
+using namespace mlir;
+
+namespace ds {
+#define GEN_PASS_DEF_LOWERCONVTRANSPOSEPASS
+#include "ds/Simplify/Passes.h.inc"
+
+static bool isLowered(ConvTransposeOp op) {
+  auto w = cast<RankedTensorType>(op.getW().getType());
+  return op.getLayout() == Layout::nchw && isa<FloatType>(w.getElementType()) && w.hasStaticShape() &&
+         llvm::all_of(op.getDilations(), [](int64_t d) { return d == 1; }) &&
+         (op.getGroup() == 1 || w.getDimSize(0) > int64_t(op.getGroup())) && w.getNumElements() != 0;
+}
+
+/// [C, O/g, K...] as the filter [g * S * O/g, C/g, ceil(K / s)...] of a convolution, S being the product of the
+/// strides.
+static TensorExpr phases(VjpBuilder &b, ConvTransposeOp op, ArrayRef<int64_t> taps) {
+  TensorExpr w = b(op.getW());
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape(), strides = op.getStrides();
+  const size_t spatial = strides.size();
+  const int64_t group = op.getGroup(), in = shape[0] / group, out = shape[1];
+  SymDims none(shape.size(), SymExpr(0)), added = none;
+  for (size_t d = 0; d < spatial; ++d)
+    added[2 + d] = SymExpr(taps[d] * strides[d] - shape[2 + d]);
+  w = b.pad(w, none, added);
+  // g, C/g, O/g, then taps and remainder of each dim.
+  SymDims parts{SymExpr(group), SymExpr(in), SymExpr(out)};
+  for (size_t d = 0; d < spatial; ++d)
+    parts.append({SymExpr(taps[d]), SymExpr(strides[d])});
+  w = b.reshape(w, parts);
+  SymDims start(parts.size(), SymExpr(0));
+  SmallVector<int64_t> step(parts.size(), 1), perm{0};
+  for (size_t d = 0; d < spatial; ++d) {
+    start[3 + 2 * d] = SymExpr(taps[d] - 1);
+    step[3 + 2 * d] = -1;
+    perm.push_back(int64_t(4 + 2 * d));
+  }
+  w = b.slice(w, start, parts, step);
+  perm.append({2, 1});
+  for (size_t d = 0; d < spatial; ++d)
+    perm.push_back(int64_t(3 + 2 * d));
+  w = b.transpose(w, perm);
+  const int64_t phase = std::accumulate(strides.begin(), strides.end(), int64_t(1), std::multiplies<>());
+  SymDims filter{SymExpr(group * phase * out), SymExpr(in)};
+  for (int64_t tap : taps)
+    filter.push_back(SymExpr(tap));
+  return b.reshape(w, filter);
+}
+
+static Value lower(ConvTransposeOp op, ShapeState &shapes) {
+  OpBuilder builder(op);
+  VjpBuilder b(builder, shapes, op, {});
+  ArrayRef<int64_t> strides = op.getStrides();
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
+  const size_t spatial = strides.size();
+  Type element = VjpBuilder::elementOf(op.getX());
+  SymDims x = b.dims(op.getX()), result = b.dims(op.getResult());
+  SmallVector<int64_t> taps, low, high, ones(spatial, 1);
+  SymDims rows; // of the convolution
+  for (size_t d = 0; d < spatial; ++d) {
+    const int64_t kernel = shape[2 + d];
+    taps.push_back(llvm::divideCeil(kernel, strides[d]));
+    low.push_back(taps[d] - 1);
+    // Rows past the input that the result reaches; where it reaches fewer, the last ones are cut off at the end.
+    const int64_t end = kernel - op.getPadsHigh()[d] + op.getOutputPadding()[d];
+    high.push_back(std::max<int64_t>(llvm::divideCeilSigned(end, strides[d]) - 1, 0));
+    rows.push_back(x[2 + d] + SymExpr(high[d]));
+  }
+  TensorExpr w = phases(b, op, taps);
+  TensorExpr y =
+      b.create<ConvOp>(element, op.getX(), w.get(), Value(), ones, low, high, ones, op.getGroup(), Layout::nchw);
+  // N, g, remainders, O/g, rows -> N, g * O/g, rows and remainders in turn.
+  const int64_t group = op.getGroup(), out = shape[1], n = int64_t(spatial);
+  SymDims parts{x[0], SymExpr(group)}, joined{x[0], SymExpr(group * out)};
+  SmallVector<int64_t> perm{0, 1, 2 + n};
+  for (int64_t d = 0; d < n; ++d) {
+    parts.push_back(SymExpr(strides[d]));
+    perm.append({3 + n + d, 2 + d});
+    joined.push_back(rows[d] * SymExpr(strides[d]));
+  }
+  parts.push_back(SymExpr(out));
+  llvm::append_range(parts, rows);
+  y = b.reshape(b.transpose(b.reshape(y, parts), perm), joined);
+  SymDims start(2, SymExpr(0));
+  for (int64_t pad : op.getPadsLow())
+    start.push_back(SymExpr(pad));
+  y = b.slice(y, start, result);
+  if (Value bias = op.getBias()) {
+    SymDims channels(shape.size() - 1, SymExpr(1));
+    channels.front() = SymExpr(group * out);
+    y = y + b.reshape(b(bias), channels);
+  }
+  return b.hasFailed() ? Value() : y.get();
+}
+
+namespace {
+class LowerConvTransposePass : public impl::LowerConvTransposePassBase<LowerConvTransposePass> {
+public:
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    SmallVector<ConvTransposeOp> found;
+    function.walk([&](ConvTransposeOp op) {
+      if (isLowered(op))
+        found.push_back(op);
+    });
+    if (found.empty())
+      return;
+    ShapeState shapes;
+    if (failed(inferFunction(function, shapes)))
+      return signalPassFailure();
+    for (ConvTransposeOp op : found) {
+      Value made = lower(op, shapes);
+      if (!made)
+        return signalPassFailure();
+      op.getResult().replaceAllUsesWith(made);
+      op.erase();
+    }
+  }
+};
+} // namespace
+
+} // namespace ds

@@ -1,0 +1,21 @@
+// RUN: ds-opt %s --ds-lower-conv-transpose --canonicalize | FileCheck %s
+
+// Four taps with stride 2 are two convolutions of two taps, whose rows are interleaved.
+// CHECK-LABEL: func.func @stride_2
+// CHECK: %[[Y:.*]] = ds.conv %{{.*}} {{.*}}pads_high = array<i64: 1>, pads_low = array<i64: 1>, strides = array<i64: 1>} : (tensor<?x8x?xf32>, tensor<6x8x2xf32>) -> tensor<?x6x?xf32>
+// CHECK: ds.reshape %[[Y]] {target = #ds.shape<["N", "1", "2", "3", "L+1"]>}
+// CHECK: ds.transpose {{.*}} {perm = array<i64: 0, 1, 3, 4, 2>}
+// CHECK: ds.slice {{.*}} {size = #ds.shape<["N", "3", "2*L"]>, start = #ds.shape<["0", "0", "1"]>
+func.func @stride_2(%x: tensor<?x8x?xf32> {ds.shape = #ds.shape<["N", "8", "L"]>}, %w: tensor<8x3x4xf32>) -> tensor<?x3x?xf32> {
+  %0 = ds.conv_transpose %x, %w {strides = array<i64: 2>, pads_low = array<i64: 1>, pads_high = array<i64: 1>, dilations = array<i64: 1>, output_padding = array<i64: 0>} : (tensor<?x8x?xf32>, tensor<8x3x4xf32>) -> tensor<?x3x?xf32>
+  return %0 : tensor<?x3x?xf32>
+}
+
+// Dilated taps, and channels that no other output reads, stay.
+// CHECK-LABEL: func.func @stays
+// CHECK-COUNT-2: ds.conv_transpose
+func.func @stays(%x: tensor<1x4x8xf32>, %w: tensor<4x3x3xf32>, %d: tensor<4x1x3xf32>) -> (tensor<1x3x12xf32>, tensor<1x4x10xf32>) {
+  %0 = ds.conv_transpose %x, %w {strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 2>, output_padding = array<i64: 0>} : (tensor<1x4x8xf32>, tensor<4x3x3xf32>) -> tensor<1x3x12xf32>
+  %1 = ds.conv_transpose %x, %d {strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 1>, output_padding = array<i64: 0>, group = 4 : i64} : (tensor<1x4x8xf32>, tensor<4x1x3xf32>) -> tensor<1x4x10xf32>
+  return %0, %1 : tensor<1x3x12xf32>, tensor<1x4x10xf32>
+}
