@@ -8,7 +8,9 @@
 #ifndef DS_COMPILER_H
 #define DS_COMPILER_H
 
+#include "ds/Import/Options.h"
 #include "ds/Simplify/Versions.h"
+#include "ds/Train/Options.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
@@ -66,6 +68,11 @@ struct CompileOptions {
   /// Initializers that are inputs as well, which a run may give: names (one an entry, or several with commas), or "all"
   /// or "none". Empty: the model's form tells. Those that are donated may be given in any case.
   std::vector<std::string> optional;
+  /// Set: the artifact is a step that trains the model, and an executable trains it (docs/Training.md).
+  std::optional<TrainingOptions> training;
+  TrainingImport trained;
+  /// All that the model computes in f32 is computed in f64.
+  bool widens = false;
   /// What the user says of sizes that depend on data.
   std::vector<ForcedNode> forced;
   /// Told, once regions are formed, what depends on data and why (--explain-regions).

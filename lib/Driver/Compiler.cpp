@@ -21,6 +21,7 @@
 #include "ds/InitAll.h"
 #include "ds/Regions/Explain.h"
 #include "ds/Simplify/Donate.h"
+#include "ds/Train/Step.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -130,6 +131,7 @@ public:
 private:
   CompileStatus checkOptions();
   mlir::OwningOpRef<mlir::ModuleOp> load(mlir::MLIRContext &context);
+  mlir::LogicalResult train(mlir::ModuleOp module);
   bool checkExecutable(mlir::ModuleOp module);
   CompileStatus finishPhase(mlir::ModuleOp module, size_t index);
   CompileStatus compileFor(size_t index, mlir::MLIRContext &context, mlir::OwningOpRef<mlir::ModuleOp> &module);
@@ -324,11 +326,24 @@ mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) 
   importOptions.optional = fixesOptional ? std::vector<std::string>{"none"} : options.optional;
   importOptions.donations = options.donations;
   importOptions.hasOptional = &hasOptional;
+  importOptions.training = options.training ? &options.trained : nullptr;
   for (const ForcedNode &forced : options.forced)
     if (forced.values.size() == 1)
       importOptions.branches.push_back({forced.node, forced.values[0] != 0});
   return importModelFile(context, options.source.empty() ? options.input : options.source, options.input,
                          importOptions);
+}
+
+/// The step is made of the model with known shapes: rules of derivatives read them.
+mlir::LogicalResult Compilation::train(mlir::ModuleOp module) {
+  mlir::PassManager passes(module.getContext());
+  buildPreparation(passes);
+  if (failed(passes.run(module)) || failed(makeTrainingStep(module, *options.training))) {
+    if (!hadError)
+      report(Severity::Error, "the model cannot be trained");
+    return mlir::failure();
+  }
+  return mlir::success();
 }
 
 CompileStatus Compilation::finishPhase(mlir::ModuleOp module, size_t index) {
@@ -470,6 +485,10 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
       report(Severity::Error, "the model cannot be imported");
     return badOptions ? CompileStatus::BadUsage : CompileStatus::BadModel;
   }
+  if (options.widens)
+    widenFloats(*module);
+  if (options.training && failed(train(*module)))
+    return CompileStatus::BadModel;
   std::string unfit;
   if (failed(addDonations(*module, options.donations, unfit))) {
     report(Severity::Error, "--donate: " + unfit);

@@ -39,10 +39,26 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   // Factors of channels go into weights before patterns are looked for: a pattern must not take them.
   function.addPass(createFoldBatchNormPass());
   function.addPass(createRecognizePass());
+  function.addPass(createLowerConvTransposePass());
   function.addPass(createFoldConstantsPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
   function.addPass(createCheckDonationsPass());
+}
+
+void buildPreparation(OpPassManager &pm) {
+  OpPassManager &first = pm.nest<func::FuncOp>();
+  first.addPass(createInferShapesPass());
+  first.addPass(createCanonicalizerPass());
+  first.addPass(createFoldConstantsPass());
+  pm.addPass(createBindValuesPass());
+  OpPassManager &function = pm.nest<func::FuncOp>();
+  function.addPass(createInferShapesPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createRecognizePass());
+  function.addPass(createFoldConstantsPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
 }
 
 static void buildRegions(OpPassManager &pm, const PipelineOptions &) {

@@ -8,6 +8,7 @@ class Both<string name, string help> : Flag<["--", "-"], name>, HelpText<help>;
 
 def grp_output : OptionGroup<"output">, HelpText<"OUTPUT">;
 def grp_target : OptionGroup<"target">, HelpText<"TARGET AND SHAPES">;
+def grp_train : OptionGroup<"train">, HelpText<"TRAINING">;
 def grp_cache : OptionGroup<"cache">, HelpText<"COMPILING AGAIN">;
 def grp_inside : OptionGroup<"inside">, HelpText<"LOOKING INSIDE">;
 def grp_other : OptionGroup<"other">, HelpText<"OTHER">;
@@ -34,6 +35,9 @@ def custom_ops : Separate<["--", "-"], "custom-ops">, MetaVarName<"<domain>,..."
   HelpText<"Operators of these domains are the program's that runs the model, which registers them">;
 def custom_ops_EQ : Joined<["--", "-"], "custom-ops=">, Alias<custom_ops>;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, Group<grp_target>, HelpText<"Optimization level (default: -O3)">;
+def precision_EQ : Joined<["--", "-"], "precision=">, MetaVarName<"<type>">, Values<"fp32,fp64">, Group<grp_target>,
+  HelpText<"fp32 (default): as the model says; fp64: all that it computes in fp32 in double precision, its inputs and outputs, too">;
+def precision : Separate<["--", "-"], "precision">, Alias<precision_EQ>;
 def precise : Both<"precise", "No transformation that trades accuracy for speed: 3x3 convolutions without Winograd's algorithm">, Group<grp_target>;
 
 def specialize_EQ : Joined<["--", "-"], "specialize=">, MetaVarName<"N=1,S=128">, Group<grp_target>,
@@ -48,6 +52,20 @@ def optional : Separate<["--", "-"], "optional">, Alias<optional_EQ>;
 def force_static_EQ : Joined<["--", "-"], "force-static=">, MetaVarName<"<node>=<n>,...">, Group<grp_target>,
   HelpText<"State what a node's sizes follow from (of an If: 1 or 0); a run that computes otherwise is an error">;
 def force_static : Separate<["--", "-"], "force-static">, Alias<force_static_EQ>;
+
+def train : Both<"train", "Make a program that trains the model: see --help of what is made">, Group<grp_train>;
+def loss_EQ : Joined<["--", "-"], "loss=">, MetaVarName<"<name>[:<key>=<value>,...]">, Group<grp_train>,
+  HelpText<"cross_entropy (default; axis, ignore_index, label_smoothing), mse, l1, huber (delta), bce_with_logits: of the first output, or that of output=<name>, and the targets; or output (name): an output of the model">;
+def loss : Separate<["--", "-"], "loss">, Alias<loss_EQ>;
+def optimizer_EQ : Joined<["--", "-"], "optimizer=">, MetaVarName<"<name>[:<key>=<value>,...]">, Group<grp_train>,
+  HelpText<"sgd (default; momentum, nesterov), adam, adamw (beta1, beta2, eps), lion (beta1, beta2); all have lr, weight_decay, decay=all|matrices and clip">;
+def optimizer : Separate<["--", "-"], "optimizer">, Alias<optimizer_EQ>;
+def schedule_EQ : Joined<["--", "-"], "schedule=">, MetaVarName<"<name>[:<key>=<value>,...]">, Group<grp_train>,
+  HelpText<"Of the learning rate: constant (default), step (size, factor), linear (warmup, total), cosine (warmup, total, minimum)">;
+def schedule : Separate<["--", "-"], "schedule">, Alias<schedule_EQ>;
+def freeze_EQ : Joined<["--", "-"], "freeze=">, MetaVarName<"<pattern>">, Group<grp_train>,
+  HelpText<"Leave parameters of such names as they are: *, ? and [a-z] stand for characters (repeatable)">;
+def freeze : Separate<["--", "-"], "freeze">, Alias<freeze_EQ>;
 
 def cache_dir_EQ : Joined<["--", "-"], "cache-dir=">, MetaVarName<"<dir>">, Group<grp_cache>,
   HelpText<"Keep the code of kernels in <dir> and take it from there (default: $XDG_CACHE_HOME/ds or ~/.cache/ds)">;

@@ -158,6 +158,25 @@ static std::string parseDomains(StringRef text, ds::CompileOptions &options) {
   return {};
 }
 
+/// Reads --train and what belongs to it; the reason on failure.
+static std::string parseTraining(const opt::InputArgList &args, ds::CompileOptions &options) {
+  if (!args.hasArg(OPT_train)) {
+    for (auto id : {OPT_loss_EQ, OPT_optimizer_EQ, OPT_schedule_EQ, OPT_freeze_EQ})
+      if (const opt::Arg *arg = args.getLastArg(id))
+        return "'" + arg->getSpelling().rtrim('=').str() + "' goes with --train";
+    return {};
+  }
+  ds::TrainingOptions &training = options.training.emplace();
+  training.lossText = args.getLastArgValue(OPT_loss_EQ, training.lossText).str();
+  training.optimizerText = args.getLastArgValue(OPT_optimizer_EQ, training.optimizerText).str();
+  training.schedule = args.getLastArgValue(OPT_schedule_EQ, training.schedule).str();
+  options.trained.frozen = args.getAllArgValues(OPT_freeze_EQ);
+  std::string reason = ds::parseLoss(training.lossText, training.loss);
+  if (reason.empty())
+    reason = ds::parseOptimizer(training.optimizerText, training.optimizer);
+  return reason.empty() ? ds::checkSchedule(training.schedule) : reason;
+}
+
 /// What standard input holds as a file without a name: a model is read more than once. "" and the reason on failure.
 static std::string readStandardInput(std::string &reason) {
   int file = memfd_create("model", MFD_CLOEXEC);
@@ -198,7 +217,7 @@ int main(int argc, char **argv) {
       return usage(arg->getOption().getID() == OPT_INPUT ? Twine("the model's name is empty")
                                                          : "'" + arg->getSpelling() + "' needs a value");
   constexpr unsigned repeatable[] = {OPT_INPUT,       OPT_shape,           OPT_specialize_EQ, OPT_donate_EQ,
-                                     OPT_optional_EQ, OPT_force_static_EQ, OPT_custom_ops};
+                                     OPT_optional_EQ, OPT_force_static_EQ, OPT_custom_ops,    OPT_freeze_EQ};
   std::map<unsigned, unsigned> counts;
   for (const opt::Arg *arg : args)
     if (unsigned id = arg->getOption().getUnaliasedOption().getID();
@@ -220,6 +239,12 @@ int main(int argc, char **argv) {
   options.target = args.getLastArgValue(OPT_target_EQ).str();
   options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ).str();
   options.precise = args.hasArg(OPT_precise);
+  StringRef precision = args.getLastArgValue(OPT_precision_EQ, "fp32");
+  options.widens = precision == "fp64";
+  if (precision != "fp32" && precision != "fp64")
+    return usage("--precision=" + precision + " is unknown; expected fp32 or fp64");
+  if (std::string reason = parseTraining(args, options); !reason.empty())
+    return usage(reason);
   options.reuse = !args.hasArg(OPT_no_reuse);
   options.stopAfter = args.getLastArgValue(OPT_stop_after_EQ).str();
   options.savePhases = args.getLastArgValue(OPT_save_phases_EQ).str();

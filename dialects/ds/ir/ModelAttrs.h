@@ -20,6 +20,11 @@ inline constexpr llvm::StringLiteral kRequirementsAttr = "ds.requirements";
 inline constexpr llvm::StringLiteral kDefaultAttr = "ds.default";
 /// On the model's function: the names (an array of strings) of the source model's inputs that are constants here.
 inline constexpr llvm::StringLiteral kFixedAttr = "ds.fixed";
+/// On arguments and results of a function that is to be trained: what they are, `data`, `parameter` or `state` (which a
+/// result gives its next value; both have one name).
+inline constexpr llvm::StringLiteral kRoleAttr = "ds.role";
+/// On the function that is to be trained: the one that computes the same outputs when it is evaluated.
+inline constexpr llvm::StringLiteral kEvaluateAttr = "ds.evaluate";
 /// On the model's function: the functions that take its place in some runs, in the order of their being tried. Each is
 /// a dictionary of `body`, `sizes` that symbols must have, and optionally `left_out`: numbers of arguments (an array of
 /// i64) that the run must not give.

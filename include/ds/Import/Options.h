@@ -9,6 +9,12 @@
 
 namespace ds {
 
+/// What is to be trained of a model.
+struct TrainingImport {
+  /// Patterns ('*', '?', '[a-z]') of names of initializers that stay as they are.
+  std::vector<std::string> frozen;
+};
+
 struct ImportOptions {
   /// Sizes for symbolic dimensions: by symbol ("N"), or by input and index ("x:0").
   std::vector<std::pair<std::string, int64_t>> shapes;
@@ -27,6 +33,10 @@ struct ImportOptions {
   std::vector<std::string> optional = {};
   /// "INPUT:OUTPUT": an initializer that is an input and donated is one that a run may give.
   std::vector<std::string> donations = {};
+
+  /// Not null: the function takes parameters and running statistics as arguments, and a second one evaluates
+  /// (lib/Import/Onnx/Training.h).
+  const TrainingImport *training = nullptr;
 
   /// Set where the model has such inputs that could as well be constants.
   bool *hasOptional = nullptr;

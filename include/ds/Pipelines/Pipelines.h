@@ -35,6 +35,9 @@ struct PassPhase {
 /// In order; the first is phase 2, after import.
 llvm::ArrayRef<PassPhase> passPhases();
 
+/// Known shapes and patterns, before a model is differentiated.
+void buildPreparation(mlir::OpPassManager &pm);
+
 /// Makes the pipelines available by name.
 void registerPipelines();
 

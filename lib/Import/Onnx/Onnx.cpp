@@ -7,6 +7,7 @@
 
 #include "ModelFile.h"
 #include "Optional.h"
+#include "Training.h"
 
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -23,7 +24,8 @@ static mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context,
     return {};
   }
   try {
-    return importWithOptional(context, file, folder, options);
+    return options.training ? importForTraining(context, file, folder, options)
+                            : importWithOptional(context, file, folder, options);
   } catch (const std::exception &exception) {
     mlir::emitError(loc) << "the model cannot be imported: " << oneLine(exception.what());
     return {};

@@ -1,0 +1,29 @@
+//===- Step.h - A model's function to a training step ---------------------===//
+// Assumes: a module as an import for training leaves it (lib/Import/Onnx/Training.h), or text that says the same: roles
+// of
+//   arguments and results (`ds.role`), and a function that evaluates (`ds.evaluate`).
+// Guarantees: `main` is a step: (data, target, parameters, state, the optimizer's state, learning rate, number of the
+// step)
+//   -> (loss, count, correct, new parameters and states, gradients), each state donated to its next value. The symbol
+//   `mode` is given: 0 trains, 1 makes the gradients too, 2 evaluates; the first and the last are versions. What the
+//   program that trains must know are properties of the module (`ds.train...`).
+// Declines: models that the differentiation declines (docs/Autodiff.md).
+//===----------------------------------------------------------------------===//
+#ifndef DS_TRAIN_STEP_H
+#define DS_TRAIN_STEP_H
+
+#include "ds/Train/Options.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace ds {
+
+/// Emits a diagnostic on failure.
+llvm::LogicalResult makeTrainingStep(mlir::ModuleOp module, const TrainingOptions &options);
+
+/// Everything that is computed in f32 becomes f64, constants and arguments too.
+void widenFloats(mlir::ModuleOp module);
+
+} // namespace ds
+
+#endif

@@ -1,0 +1,41 @@
+//===- Optimizer.h - New parameters from gradients ------------------------===//
+// Guarantees: the formulas of PyTorch's optimizers, elementwise ops over each parameter. What they keep of a parameter
+// has
+//   its type and dims, and begins as zeros.
+// Private to lib/Train.
+//===----------------------------------------------------------------------===//
+#ifndef DS_LIB_TRAIN_OPTIMIZER_H
+#define DS_LIB_TRAIN_OPTIMIZER_H
+
+#include "dialects/ds/grad/VjpBuilder.h"
+#include "ds/Train/Options.h"
+
+namespace ds {
+
+/// Names of what is kept of each parameter, as PyTorch's state has them.
+llvm::SmallVector<llvm::StringRef> keptBy(const OptimizerOptions &optimizer);
+
+class OptimizerBuilder {
+public:
+  /// `rate` and `step` (1 for the first one) are of rank 0: a float, and an i64.
+  OptimizerBuilder(VjpBuilder &b, const OptimizerOptions &options, mlir::Value rate, mlir::Value step);
+
+  /// Gradients scaled down to the global norm that the options ask for.
+  llvm::SmallVector<TensorExpr> clip(llvm::ArrayRef<TensorExpr> gradients);
+  /// The parameter's next value, and what is kept of it from now on (in place of `kept`).
+  TensorExpr update(TensorExpr parameter, TensorExpr gradient, llvm::MutableArrayRef<TensorExpr> kept);
+
+private:
+  /// 1 - beta^step, computed in f64.
+  TensorExpr bias(double beta);
+  TensorExpr adam(TensorExpr parameter, TensorExpr gradient, llvm::MutableArrayRef<TensorExpr> kept);
+
+  VjpBuilder &b;
+  const OptimizerOptions &options;
+  TensorExpr rate, step;
+  TensorExpr firstBias, secondRoot; // of Adam
+};
+
+} // namespace ds
+
+#endif

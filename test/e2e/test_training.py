@@ -1,0 +1,309 @@
+"""Training steps that ds-compile makes of ONNX models, against NumPy in float64.
+
+The network is small, its derivative written by hand; all that a step adds to it (losses, optimizers, normalization's state) is
+compared over several steps."""
+
+import json
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from dsutil import tools
+
+RNG = np.random.default_rng(11)
+STEPS, BATCH, FEATURES, HIDDEN, CLASSES = 6, 5, 7, 9, 4
+
+
+def network(folder, norm: bool = False, float_targets: bool = False) -> tuple[str, dict[str, np.ndarray]]:
+    """x -> Gemm -> (BatchNormalization) -> Tanh -> Gemm, and its weights."""
+    rng = np.random.default_rng(5)
+    weights = {
+        "a.weight": rng.standard_normal((HIDDEN, FEATURES)) * 0.4,
+        "a.bias": rng.standard_normal(HIDDEN) * 0.1,
+        "b.weight": rng.standard_normal((CLASSES, HIDDEN)) * 0.4,
+        "b.bias": rng.standard_normal(CLASSES) * 0.1,
+    }
+    nodes = [helper.make_node("Gemm", ["x", "a.weight", "a.bias"], ["h"], transB=1)]
+    last = "h"
+    if norm:
+        weights |= {
+            "n.weight": 1 + rng.standard_normal(HIDDEN) * 0.1,
+            "n.bias": rng.standard_normal(HIDDEN) * 0.1,
+            "n.mean": np.zeros(HIDDEN),
+            "n.var": np.ones(HIDDEN),
+        }
+        nodes.append(
+            helper.make_node(
+                "BatchNormalization",
+                ["h", "n.weight", "n.bias", "n.mean", "n.var"],
+                ["n", "m1", "v1"],
+                training_mode=1,
+                momentum=0.8,
+                epsilon=1e-3,
+            )
+        )
+        last = "n"
+    nodes += [
+        helper.make_node("Tanh", [last], ["t"]),
+        helper.make_node("Gemm", ["t", "b.weight", "b.bias"], ["y"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.DOUBLE, ["N", FEATURES])],
+        [helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["N", CLASSES])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    path = str(folder / "model.onnx")
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path, weights
+
+
+def train(folder, model: str, data: dict[str, np.ndarray], *flags: str, arguments: tuple[str, ...] = ()) -> list[dict]:
+    program = str(folder / "train")
+    compiled = tools.compile_model(model, program, "--train", *flags, timeout=300)
+    assert compiled.code == 0, compiled.stderr
+    np.savez(folder / "data.npz", **data)
+    command = [program, "--data", str(folder / "data.npz"), "--batch-size", str(BATCH), "--no-shuffle", *arguments]
+    result = tools.run(command, timeout=120)
+    assert result.code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def cross_entropy(smoothing: float = 0.0, ignored: int | None = None):
+    def loss(y: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+        counts = np.ones(len(target), bool) if ignored is None else target != ignored
+        wanted = np.eye(CLASSES)[np.where(counts, target, 0)] * (1 - smoothing) + smoothing / CLASSES
+        p = softmax(y)
+        each = -(wanted * np.log(p)).sum(-1)
+        return each[counts].mean(), (p - wanted) * counts[:, None] / counts.sum()
+
+    return loss
+
+
+def mean_of(each, slope):
+    return lambda y, t: (each(y, t).mean(), slope(y, t) / y.size)
+
+
+SIGMOID = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+LOSSES = {
+    "cross_entropy": cross_entropy(),
+    "cross_entropy:label_smoothing=0.1": cross_entropy(0.1),
+    "cross_entropy:ignore_index=2": cross_entropy(ignored=2),
+    "cross_entropy:ignore_index=-100,label_smoothing=0.2,axis=1": cross_entropy(0.2, -100),
+    "mse": mean_of(lambda y, t: (y - t) ** 2, lambda y, t: 2 * (y - t)),
+    "l1": mean_of(lambda y, t: np.abs(y - t), lambda y, t: np.sign(y - t)),
+    "huber:delta=0.5": mean_of(
+        lambda y, t: np.where(np.abs(y - t) > 0.5, 0.5 * (np.abs(y - t) - 0.25), 0.5 * (y - t) ** 2),
+        lambda y, t: np.clip(y - t, -0.5, 0.5),
+    ),
+    "bce_with_logits": mean_of(lambda y, t: np.logaddexp(0, y) - y * t, lambda y, t: SIGMOID(y) - t),
+}
+
+
+def gradients(
+    weights: dict[str, np.ndarray], x: np.ndarray, target: np.ndarray, loss
+) -> tuple[float, dict[str, np.ndarray]]:
+    h = np.tanh(x @ weights["a.weight"].T + weights["a.bias"])
+    value, dy = loss(h @ weights["b.weight"].T + weights["b.bias"], target)
+    dh = dy @ weights["b.weight"] * (1 - h * h)
+    return value, {"a.weight": dh.T @ x, "a.bias": dh.sum(0), "b.weight": dy.T @ h, "b.bias": dy.sum(0)}
+
+
+class Optimizer:
+    """PyTorch's formulas, a parameter at a time."""
+
+    def __init__(
+        self,
+        kind: str,
+        lr: float,
+        decay: float = 0.0,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        betas=(0.9, 0.999),
+        eps: float = 1e-8,
+    ):
+        self.kind, self.lr, self.decay, self.momentum, self.nesterov, self.betas, self.eps = (
+            kind,
+            lr,
+            decay,
+            momentum,
+            nesterov,
+            betas,
+            eps,
+        )
+        self.kept: dict[str, list[np.ndarray]] = {}
+
+    def update(self, name: str, p: np.ndarray, g: np.ndarray, step: int) -> np.ndarray:
+        m, v = self.kept.setdefault(name, [np.zeros_like(p), np.zeros_like(p)])
+        b1, b2 = self.betas
+        if self.kind in ("adamw", "lion"):
+            p = p - self.lr * self.decay * p
+        else:
+            g = g + self.decay * p
+        if self.kind == "sgd":
+            m = self.momentum * m + g
+            self.kept[name] = [m, v]
+            return p - self.lr * (g + self.momentum * m if self.nesterov else m)
+        if self.kind == "lion":
+            self.kept[name] = [b2 * m + (1 - b2) * g, v]
+            return p - self.lr * np.sign(b1 * m + (1 - b1) * g)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        self.kept[name] = [m, v]
+        return p - self.lr * (m / (1 - b1**step)) / (np.sqrt(v / (1 - b2**step)) + self.eps)
+
+
+OPTIMIZERS = {
+    "sgd:lr=0.3": lambda: Optimizer("sgd", 0.3),
+    "sgd:lr=0.2,momentum=0.9,weight_decay=0.01": lambda: Optimizer("sgd", 0.2, 0.01, 0.9),
+    "sgd:lr=0.2,momentum=0.8,nesterov=true": lambda: Optimizer("sgd", 0.2, 0, 0.8, True),
+    "adam:lr=0.05,weight_decay=0.02": lambda: Optimizer("adam", 0.05, 0.02),
+    "adamw:lr=0.05,beta1=0.8,beta2=0.95,eps=1e-6,weight_decay=0.1": lambda: Optimizer(
+        "adamw", 0.05, 0.1, betas=(0.8, 0.95), eps=1e-6
+    ),
+    "lion:lr=0.01,weight_decay=0.1": lambda: Optimizer("lion", 0.01, 0.1, betas=(0.9, 0.99)),
+}
+
+
+def data_of(loss: str) -> dict[str, np.ndarray]:
+    count = STEPS * BATCH
+    target = RNG.integers(0, CLASSES, count) if loss.startswith("cross") else RNG.random((count, CLASSES))
+    if "-100" in loss:
+        target[::4] = -100
+    return {"x": RNG.standard_normal((count, FEATURES)), "target": target}
+
+
+def expected_losses(
+    weights, data, loss, optimizer, clip: float | None = None, vectors_decay: bool = True
+) -> list[float]:
+    losses = []
+    for step in range(STEPS):
+        part = slice(step * BATCH, (step + 1) * BATCH)
+        value, slopes = gradients(weights, data["x"][part], data["target"][part], loss)
+        losses.append(value)
+        if clip is not None:
+            norm = np.sqrt(sum((g * g).sum() for g in slopes.values()))
+            slopes = {name: g * min(1, clip / (norm + 1e-6)) for name, g in slopes.items()}
+        decay = optimizer.decay
+        for name, slope in slopes.items():
+            optimizer.decay = decay if vectors_decay or weights[name].ndim > 1 else 0
+            weights = weights | {name: optimizer.update(name, weights[name], slope, step + 1)}
+        optimizer.decay = decay
+    return losses
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses(loss, tmp_path):
+    model, weights = network(tmp_path)
+    data = data_of(loss)
+    lines = train(tmp_path, model, data, f"--loss={loss}", "--optimizer=sgd:lr=0.2")
+    np.testing.assert_allclose(
+        [line["loss"] for line in lines],
+        expected_losses(weights, data, LOSSES[loss], Optimizer("sgd", 0.2)),
+        rtol=1e-11,
+    )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers(optimizer, tmp_path):
+    model, weights = network(tmp_path)
+    data = data_of("cross_entropy")
+    lines = train(tmp_path, model, data, f"--optimizer={optimizer}")
+    expected = expected_losses(weights, data, LOSSES["cross_entropy"], OPTIMIZERS[optimizer]())
+    np.testing.assert_allclose([line["loss"] for line in lines], expected, rtol=1e-10)
+
+
+def test_clipping_and_decay_of_matrices_alone(tmp_path):
+    model, weights = network(tmp_path)
+    data = data_of("cross_entropy")
+    lines = train(tmp_path, model, data, "--optimizer=sgd:lr=0.5,clip=0.1,weight_decay=0.2,decay=matrices")
+    expected = expected_losses(
+        weights, data, LOSSES["cross_entropy"], Optimizer("sgd", 0.5, 0.2), clip=0.1, vectors_decay=False
+    )
+    np.testing.assert_allclose([line["loss"] for line in lines], expected, rtol=1e-11)
+
+
+def test_frozen_parameters_stay(tmp_path):
+    model, weights = network(tmp_path)
+    data = data_of("mse")
+    exported = str(tmp_path / "trained.onnx")
+    train(tmp_path, model, data, "--loss=mse", "--freeze=a.*", arguments=("--export", exported))
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(exported).graph.initializer}
+    for name, value in weights.items():
+        assert np.array_equal(found[name], value) == name.startswith("a."), name
+
+
+def test_normalization_keeps_statistics(tmp_path):
+    """Its gradient by central differences of the loss; running statistics with n - 1; evaluation with those."""
+    model, weights = network(tmp_path, norm=True)
+    data = data_of("cross_entropy")
+    exported, slopes = str(tmp_path / "trained.onnx"), str(tmp_path / "g.npz")
+    arguments = ("--export", exported, "--dump-gradients", slopes, "--eval-data", str(tmp_path / "data.npz"))
+    lines = train(tmp_path, model, data, "--optimizer=sgd:lr=0.1", arguments=arguments)
+
+    def forward(values, x, target):
+        h = x @ values["a.weight"].T + values["a.bias"]
+        n = (h - h.mean(0)) / np.sqrt(h.var(0) + np.float32(1e-3)) * values["n.weight"] + values["n.bias"]
+        return cross_entropy()(np.tanh(n) @ values["b.weight"].T + values["b.bias"], target)[0], h
+
+    x, target = data["x"][:BATCH], data["target"][:BATCH]
+    np.testing.assert_allclose(lines[0]["loss"], forward(weights, x, target)[0], rtol=1e-11)
+    with np.load(slopes) as found:
+        for name in ("a.weight", "n.weight", "n.bias", "b.weight"):
+            direction = RNG.standard_normal(weights[name].shape)
+            ends = [forward(weights | {name: weights[name] + e * direction}, x, target)[0] for e in (1e-5, -1e-5)]
+            key = name if name in found else "grad." + name
+            np.testing.assert_allclose(
+                (found[key] * direction).sum(), (ends[0] - ends[1]) / 2e-5, rtol=1e-6, err_msg=name
+            )
+    trained = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(exported).graph.initializer}
+    assert not np.array_equal(trained["n.mean"], weights["n.mean"])
+    # One step's statistics, of a run that ends there.
+    train(tmp_path, model, data, "--optimizer=sgd:lr=0.1", arguments=(*arguments[:2], "--steps", "1"))
+    first = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(exported).graph.initializer}
+    h = forward(weights, x, target)[1]
+    np.testing.assert_allclose(first["n.mean"], 0.2 * h.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(first["n.var"], 0.8 + 0.2 * h.var(0, ddof=1), rtol=1e-6)
+
+
+def test_exported_model_is_what_evaluation_computed(tmp_path):
+    model, _ = network(tmp_path, norm=True)
+    data = data_of("cross_entropy")
+    exported = str(tmp_path / "trained.onnx")
+    arguments = ("--export", exported, "--eval-data", str(tmp_path / "data.npz"), "--epochs", "3")
+    lines = train(tmp_path, model, data, "--optimizer=adamw:lr=0.01", arguments=arguments)
+    y = onnxruntime.InferenceSession(exported).run(None, {"x": data["x"]})[0]
+    value, _ = cross_entropy()(y, data["target"])
+    last = [line for line in lines if "eval_loss" in line][-1]
+    np.testing.assert_allclose(last["eval_loss"], value, rtol=1e-9)
+    assert last["eval_accuracy"] == pytest.approx((y.argmax(1) == data["target"]).mean())
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    (
+        (("--loss=mse",), "'--loss' goes with --train"),
+        (("--train", "--loss=crossentropy"), "--loss=crossentropy is unknown"),
+        (("--train", "--optimizer=sgd:beta1=0.9"), "sgd has no 'beta1'"),
+        (("--train", "--optimizer=adam:lr=fast"), "expected a number from 0 for 'lr', not 'fast'"),
+        (("--train", "--optimizer=sgd:lr=1,lr=2"), "gives 'lr' twice"),
+        (("--train", "--schedule=cosine:warmup=0"), "expected a number of steps for 'warmup'"),
+        (("--train", "--freeze=nothing*"), "the model has no parameter of such a name"),
+        (("--train", "--loss=mse:output=z"), "the model has no output 'z'"),
+        (("--train", "--loss=cross_entropy:axis=3"), "has rank 2 and no axis 3"),
+    ),
+)
+def test_what_cannot_be_trained_is_told(flags, reason, tmp_path):
+    model, _ = network(tmp_path)
+    result = tools.compile_model(model, str(tmp_path / "train"), *flags, timeout=100)
+    assert result.code in (1, 2) and reason in result.stderr, result.stderr
+    assert not os.path.exists(tmp_path / "train")
