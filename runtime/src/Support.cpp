@@ -21,8 +21,13 @@ ds_status fail(ds_error *Error, ds_status Status, const char *Format, ...) {
   va_end(Arguments);
   if (Length < 0)
     Message[0] = 0;
-  else if (size_t(Length) >= sizeof Message)
-    memcpy(Message + sizeof Message - 4, "...", 4);
+  else if (size_t(Length) >= sizeof Message) {
+    // No character of UTF-8 is cut in two.
+    size_t End = sizeof Message - 4;
+    while (End > sizeof Message - 8 && (static_cast<unsigned char>(Message[End]) & 0xc0) == 0x80)
+      --End;
+    memcpy(Message + End, "...", 4);
+  }
   for (char *C = Message; *C; ++C)
     if (static_cast<unsigned char>(*C) < 32)
       *C = ' ';

@@ -72,5 +72,17 @@ TEST(Support, MessagesAreOneLineThatEnds) {
   EXPECT_EQ(strlen(error.message), sizeof error.message - 1);
   EXPECT_EQ(std::string(error.message).substr(0, 5), "a b x");
   EXPECT_EQ(std::string(error.message).substr(1020), "...");
+  // Characters of two and four bytes, at each place that the cut may have in them.
+  for (std::string character : {"\u00fc", "\U0001f600"})
+    for (size_t before = 0; before < character.size(); ++before) {
+      std::string text(before, 'x');
+      while (text.size() < 3000)
+        text += character;
+      fail(&error, DS_BAD_INPUT, "%s", text.c_str());
+      const std::string message = error.message, cut = message.substr(0, message.size() - 3);
+      EXPECT_EQ(message.substr(cut.size()), "...");
+      EXPECT_EQ(cut, text.substr(0, cut.size()));
+      EXPECT_EQ((cut.size() - before) % character.size(), 0u);
+    }
   EXPECT_EQ(fail(nullptr, DS_IO_ERROR, "nobody listens"), DS_IO_ERROR);
 }
