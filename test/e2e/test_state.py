@@ -239,7 +239,8 @@ def test_there_is_one_copy_of_a_state(tmp_path):
     held, resident = measure(donated, "donated")
     slack = 32 << 20
     assert STATE_BYTES <= held <= STATE_BYTES + slack
-    assert STATE_BYTES <= resident <= STATE_BYTES + slack
+    # Pages of the process that were there before may go meanwhile.
+    assert STATE_BYTES - slack // 16 <= resident <= STATE_BYTES + slack
     assert min(measure(plain, "plain")) >= 2 * STATE_BYTES
 
 

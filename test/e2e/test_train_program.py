@@ -314,11 +314,10 @@ def test_signals_end_with_a_checkpoint(program, folder, tmp_path, number):
     flags = ["--data", folder / "data.npz", "--batch-size=8", "--checkpoint-dir", tmp_path / "parts"]
     command = [program, *map(str, flags), "--epochs=1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for _ in range(10):
-            process.stdout.readline()
+        first = [process.stdout.readline() for _ in range(10)]
         process.send_signal(number)
         rest, errors = process.stdout.read(), process.stderr.read()
-    step = json.loads(rest.splitlines()[-1])["step"]
+    step = json.loads([*first, *rest.splitlines()][-1])["step"]  # the last of all
     assert process.returncode == 128 + number
     assert re.fullmatch(rf"stopped by {number.name} after step {step}; the checkpoint is .*{LAST % step}\n", errors)
     # What the checkpoint holds is what a run of so many steps has.
