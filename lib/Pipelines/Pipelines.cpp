@@ -39,7 +39,6 @@ static void buildSimplify(OpPassManager &pm, const PipelineOptions &options) {
   // Factors of channels go into weights before patterns are looked for: a pattern must not take them.
   function.addPass(createFoldBatchNormPass());
   function.addPass(createRecognizePass());
-  function.addPass(createLowerConvTransposePass());
   function.addPass(createFoldConstantsPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
@@ -68,6 +67,9 @@ static void buildRegions(OpPassManager &pm, const PipelineOptions &) {
 static void buildLayout(OpPassManager &pm, const PipelineOptions &) {
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createLayoutPass());
+  // Behind the layout: where channels are last, interleaving moves whole pixels, and in one dimension nothing.
+  function.addPass(createLowerConvTransposePass());
+  function.addPass(createFoldConstantsPass());
   function.addPass(createCanonicalizerPass());
 }
 

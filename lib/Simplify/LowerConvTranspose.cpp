@@ -1,5 +1,5 @@
 //===- LowerConvTranspose.cpp - Transposed convolutions as convolutions ---===//
-// Assumes: shapes inferred; channels first.
+// Assumes: shapes inferred.
 // Guarantees: see Passes.td. A result at q = m * stride + r (counted from before the padding) is
 //   sum over j of x[m - j] * w[r + stride * j]: for each remainder r a convolution of x with every stride-th tap of w.
 //   All of them are one convolution with stride^d times the channels, whose results are interleaved.
@@ -19,7 +19,7 @@ namespace ds {
 
 static bool isLowered(ConvTransposeOp op) {
   auto w = cast<RankedTensorType>(op.getW().getType());
-  return op.getLayout() == Layout::nchw && isa<FloatType>(w.getElementType()) && w.hasStaticShape() &&
+  return isa<FloatType>(w.getElementType()) && w.hasStaticShape() &&
          llvm::all_of(op.getDilations(), [](int64_t d) { return d == 1; }) &&
          (op.getGroup() == 1 || w.getDimSize(0) > int64_t(op.getGroup())) && w.getNumElements() != 0;
 }
@@ -64,43 +64,53 @@ static Value lower(ConvTransposeOp op, ShapeState &shapes) {
   VjpBuilder b(builder, shapes, op, {});
   ArrayRef<int64_t> strides = op.getStrides();
   ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
-  const size_t spatial = strides.size();
+  const int64_t spatial = int64_t(strides.size()), group = op.getGroup(), out = shape[1];
+  const bool isLast = op.getLayout() == Layout::nhwc; // channels
+  const int64_t first = isLast ? 1 : 2;               // spatial dim of x and of the result
   Type element = VjpBuilder::elementOf(op.getX());
   SymDims x = b.dims(op.getX()), result = b.dims(op.getResult());
   SmallVector<int64_t> taps, low, high, ones(spatial, 1);
   SymDims rows; // of the convolution
-  for (size_t d = 0; d < spatial; ++d) {
+  for (int64_t d = 0; d < spatial; ++d) {
     const int64_t kernel = shape[2 + d];
     taps.push_back(llvm::divideCeil(kernel, strides[d]));
     low.push_back(taps[d] - 1);
     // Rows past the input that the result reaches; where it reaches fewer, the last ones are cut off at the end.
     const int64_t end = kernel - op.getPadsHigh()[d] + op.getOutputPadding()[d];
     high.push_back(std::max<int64_t>(llvm::divideCeilSigned(end, strides[d]) - 1, 0));
-    rows.push_back(x[2 + d] + SymExpr(high[d]));
+    rows.push_back(x[first + d] + SymExpr(high[d]));
   }
   TensorExpr w = phases(b, op, taps);
-  TensorExpr y =
-      b.create<ConvOp>(element, op.getX(), w.get(), Value(), ones, low, high, ones, op.getGroup(), Layout::nchw);
-  // N, g, remainders, O/g, rows -> N, g * O/g, rows and remainders in turn.
-  const int64_t group = op.getGroup(), out = shape[1], n = int64_t(spatial);
-  SymDims parts{x[0], SymExpr(group)}, joined{x[0], SymExpr(group * out)};
-  SmallVector<int64_t> perm{0, 1, 2 + n};
-  for (int64_t d = 0; d < n; ++d) {
-    parts.push_back(SymExpr(strides[d]));
-    perm.append({3 + n + d, 2 + d});
-    joined.push_back(rows[d] * SymExpr(strides[d]));
+  TensorExpr y = b.create<ConvOp>(element, op.getX(), w.get(), Value(), ones, low, high, ones, group, op.getLayout());
+  // Channels are g, remainders, O/g. They come apart, each remainder goes behind its row, g and O/g become one again:
+  //   N, (g, s, s, O/g), H, W -> N, g, O/g, H, s, W, s     N, H, W, (g, s, s, O/g) -> N, H, s, W, s, g, O/g
+  const int64_t channels = isLast ? 1 + spatial : 1, row = isLast ? 1 : 3 + spatial;
+  SymDims split{SymExpr(group)};
+  for (int64_t stride : strides)
+    split.push_back(SymExpr(stride));
+  split.push_back(SymExpr(out));
+  SymDims parts{x[0]}, joined{x[0]}, pixels;
+  SmallVector<int64_t> interleaved, perm{0}, ofChannels{channels, channels + 1 + spatial};
+  for (int64_t d = 0; d < spatial; ++d) {
+    interleaved.append({row + d, channels + 1 + d});
+    pixels.push_back(rows[d] * SymExpr(strides[d]));
   }
-  parts.push_back(SymExpr(out));
-  llvm::append_range(parts, rows);
+  auto inOrder = [&](auto &to, const auto &ofChannels, const auto &ofRows) {
+    llvm::append_range(to, isLast ? ofRows : ofChannels);
+    llvm::append_range(to, isLast ? ofChannels : ofRows);
+  };
+  inOrder(parts, split, rows);
+  inOrder(perm, ofChannels, interleaved);
+  inOrder(joined, SymDims{SymExpr(group * out)}, pixels);
   y = b.reshape(b.transpose(b.reshape(y, parts), perm), joined);
-  SymDims start(2, SymExpr(0));
-  for (int64_t pad : op.getPadsLow())
-    start.push_back(SymExpr(pad));
+  SymDims start(2 + spatial, SymExpr(0));
+  for (int64_t d = 0; d < spatial; ++d)
+    start[first + d] = SymExpr(op.getPadsLow()[d]);
   y = b.slice(y, start, result);
   if (Value bias = op.getBias()) {
-    SymDims channels(shape.size() - 1, SymExpr(1));
-    channels.front() = SymExpr(group * out);
-    y = y + b.reshape(b(bias), channels);
+    SymDims aligned{SymExpr(group * out)};
+    aligned.append(isLast ? 0 : spatial, SymExpr(1));
+    y = y + b.reshape(b(bias), aligned);
   }
   return b.hasFailed() ? Value() : y.get();
 }

@@ -11,6 +11,18 @@ func.func @stride_2(%x: tensor<?x8x?xf32> {ds.shape = #ds.shape<["N", "8", "L"]>
   return %0 : tensor<?x3x?xf32>
 }
 
+// Windows that do not overlap, channels last: one tap, whose pixels are interleaved whole.
+// CHECK-LABEL: func.func @channels_last
+// CHECK: %[[Y:.*]] = ds.conv %{{.*}} {{.*}}layout = #ds.layout<nhwc>, {{.*}} : (tensor<1x?x?x6xf32>, tensor<20x6x1x1xf32>) -> tensor<1x?x?x20xf32>
+// CHECK: ds.reshape %[[Y]] {target = #ds.shape<["1", "H", "W", "1", "2", "2", "5"]>}
+// CHECK: ds.transpose {{.*}} {perm = array<i64: 0, 1, 4, 2, 5, 3, 6>}
+// CHECK: ds.reshape {{.*}} {target = #ds.shape<["1", "2*H", "2*W", "5"]>}
+// CHECK-NEXT: ds.add
+func.func @channels_last(%x: tensor<1x?x?x6xf32> {ds.shape = #ds.shape<["1", "H", "W", "6"]>}, %w: tensor<6x5x2x2xf32>, %b: tensor<5xf32>) -> tensor<1x?x?x5xf32> {
+  %0 = ds.conv_transpose %x, %w, %b {strides = array<i64: 2, 2>, pads_low = array<i64: 0, 0>, pads_high = array<i64: 0, 0>, dilations = array<i64: 1, 1>, output_padding = array<i64: 0, 0>, layout = #ds.layout<nhwc>} : (tensor<1x?x?x6xf32>, tensor<6x5x2x2xf32>, tensor<5xf32>) -> tensor<1x?x?x5xf32>
+  return %0 : tensor<1x?x?x5xf32>
+}
+
 // Dilated taps, and channels that no other output reads, stay.
 // CHECK-LABEL: func.func @stays
 // CHECK-COUNT-2: ds.conv_transpose

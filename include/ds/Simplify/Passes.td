@@ -54,7 +54,7 @@ def CheckDonationsPass : Pass<"ds-check-donations", "::mlir::func::FuncOp"> {
 def LowerConvTransposePass : Pass<"ds-lower-conv-transpose", "::mlir::func::FuncOp"> {
   let summary = "Transposed convolutions become convolutions whose results are interleaved";
   let description = [{
-    Before: shapes inferred, channels first.
+    Before: shapes inferred, channels first or last.
 
     ```mlir
     %0 = ds.conv_transpose %x, %w {strides = array<i64: 2>, ...} : (tensor<?x8x?xf32>, tensor<8x4x4xf32>) -> tensor<?x4x?xf32>

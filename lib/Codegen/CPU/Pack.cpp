@@ -48,7 +48,6 @@ private:
   Value convGemm(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
                  ArrayRef<int64_t> dilations, int64_t group, Location loc);
   Value convWinograd(ConvOp op, ArrayRef<int64_t> filter);
-  Value spreadWindows(ConvTransposeOp op);
   Value convolveStuffed(ConvTransposeOp op);
   Value flipFilter(ConvTransposeOp op);
 
@@ -237,21 +236,6 @@ Value Packer::pack(ConvOp op) {
 // Transposed convolutions
 //===----------------------------------------------------------------------===//
 
-/// Windows that do not overlap: each input pixel gives KH*KW pixels of its own, a row of a product.
-///   [N, H, W, C] x [C, KH*KW*O] -> [N, H, W, KH, KW, O] -> [N, H, KH, W, KW, O] -> [N, H*KH, W*KW, O]
-Value Packer::spreadWindows(ConvTransposeOp op) {
-  Location loc = op.getLoc();
-  SymDims x = dims(op.getX()), w = dims(op.getW());
-  SymExpr outputs = w[1], kernelH = w[2], kernelW = w[3], columns = outputs * kernelH * kernelW;
-  Value right = transposes.reshape(transposes.transpose(op.getW(), {0, 2, 3, 1}, loc), {w[0], columns}, loc);
-  Value product = gemm(op.getX(), right, /*transposed=*/false, columns, loc);
-  Value windows = make<ReshapeOp>(
-      loc, product, Value(),
-      ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>{x[0], x[1], x[2], kernelH, kernelW, outputs}), false);
-  Value pixels = make<TransposeOp>(loc, windows, ArrayRef<int64_t>{0, 1, 3, 2, 4, 5});
-  return make<ReshapeOp>(loc, pixels, Value(), ShapeAttr::get(b.getContext(), dims(op.getResult())), false);
-}
-
 /// [C, O/group, KH, KW] as the filter [O, C/group, KH, KW] of the convolution that runs over the result.
 Value Packer::flipFilter(ConvTransposeOp op) {
   Location loc = op.getLoc();
@@ -300,15 +284,9 @@ Value Packer::pack(ConvTransposeOp op) {
   if (!isF32(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
     return {};
   int64_t group = op.getGroup();
-  Value result;
-  if (group == 1 && op.getStrides() == ArrayRef<int64_t>(*filter).take_back(2) && all(op.getPadsLow(), 0) &&
-      all(op.getPadsHigh(), 0) && all(op.getDilations(), 1) && all(op.getOutputPadding(), 0))
-    result = spreadWindows(op);
-  else if (fitsGemm((*filter)[1] * group, (*filter)[0] / group, group))
-    result = convolveStuffed(op);
-  else
+  if (!fitsGemm((*filter)[1] * group, (*filter)[0] / group, group))
     return {};
-  return addBias(result, op.getBias(), op.getLoc());
+  return addBias(convolveStuffed(op), op.getBias(), op.getLoc());
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,21 +1,5 @@
 // RUN: ds-opt %s --ds-pack | FileCheck %s
 
-// CHECK-LABEL: @separate_windows_are_rows_of_a_product(
-// CHECK:         ds.reshape %{{.*}} {target = #ds.shape<["6", "20"]>}
-// CHECK-NEXT:    ds.pack
-// CHECK-NEXT:    ds.gemm %{{.*}} {columns = #ds.shape<["20"]>} : (tensor<1x?x?x6xf32>, tensor<1x6x32xf32>) -> tensor<1x?x?x20xf32>
-// CHECK-NEXT:    ds.reshape %{{.*}} {target = #ds.shape<["1", "H", "W", "2", "2", "5"]>}
-// CHECK-NEXT:    ds.transpose %{{.*}} {perm = array<i64: 0, 1, 3, 2, 4, 5>}
-// CHECK-NEXT:    ds.reshape %{{.*}} {target = #ds.shape<["1", "2*H", "2*W", "5"]>}
-// CHECK-NEXT:    ds.add
-func.func @separate_windows_are_rows_of_a_product(%x: tensor<1x?x?x6xf32> {ds.shape = #ds.shape<["1", "H", "W", "6"]>},
-    %w: tensor<6x5x2x2xf32>, %b: tensor<5xf32>) -> tensor<1x?x?x5xf32> {
-  %0 = ds.conv_transpose %x, %w, %b {strides = array<i64: 2, 2>, pads_low = array<i64: 0, 0>,
-      pads_high = array<i64: 0, 0>, dilations = array<i64: 1, 1>, output_padding = array<i64: 0, 0>,
-      layout = #ds.layout<nhwc>} : (tensor<1x?x?x6xf32>, tensor<6x5x2x2xf32>, tensor<5xf32>) -> tensor<1x?x?x5xf32>
-  return %0 : tensor<1x?x?x5xf32>
-}
-
 // Height (4 - 1) * 2 - 1 - 0 + 2 + 1 + 1 = 9 from 8 stuffed rows, one above (2 - 1) and 2 - 0 + 1 - 1 = 2 below.
 // CHECK-LABEL: @overlapping_windows_convolve_zeros(
 // CHECK-NEXT:    ds.reshape %{{.*}} {target = #ds.shape<["1", "4", "1", "4", "1", "6"]>}
