@@ -122,12 +122,12 @@ static StringRef resourceName(Value constant) {
   return resource ? resource.getRawHandle().getKey() : StringRef("bias");
 }
 
-/// Whether numbers of size `greatest` lose no more than rounding in a type: they do not overflow, nor are they so small
-/// that few bits are left.
-static bool keeps(Type type, double greatest) {
+/// Whether numbers of the type, the greatest of size `before`, lose no more than rounding where they are scaled to size
+/// `after`: they do not overflow, nor get so small that fewer bits are left than they had.
+static bool keeps(Type type, double before, double after) {
   const llvm::fltSemantics &semantics = cast<FloatType>(type).getFloatSemantics();
-  return greatest == 0 || (greatest >= APFloat::getSmallestNormalized(semantics).convertToDouble() &&
-                           greatest <= APFloat::getLargest(semantics).convertToDouble());
+  return after >= std::min(before, APFloat::getSmallestNormalized(semantics).convertToDouble()) &&
+         after <= APFloat::getLargest(semantics).convertToDouble();
 }
 
 /// Scales weights and bias of `conv` in place.
@@ -144,22 +144,25 @@ template <typename Conv> static bool foldInto(Conv conv, const Affine &affine) {
   std::vector<double> offsets(channels, 0);
   for (int64_t c = 0; c < channels; ++c) {
     double own = bias ? bias->getDouble(c) : 0, folded = own * affine.factor[c] + affine.offset[c];
-    bool isLost = std::isfinite(own) && std::isfinite(affine.offset[c]) && !keeps(element, 1 + std::abs(folded));
+    bool isLost = std::isfinite(own) && std::isfinite(affine.offset[c]) && !keeps(element, 0, std::abs(folded));
     if (!std::isfinite(affine.factor[c]) || isLost)
       return false;
     offsets[c] = folded;
   }
   OpBuilder builder(conv);
   if (llvm::any_of(affine.factor, [](double f) { return f != 1; })) {
-    std::vector<double> weights = toDoubles(*w), greatest(channels, 0);
+    std::vector<double> weights = toDoubles(*w), before(channels, 0), after(channels, 0);
     for (auto [i, weight] : llvm::enumerate(weights)) {
       int64_t channel = outputChannel(conv, shape, i);
+      if (std::isfinite(weight)) {
+        before[channel] = std::max(before[channel], std::abs(weight));
+        after[channel] = std::max(after[channel], std::abs(weight * affine.factor[channel]));
+      }
       weight *= affine.factor[channel];
-      if (std::isfinite(weight))
-        greatest[channel] = std::max(greatest[channel], std::abs(weight));
     }
-    if (!llvm::all_of(greatest, [&](double size) { return keeps(element, size); }))
-      return false;
+    for (int64_t c = 0; c < channels; ++c)
+      if (affine.factor[c] != 0 && !keeps(element, before[c], after[c]))
+        return false;
     ElementsAttr scaled = makeElements(w->getType(), packFloats(w->getKind(), weights), resourceName(conv.getW()));
     conv.getWMutable().assign(ConstantOp::create(builder, conv.getW().getLoc(), scaled));
   }

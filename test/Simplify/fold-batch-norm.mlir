@@ -51,3 +51,22 @@ func.func @declined(%x: tensor<3x2xf32>, %y: tensor<1x1x4xf32>) -> (tensor<3x2xf
   %2 = ds.mul %1, %two : (tensor<1x1x4xf32>, tensor<f32>) -> tensor<1x1x4xf32>
   return %0, %1, %2 : tensor<3x2xf32>, tensor<1x1x4xf32>, tensor<1x1x4xf32>
 }
+
+// A channel that was pruned to subnormal weights does not keep the others from being folded; one that the factor would make
+// subnormal does.
+// CHECK-LABEL: @subnormal(
+// CHECK-NEXT: %[[W:.*]] = ds.constant dense<{{\[}}{{\[}}[2.000000e-39]], {{\[}}[6.000000e+00]]]> : tensor<2x1x1xf32>
+// CHECK: ds.conv %{{.*}}, %[[W]]
+// CHECK: %[[Z:.*]] = ds.conv
+// CHECK-NEXT: ds.mul %[[Z]]
+func.func @subnormal(%x: tensor<1x1x4xf32>) -> (tensor<1x2x4xf32>, tensor<1x2x4xf32>) {
+  %w = ds.constant dense<[[[1.0e-39]], [[3.0]]]> : tensor<2x1x1xf32>
+  %f = ds.constant dense<2.0> : tensor<f32>
+  %y = ds.conv %x, %w {strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 1>} : (tensor<1x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x4xf32>
+  %0 = ds.mul %y, %f : (tensor<1x2x4xf32>, tensor<f32>) -> tensor<1x2x4xf32>
+  %v = ds.constant dense<[[[1.0e-9]], [[3.0]]]> : tensor<2x1x1xf32>
+  %g = ds.constant dense<1.0e-30> : tensor<f32>
+  %z = ds.conv %x, %v {strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 1>} : (tensor<1x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x4xf32>
+  %1 = ds.mul %z, %g : (tensor<1x2x4xf32>, tensor<f32>) -> tensor<1x2x4xf32>
+  return %0, %1 : tensor<1x2x4xf32>, tensor<1x2x4xf32>
+}
