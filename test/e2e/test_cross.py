@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import test_data_dependent
 import test_operators
+import test_window_operators
 from harness import check_case
 from test_embedding import CC, EXAMPLES, checked, compile_to, numbers, softmax, softmax_model
 from test_object import INCLUDE
@@ -22,7 +23,10 @@ LINK_FOLDER = os.path.join(tools.BUILD, "lib", "ds", TARGET)
 QEMU = tools.emulator(TARGET) or []
 ANY_CPU = [*QEMU, "-cpu", "max"]
 X = np.array([[0.5, 1, -2, 4]], np.float32)
-CASES = {case.name: case for case in [*test_operators.CASES, *test_data_dependent.DATA_DEPENDENT]}
+CASES = {
+    case.name: case
+    for case in [*test_operators.CASES, *test_window_operators.CONVOLUTION, *test_data_dependent.DATA_DEPENDENT]
+}
 
 # Something of each emitter, and what NEON spells otherwise than x86: masks, gathers, half precision, integer division.
 FAMILIES = (

@@ -48,11 +48,17 @@ static void mean(Node &n) {
   n.set(0, n.div(sum, double(n.inputs.size())));
 }
 
+/// Bounds that are left out are the least and the greatest number: they bound infinities alone.
 static void clip(Node &n) {
   Value x = n.in(0), low = n.in(1), high = n.in(2);
   if (n.opset < 11) {
-    low = n.hasAttr("min") ? n.scalar(n.getFloat("min", 0), n.elem(x)) : Value();
-    high = n.hasAttr("max") ? n.scalar(n.getFloat("max", 0), n.elem(x)) : Value();
+    constexpr double greatest = std::numeric_limits<float>::max();
+    low = n.scalar(n.getFloat("min", -greatest), n.elem(x));
+    high = n.scalar(n.getFloat("max", greatest), n.elem(x));
+  } else if (auto type = dyn_cast<mlir::FloatType>(n.elem(x))) {
+    double greatest = llvm::APFloat::getLargest(type.getFloatSemantics()).convertToDouble();
+    low = low ? low : n.scalar(-greatest, type);
+    high = high ? high : n.scalar(greatest, type);
   }
   if (low)
     x = n.maximum(x, low);
