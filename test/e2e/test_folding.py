@@ -120,3 +120,64 @@ def test_large_integers_are_rounded_once(tmp_path):
     computed = same_folded(tmp_path, signature, body, {"a": a, "u": u})
     np.testing.assert_array_equal(computed["f"], a.astype(np.float32))
     np.testing.assert_array_equal(computed["g"], u.astype(np.float32))
+
+
+EXPONENTS = {
+    "int32": (np.int32, [2**31 - 1, 2**30 - 1, -(2**31) + 1, 2**24 + 1, 6, -3]),
+    "int64": (np.int64, [2**53 - 1, 2**24 + 1, -(2**40) - 1, 2**40, 3, 0]),
+    "uint8": (np.uint8, [255, 254, 3, 2, 1, 0]),
+    "uint32": (np.uint32, [2**32 - 1, 2**32 - 2, 2**24 + 1, 5, 2, 0]),
+    "double": (np.float64, [2.0**31 - 1, 1e-300, 2.0**24 + 1, 3, -0.25, 1.5]),
+}
+
+
+@pytest.mark.parametrize("kind", EXPONENTS)
+def test_exponents_are_not_rounded(kind, tmp_path):
+    """Parity makes the sign: an exponent that float32 does not hold keeps it, given, folded and as a constant."""
+    dtype, values = EXPONENTS[kind]
+    b = np.array(values, dtype)
+    a = np.array([-1, -np.inf, np.nan, 1, -0.0, -2], np.float32)
+    signature = f"float[6] a, {kind}[6] b, float[1] p => float[1] q, float[6] y"
+    computed = same_folded(tmp_path, signature, "q = Identity(p);y = Pow(a, b)", {"a": a, "b": b})["y"]
+    with np.errstate(all="ignore"):
+        expected = np.power(a.astype(np.float64), b.astype(np.float64)).astype(np.float32)
+    np.testing.assert_allclose(computed, expected, rtol=1e-6)
+    number = ~np.isnan(expected)
+    assert np.array_equal(np.signbit(computed[number]), np.signbit(expected[number]))
+    for i, exponent in enumerate(b):
+        text = int(exponent) if dtype is not np.float64 else f"{float(exponent):.17g}"
+        body = f"b = Constant<value={kind} {{{text}}}>();y = Pow(a, b)"
+        y = run_model(tmp_path / str(i), text_model("float[6] a => float[6] y", body, 17), {"a": a})["y"]
+        with np.errstate(all="ignore"):
+            expected = np.power(a.astype(np.float64), float(exponent)).astype(np.float32)
+        np.testing.assert_allclose(y, expected, rtol=1e-6, err_msg=str(exponent))
+
+
+def lrn(x):
+    return x / (1 + 1e-4 / 3 * 3 * x**2) ** 0.75  # of an element between others of its size
+
+
+OF_SQUARES = {
+    "ReduceL2": ("ReduceL2<keepdims=1>(x)", lambda x, count: x * np.sqrt(count)),
+    "ReduceLogSum": ("ReduceLogSum<keepdims=1>(x)", lambda x, count: np.log(x * count)),
+    "LpNormalization": ("LpNormalization<axis=-1>(x)", lambda x, count: 1 / np.sqrt(count)),
+    "LpNormalization_1": ("LpNormalization<axis=-1, p=1>(x)", lambda x, count: 1 / count),
+    "GlobalLpPool": ("GlobalLpPool(x)", lambda x, count: x * np.sqrt(count)),
+    "LpPool": ("LpPool<kernel_shape=[3], pads=[1,1]>(x)", lambda x, count: x * np.sqrt(3)),
+    "LRN": ("LRN<size=3>(x)", lambda x, count: lrn(x)),
+    "Mean": ("Mean(x, x)", lambda x, count: x),
+}
+
+
+@pytest.mark.parametrize("name", OF_SQUARES)
+@pytest.mark.parametrize("value", [700, 1e-4])
+def test_halves_have_room_for_squares(name, value, tmp_path):
+    """The square of 700 is no float16, nor is that of 1e-4; the root of their sum is."""
+    body, expected = OF_SQUARES[name]
+    x = np.full((1, 3, 300), value, np.float16)
+    count = x.size if name.startswith("Reduce") else 300
+    body = f"q = Identity(p);y = {body}"
+    computed = same_folded(tmp_path, "float16[1,3,300] x, float[1] p => float[1] q, float16[a,b,c] y", body, {"x": x})
+    y = computed["y"]
+    middle = y[0, y.shape[1] // 2, y.shape[2] // 2]
+    np.testing.assert_allclose(middle, expected(float(x[0, 0, 0]), count), rtol=2e-3)

@@ -222,8 +222,8 @@ Value ModOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   return LaneMath(eb, elementType(getA())).rem(x[0], x[1], /*floored=*/!getFmod());
 }
 
-/// The value that all lanes of `x` have, if it is a constant.
-static std::optional<double> constantOf(Value x) {
+/// The value that all lanes of `x`, of a ds element type, have, if it is a constant.
+static std::optional<double> constantOf(Value x, Type element) {
   Attribute attr;
   if (!matchPattern(x, m_Constant(&attr)))
     return std::nullopt;
@@ -232,7 +232,7 @@ static std::optional<double> constantOf(Value x) {
   if (auto number = dyn_cast<FloatAttr>(attr))
     return number.getValueAsDouble();
   if (auto number = dyn_cast<IntegerAttr>(attr))
-    return static_cast<double>(number.getValue().getSExtValue());
+    return number.getValue().roundToDouble(/*isSigned=*/!element.isUnsignedInteger());
   return std::nullopt;
 }
 
@@ -258,7 +258,8 @@ static Value powerBySquaring(ElementBuilder &eb, LaneMath &math, Value base, Val
 
 static Value integerPower(ElementBuilder &eb, LaneMath &math, Value base, Value exponent, Type exponentElement) {
   LaneMath exponents(eb, exponentElement);
-  if (std::optional<double> constant = constantOf(exponent); constant && *constant >= 0 && *constant <= 4) {
+  if (std::optional<double> constant = constantOf(exponent, exponentElement);
+      constant && *constant >= 0 && *constant <= 4) {
     Value product = math.one();
     for (int i = 0; i < *constant; ++i)
       product = i == 0 ? base : math.mul(product, base);
@@ -281,6 +282,23 @@ static Value integerPower(ElementBuilder &eb, LaneMath &math, Value base, Value 
   return eb.select(negative, reciprocal, power);
 }
 
+/// A float to the power of an integer: rounded to the base's type an exponent loses its parity, so the sign is its own.
+static Value powerOfFloat(ElementBuilder &eb, LaneMath &math, Value base, Value exponent, Type exponentElement) {
+  OpBuilder &b = eb.builder();
+  Location loc = eb.getLoc();
+  LaneMath exponents(eb, exponentElement);
+  Value rounded = eb.convert(exponent, exponentElement, math.getType());
+  if (std::optional<double> constant = constantOf(exponent, exponentElement); constant && std::abs(*constant) < 0x1p24)
+    return math::PowFOp::create(b, loc, base, rounded);
+  Value size = math::PowFOp::create(b, loc, math::AbsFOp::create(b, loc, base), rounded);
+  Value one = eb.constantInt(exponents.getType(), 1);
+  eb.unify(exponent, one);
+  Value parity = arith::AndIOp::create(b, loc, exponent, one);
+  Value isOdd = exponents.compare(ComparePredicate::ne, parity, exponents.zero());
+  eb.unify(size, base);
+  return eb.select(isOdd, math::CopySignOp::create(b, loc, size, base), size);
+}
+
 Value PowOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   OpBuilder &b = eb.builder();
   Location loc = eb.getLoc();
@@ -294,7 +312,7 @@ Value PowOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
         math::PowFOp::create(b, loc, eb.convert(x[0], baseElement, f64), eb.convert(x[1], exponentElement, f64));
     return eb.convert(power, f64, baseElement);
   }
-  if (std::optional<double> constant = constantOf(x[1])) {
+  if (std::optional<double> constant = constantOf(x[1], exponentElement)) {
     if (*constant == 1)
       return x[0];
     if (*constant == 2)
@@ -309,9 +327,15 @@ Value PowOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
       return eb.select(math.compare(ComparePredicate::eq, x[0], math.least()), math.greatest(), root);
     }
   }
-  // Integer exponents below 2^24 are exact in every compute type.
-  Value exponent = eb.convert(x[1], exponentElement, math.getType());
-  return math::PowFOp::create(b, loc, x[0], exponent);
+  std::optional<double> constant = constantOf(x[1], exponentElement);
+  if (!isa<FloatType>(exponentElement))
+    return powerOfFloat(eb, math, x[0], x[1], exponentElement);
+  // A wider exponent is not rounded to the base's type, unless it is in it.
+  bool isWider = exponentElement.getIntOrFloatBitWidth() > getElementTypeOrSelf(math.getType()).getIntOrFloatBitWidth();
+  Type type = isWider && !(constant && *constant == float(*constant)) ? Type(b.getF64Type()) : math.getType();
+  Value power =
+      math::PowFOp::create(b, loc, eb.convert(x[0], math.getType(), type), eb.convert(x[1], exponentElement, type));
+  return eb.convert(power, type, math.getType());
 }
 
 //===----------------------------------------------------------------------===//

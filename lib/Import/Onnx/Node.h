@@ -236,6 +236,21 @@ private:
 /// Translates one operator: sets all outputs, or fails through the node.
 using Handler = void (*)(Node &);
 
+/// The handler, in f32 where elements have fewer bits: what lies between operand and result, squares of them and their
+/// sums, may not be a number of the type, and is rounded once.
+template <Handler handler> void inSingle(Node &n) {
+  Type element = n.elem(n.in(0));
+  if (!n.isFloat(n.in(0)) || element.getIntOrFloatBitWidth() >= 32)
+    return handler(n);
+  for (Value &input : n.inputs)
+    if (n.elem(input) == element)
+      input = n.cast(input, n.b.getF32Type());
+  handler(n);
+  for (Value &output : n.outputs)
+    if (n.elem(output) == n.b.getF32Type())
+      output = n.cast(output, element);
+}
+
 /// The handler of an operator, or null. Operators of other domains than the default one have theirs before their name.
 Handler findHandler(llvm::StringRef op);
 

@@ -267,7 +267,7 @@ void ds::importer::registerElementwise(Registry &r) {
   r.add("Max", variadic<MaxOp>);
   r.add("Min", variadic<MinOp>);
   r.add("Sum", variadic<AddOp>);
-  r.add("Mean", mean);
+  r.add("Mean", inSingle<mean>);
   r.add("Clip", clip);
   r.add("Mod", mod);
   r.add("BitShift", bitShift);

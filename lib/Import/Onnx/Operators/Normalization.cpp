@@ -181,6 +181,6 @@ void ds::importer::registerNormalization(Registry &r) {
   r.add("LayerNormalization", layerNorm);
   r.add("Softmax", softmax<SoftmaxOp>);
   r.add("LogSoftmax", softmax<LogSoftmaxOp>);
-  r.add("LRN", lrn);
-  r.add("LpNormalization", lpNorm);
+  r.add("LRN", inSingle<lrn>);
+  r.add("LpNormalization", inSingle<lpNorm>);
 }

@@ -144,9 +144,9 @@ static void globalLpPool(Node &n) {
 void ds::importer::registerPooling(Registry &r) {
   r.add("MaxPool", maxPool);
   r.add("AveragePool", averagePool);
-  r.add("LpPool", lpPool);
+  r.add("LpPool", inSingle<lpPool>);
   r.add("MaxUnpool", maxUnpool);
   r.add("GlobalAveragePool", globalPool<ReduceMeanOp>);
   r.add("GlobalMaxPool", globalPool<ReduceMaxOp>);
-  r.add("GlobalLpPool", globalLpPool);
+  r.add("GlobalLpPool", inSingle<globalLpPool>);
 }

@@ -105,8 +105,8 @@ void ds::importer::registerReduction(Registry &r) {
   r.add("ReduceMin", plain<ReduceMinOp>);
   r.add("ReduceProd", plain<ReduceProdOp>);
   r.add("ReduceL1", l1);
-  r.add("ReduceL2", l2);
-  r.add("ReduceSumSquare", sumSquare);
-  r.add("ReduceLogSum", logSum);
-  r.add("ReduceLogSumExp", logSumExp);
+  r.add("ReduceL2", inSingle<l2>);
+  r.add("ReduceSumSquare", inSingle<sumSquare>);
+  r.add("ReduceLogSum", inSingle<logSum>);
+  r.add("ReduceLogSumExp", inSingle<logSumExp>);
 }
