@@ -4,6 +4,7 @@
 // hoisted where that removes some; those that move only dims of 1 are reshapes.
 // Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/shape/RefineTypes.h"
 #include "ds/Layout/Passes.h"
 #include "lib/Layout/SinkTransposes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -198,6 +199,11 @@ void LayoutPass::runOnOperation() {
   function.walk([&](Block *block) { blocks.push_back(block); });
   for (Block *block : blocks)
     assigner.run(*block);
+  // Where operands broadcast in another order, a size may be known that was not: what a body returns, too.
+  ShapeState ordered;
+  if (failed(inferFunction(function, ordered)))
+    return signalPassFailure();
+  refineTypes(function, ordered);
 }
 
 } // namespace ds

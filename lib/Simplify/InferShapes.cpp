@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/shape/RefineTypes.h"
 #include "dialects/ds/shape/Requirements.h"
 #include "ds/Simplify/Passes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -93,18 +94,9 @@ void InferShapesPass::runOnOperation() {
     return signalPassFailure();
   keepRequirements(function, state);
 
-  auto refine = [&](Value value) {
-    auto type = dyn_cast<RankedTensorType>(value.getType());
-    std::optional<SymDims> dims = type ? state.getDims(value) : std::nullopt;
-    if (dims)
-      value.setType(typeFromDims(type.getElementType(), *dims));
-  };
-  function.walk<WalkOrder::PreOrder>([&](Block *block) { llvm::for_each(block->getArguments(), refine); });
+  refineTypes(function, state);
   SmallVector<Operation *> ops;
-  function.walk([&](ShapeOpInterface op) {
-    refineResultTypes(op, state);
-    ops.push_back(op);
-  });
+  function.walk([&](ShapeOpInterface op) { ops.push_back(op); });
   for (Operation *op : ops) {
     auto shaped = cast<ShapeOpInterface>(op);
     shaped.useKnownShapes(state);
@@ -114,9 +106,6 @@ void InferShapesPass::runOnOperation() {
   eraseDeadOps(function.getBody());
   materializeContents(function.getBody(), state);
   eraseDeadOps(function.getBody());
-
-  Operation *terminator = function.getBody().back().getTerminator();
-  function.setType(
-      FunctionType::get(&getContext(), function.getBody().getArgumentTypes(), terminator->getOperandTypes()));
+  setTypeFromBody(function); // what was replaced may be a result
 }
 } // namespace ds
