@@ -1,10 +1,11 @@
 //===- Canonicalize.cpp - Folds and patterns for MLIR's canonicalizer -----===//
-// Guarantees: results are bit-identical (but for the sign of a zero that 0 is added to).
+// Guarantees: results are bit-identical.
 // Declines: whatever needs symbolic dims; ds-infer-shapes does that.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "mlir/IR/PatternMatch.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -14,7 +15,8 @@ namespace ds {
 // Neutral elements
 //===----------------------------------------------------------------------===//
 
-/// True if `neutral` is a constant that holds `value` only, and broadcasting it to x changes no dim of x.
+/// True if `neutral` is a constant that holds `value` only (of floats, with its sign: 0 + -0 is 0), and broadcasting it
+/// to x changes no dim of x.
 static bool isNeutral(Value neutral, Attribute attr, double value, Value x, Type result) {
   std::optional<ElementsView> view = ElementsView::get(attr);
   if (!view || view->size() == 0 || x.getType() != result)
@@ -22,7 +24,8 @@ static bool isNeutral(Value neutral, Attribute attr, double value, Value x, Type
   auto type = cast<RankedTensorType>(neutral.getType()), xType = cast<RankedTensorType>(x.getType());
   if (type.getRank() > xType.getRank() || (!view->isSplat() && view->size() != 1))
     return false;
-  if (view->getDouble(0) != value)
+  double held = view->getDouble(0);
+  if (held != value || (isa<FloatType>(type.getElementType()) && std::signbit(held) != std::signbit(value)))
     return false;
   for (auto [size, xSize] : llvm::zip_equal(type.getShape(), xType.getShape().take_back(type.getRank())))
     if (size != 1 && size != xSize)
@@ -31,9 +34,9 @@ static bool isNeutral(Value neutral, Attribute attr, double value, Value x, Type
 }
 
 OpFoldResult AddOp::fold(FoldAdaptor adaptor) {
-  if (isNeutral(getB(), adaptor.getB(), 0, getA(), getType()))
+  if (isNeutral(getB(), adaptor.getB(), -0.0, getA(), getType()))
     return getA();
-  if (isNeutral(getA(), adaptor.getA(), 0, getB(), getType()))
+  if (isNeutral(getA(), adaptor.getA(), -0.0, getB(), getType()))
     return getB();
   return {};
 }

@@ -6,11 +6,28 @@
 func.func @neutral(%x: tensor<2x3xf32>) -> (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>) {
   %zero = ds.constant dense<0.0> : tensor<f32>
   %one = ds.constant dense<1.0> : tensor<1x3xf32>
-  %0 = ds.add %zero, %x : (tensor<f32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %minus = ds.constant dense<-0.0> : tensor<f32>
+  %0 = ds.add %minus, %x : (tensor<f32>, tensor<2x3xf32>) -> tensor<2x3xf32>
   %1 = ds.sub %x, %zero : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
   %2 = ds.mul %x, %one : (tensor<2x3xf32>, tensor<1x3xf32>) -> tensor<2x3xf32>
   %3 = ds.div %x, %one : (tensor<2x3xf32>, tensor<1x3xf32>) -> tensor<2x3xf32>
   return %0, %1, %2, %3 : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>
+}
+
+// -0 + 0 is 0, and so is -0 - -0; integers have one zero.
+// CHECK-LABEL: @zeros(
+// CHECK-SAME: %{{.*}}: tensor<3xf32>, %[[I:.*]]: tensor<3xi32>
+// CHECK: %[[A:.*]] = ds.add
+// CHECK: %[[B:.*]] = ds.sub
+// CHECK: return %[[A]], %[[B]], %[[I]]
+func.func @zeros(%x: tensor<3xf32>, %i: tensor<3xi32>) -> (tensor<3xf32>, tensor<3xf32>, tensor<3xi32>) {
+  %zero = ds.constant dense<0.0> : tensor<f32>
+  %minus = ds.constant dense<-0.0> : tensor<f32>
+  %none = ds.constant dense<0> : tensor<i32>
+  %0 = ds.add %x, %zero : (tensor<3xf32>, tensor<f32>) -> tensor<3xf32>
+  %1 = ds.sub %x, %minus : (tensor<3xf32>, tensor<f32>) -> tensor<3xf32>
+  %2 = ds.add %i, %none : (tensor<3xi32>, tensor<i32>) -> tensor<3xi32>
+  return %0, %1, %2 : tensor<3xf32>, tensor<3xf32>, tensor<3xi32>
 }
 
 // A neutral element that broadcasts the other operand stays, as does one whose dim may do so at run time.
