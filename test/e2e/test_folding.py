@@ -181,3 +181,34 @@ def test_halves_have_room_for_squares(name, value, tmp_path):
     y = computed["y"]
     middle = y[0, y.shape[1] // 2, y.shape[2] // 2]
     np.testing.assert_allclose(middle, expected(float(x[0, 0, 0]), count), rtol=2e-3)
+
+
+MEANS = {
+    "int32": [[1700000000] * 3, [2**31 - 1, 2**31 - 1, -3], [-(2**31)] * 3, [-1, 0, -1], [5, -6, 3]],
+    "uint32": [[2**32 - 1] * 3, [2**32 - 1, 1, 0], [5, 6, 3]],
+    "int64": [[2**63 - 1] * 3, [-(2**63)] * 3, [1700000000123456789] * 3, [2, 2, -2], [-2, -2, 2], [4, -1, -1], [-4, 1, 1], [7, 8, -3]],
+    "uint64": [[2**64 - 1] * 3, [2**64 - 1, 2, 0], [5, 6, 3]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MEANS)
+def test_means_of_integers_do_not_overflow(kind, tmp_path):
+    x = np.array(MEANS[kind], np.dtype(kind))
+    signature = f"{kind}[{len(x)},3] x, float[1] p => float[1] q, {kind}[n] y, {kind}[1,1] all"
+    body = "q = Identity(p);y = ReduceMean<axes=[1], keepdims=0>(x);all = ReduceMean(x)"
+    computed = same_folded(tmp_path, signature, body, {"x": x})
+
+    def mean(values):
+        total = sum(map(int, values))
+        return abs(total) // len(values) * (1 if total >= 0 else -1)
+
+    assert computed["y"].tolist() == [mean(row) for row in x]
+    assert computed["all"].item() == mean(x.ravel())
+
+
+@pytest.mark.parametrize("alpha, beta, expected", [(0.5, 1, 14), (1.5, 1, 36), (1, 0.5, 23), (2, 3, 53)])
+def test_integer_products_with_a_fractional_factor(alpha, beta, expected, tmp_path):
+    constants = {name: np.array(value, np.int32) for name, value in (("a", [[4, 2]]), ("b", [[4], [3]]), ("c", [[3]]))}
+    signature = "int32[1,2] a, int32[2,1] b, int32[1,1] c, float[1] p => float[1] q, int32[1,1] y"
+    body = f"q = Identity(p);y = Gemm<alpha={float(alpha)}, beta={float(beta)}>(a, b, c)"
+    assert same_folded(tmp_path, signature, body, constants)["y"].item() == expected

@@ -58,12 +58,17 @@ static void gemm(Node &n) {
   if (n.getInt("transB", 0))
     c = n.transpose(c, {1, 0});
   Value result = n.matmul(a, c);
-  double alpha = n.getFloat("alpha", 1), beta = n.getFloat("beta", 1);
+  Type element = n.elem(a);
+  double alpha = n.getFloat("alpha", 1), beta = bias ? n.getFloat("beta", 1) : 0;
+  if (!n.isFloat(a) && (alpha != std::trunc(alpha) || beta != std::trunc(beta))) { // no integers
+    result = n.cast(result, n.b.getF64Type());
+    bias = bias ? n.cast(bias, n.b.getF64Type()) : bias;
+  }
   if (alpha != 1)
     result = n.mul(result, alpha);
-  if (bias && beta != 0)
+  if (beta != 0)
     result = n.add(result, beta == 1 ? bias : n.mul(bias, beta));
-  n.set(0, result);
+  n.set(0, n.cast(result, element));
 }
 
 //===----------------------------------------------------------------------===//

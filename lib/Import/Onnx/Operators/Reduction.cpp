@@ -55,6 +55,40 @@ template <typename OpT> static void plain(Node &n) {
   n.set(0, n.failed ? Value() : how.finish(n, reduced<OpT>(n, n.in(0), how)));
 }
 
+/// The mean of integers, truncated, from sums that do not overflow: in i64, and of 64 bits that of quotients and that
+/// of remainders.
+static Value meanOfIntegers(Node &n, Value x, const ReduceAxes &how) {
+  Type element = n.elem(x);
+  if (element.getIntOrFloatBitWidth() < 64)
+    return n.cast(reduced<ReduceMeanOp>(n, n.cast(x, n.b.getI64Type()), how), element);
+  SymDims dims = n.dims(x);
+  SymExpr size(1);
+  for (int64_t axis : how.axes)
+    size = size * dims[axis];
+  Value count = n.cast(n.shapeValue({SymExpr::max(size, SymExpr(1))}, /*isScalar=*/true), element);
+  Value quotient = n.div(x, count), rest = n.sub(x, n.mul(quotient, count));
+  rest = n.reduce<ReduceSumOp>(rest, how.axes, how.keepdims);
+  Value carried = n.div(rest, count);
+  Value mean = n.add(n.reduce<ReduceSumOp>(quotient, how.axes, how.keepdims), carried);
+  if (element.isUnsignedInteger())
+    return mean;
+  // Towards zero, whatever the signs of the two.
+  Value zero = n.scalar(0, element);
+  rest = n.sub(rest, n.mul(carried, count));
+  auto isBelow = [&](Value a, Value c) { return n.compare(ComparePredicate::lt, a, c); };
+  Value up = n.make<AndOp>({isBelow(mean, zero), isBelow(zero, rest)});
+  Value down = n.make<AndOp>({isBelow(zero, mean), isBelow(rest, zero)});
+  return n.sub(n.add(mean, n.cast(up, element)), n.cast(down, element));
+}
+
+static void mean(Node &n) {
+  ReduceAxes how = reduceAxes(n);
+  if (n.failed || how.none)
+    return n.set(0, n.failed ? Value() : n.in(0));
+  Value x = n.in(0);
+  n.set(0, how.finish(n, n.isFloat(x) ? reduced<ReduceMeanOp>(n, x, how) : meanOfIntegers(n, x, how)));
+}
+
 static Value square(Node &n, Value x) { return n.mul(x, x); }
 
 /// Logarithms and roots of integers are computed in f64 and truncated, as ONNX's reference does.
@@ -100,7 +134,7 @@ static void logSumExp(Node &n) {
 
 void ds::importer::registerReduction(Registry &r) {
   r.add("ReduceSum", plain<ReduceSumOp>);
-  r.add("ReduceMean", plain<ReduceMeanOp>);
+  r.add("ReduceMean", mean);
   r.add("ReduceMax", plain<ReduceMaxOp>);
   r.add("ReduceMin", plain<ReduceMinOp>);
   r.add("ReduceProd", plain<ReduceProdOp>);
