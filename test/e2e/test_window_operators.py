@@ -314,6 +314,26 @@ CONVOLUTION = [
         )
         if (kind, name) != ("int8", "antialias_cubic")  # where ONNX Runtime wraps around
     ],
+    # Channels last, as many as only the weights say.
+    *[
+        Case(
+            f"channels_of_weights_{name}",
+            "float[N,H,W,C] x => float[a,b,c,d] y",
+            f"t = Transpose<perm=[0,3,1,2]>(x); v = Mul(s, s); {body}; y = Transpose<perm=[0,2,3,1]>(q)",
+            {"N": (1, 2), "H": (5,), "W": (6,), "C": (3,)},
+            weights={"s": (3,), "w1": (3, 1, 2, 2), "w3": (4, 3, 2, 2), "k": (3, 1, 1)},
+            tolerance=1e-5,
+        )
+        for name, body in (
+            ("batch_norm", "q = BatchNormalization(t, s, s, s, v)"),
+            ("pool", "p = MaxPool<kernel_shape=[2,2]>(t); q = BatchNormalization(p, s, s, s, v)"),
+            ("mean", "p = GlobalAveragePool(t); q = BatchNormalization(p, s, s, s, v)"),
+            ("depthwise", "q = Conv<group=3>(t, w1)"),
+            ("conv", "q = Conv(t, w3)"),
+            ("prelu", "q = PRelu(t, k)"),
+            ("mul", "q = Mul(t, k)"),
+        )
+    ],
 ]
 
 

@@ -129,6 +129,7 @@ LogicalResult DepthwiseOp::inferShapes(ShapeState &state) {
   if (failed(state.requireEqual(x[3], w[2], *this, "as many filters as channels")))
     return failure();
   SymDims result = x;
+  result[3] = w[2]; // as a convolution's: a constant filter knows how many
   for (int d = 0; d < 2; ++d)
     result[d + 1] =
         windowSize(x[d + 1], w[d].getConst(), getStrides()[d], getPadsLow()[d], getPadsHigh()[d], getDilations()[d]);

@@ -3,6 +3,7 @@
 // Guarantees: those of f32 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or ds.depthwise.
 // Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/shape/RefineTypes.h"
 #include "ds/Codegen/CPU/Passes.h"
 #include "ds/Layout/Transposes.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -355,6 +356,10 @@ void PackPass::runOnOperation() {
   for (Operation *op : llvm::reverse(lookedThrough))
     if (isOpTriviallyDead(op))
       op->erase();
+  ShapeState packed;
+  if (failed(inferFunction(function, packed)))
+    return signalPassFailure();
+  refineTypes(function, packed);
 }
 
 } // namespace ds

@@ -266,7 +266,7 @@ void ds::importer::registerElementwise(Registry &r) {
   r.add("GreaterOrEqual", comparison<ComparePredicate::ge>);
   r.add("Max", variadic<MaxOp>);
   r.add("Min", variadic<MinOp>);
-  r.add("Sum", variadic<AddOp>);
+  r.add("Sum", [](Node &n) { n.inputs.size() > 2 ? inSingle<variadic<AddOp>>(n) : variadic<AddOp>(n); });
   r.add("Mean", inSingle<mean>);
   r.add("Clip", clip);
   r.add("Mod", mod);
