@@ -161,6 +161,7 @@ struct ds_session {
   ds::runtime::Array<ds::runtime::Claim> Held, Active;   // for other sessions to see: memory of States, and that
   ds_session *NextDonor = nullptr, *LastDonor = nullptr; // those of the process with donations
   bool HasBegun = false;                                 // kernels of the last run have written
+  const ds_session *Runs = nullptr;                      // of the last run: this session, or a version
 
   ds::runtime::Array<int64_t> GivenSymbols;   // of the outermost session: values by number, or -1
   ds::runtime::SessionGuard *Guard = nullptr; // of DS_SESSION_GUARD (SessionGuard.cpp)
