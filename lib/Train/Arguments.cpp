@@ -57,8 +57,8 @@ LogicalResult StepMaker::findFunctions() {
     }
     for (const SymExpr &dim : main.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr).getDims())
       if (dim.symbolName() == kMode)
-        return main.emitError("a dimension of input '") << nameOf(i) << "' is called '" << kMode
-                                                        << "', which says what a step does; give it another name";
+        return main.emitError("a dimension of input '")
+               << nameOf(i) << "' is called '" << kMode << "', which says what a step does; give it another name";
   }
   return success();
 }

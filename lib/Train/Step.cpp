@@ -95,7 +95,8 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
   VjpBuilder b(ops, shapes, terminator, {});
   SmallVector<Value> passes(terminator->getOperands());
   const size_t firstGradient = 3 + stateCount;
-  Results results{{passes[0], "loss", kLoss, {}}, {passes[1], "count", kCount, {}}, {passes[2], "correct", kCorrect, {}}};
+  Results results{
+      {passes[0], "loss", kLoss, {}}, {passes[1], "count", kCount, {}}, {passes[2], "correct", kCorrect, {}}};
   Results states, kept, accumulated;
   for (auto [i, argument] : llvm::enumerate(argumentsOf({&kState, 1})))
     states.push_back({passes[3 + i], nameOf(argument).str(), kState, argument});

@@ -24,7 +24,8 @@ inline constexpr llvm::StringLiteral kMode = "mode";
 
 class StepMaker {
 public:
-  StepMaker(mlir::ModuleOp module, const TrainingOptions &options) : module(module), options(options), builder(module) {}
+  StepMaker(mlir::ModuleOp module, const TrainingOptions &options)
+      : module(module), options(options), builder(module) {}
   llvm::LogicalResult run();
 
 private:

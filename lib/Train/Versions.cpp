@@ -89,9 +89,10 @@ void StepMaker::addVersion(func::FuncOp function, Mode mode) {
 void StepMaker::requireMode() {
   OpBuilder atStart = OpBuilder::atBlockBegin(&main.getBody().front());
   auto one = [&](const SymExpr &expr) { return ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>{expr}); };
-  RequireOp::create(atStart, main.getLoc(), one(SymExpr::symbol(kMode.str())), one(SymExpr(int64_t(Mode::WithGradients))),
-                    "'mode' to be 0 (train), 1 (train and give gradients), 2 (evaluate), or, where the session has states "
-                    "for accumulated gradients, 3 (accumulate) or 4 (accumulate and train)");
+  RequireOp::create(
+      atStart, main.getLoc(), one(SymExpr::symbol(kMode.str())), one(SymExpr(int64_t(Mode::WithGradients))),
+      "'mode' to be 0 (train), 1 (train and give gradients), 2 (evaluate), or, where the session has states "
+      "for accumulated gradients, 3 (accumulate) or 4 (accumulate and train)");
 }
 
 void StepMaker::describe(ArrayRef<Result> results) {

@@ -163,9 +163,7 @@ class Trainer:
                 raise Error(f"a batch has {len(names)} arrays ({listed}), {len(batch)} given", BAD_INPUT)
             given = dict(zip(names, batch))
         else:
-            raise Error(
-                f"a batch is a dictionary, or a tuple, of {listed}; given {type(batch).__name__}", BAD_ARGUMENT
-            )
+            raise Error(f"a batch is a dictionary, or a tuple, of {listed}; given {type(batch).__name__}", BAD_ARGUMENT)
         values: list[Any] = [None] * len(self._caller.inputs)
         for index, name in zip(self._data, names):
             if given.get(name) is not None:
@@ -205,9 +203,7 @@ class Trainer:
                 for what, names in (("it lacks", lacking), ("the model lacks", extra))
                 if names
             ]
-            raise Error(
-                f"the state does not fit: {'; '.join(parts)}; strict=False takes what is there", BAD_INPUT
-            )
+            raise Error(f"the state does not fit: {'; '.join(parts)}; strict=False takes what is there", BAD_INPUT)
         arrays = {index: self._array(index, state[name]) for name, index in self._states.items() if name in state}
         steps = state.get(self._number, self._steps)
         if not _is_count(steps):

@@ -46,9 +46,8 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
                const std::vector<Sizes> &versions,
                const std::vector<std::pair<std::string, std::vector<int64_t>>> &forced,
                const std::vector<std::string> &customDomains,
-               const std::vector<std::pair<std::string, std::string>> &donate,
-               const std::vector<std::string> &optional, const std::string &precision,
-               const std::optional<Training> &training) {
+               const std::vector<std::pair<std::string, std::string>> &donate, const std::vector<std::string> &optional,
+               const std::string &precision, const std::optional<Training> &training) {
   nb::gil_scoped_release unlocked;
   Result result;
   std::mutex mutex;

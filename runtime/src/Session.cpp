@@ -440,6 +440,8 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     forgetOwn(Given);
     ds_session *Version = Status ? nullptr : findVersion();
     Runs = Version ? Version : this;
+    if (!Status)
+      passArena(Version ? *Version : *this);
     if (Version && !States.empty())
       Status = claimDonated(Inputs, Error);
     if (Version)

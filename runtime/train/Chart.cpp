@@ -24,9 +24,7 @@ double Chart::x(double At) const {
   return Left + (Last > First ? (At - First) / (Last - First) : 0.5) * (Width - Left - Right);
 }
 
-double Chart::y(double Value) const {
-  return Height - Bottom - (Value - Low) / (High - Low) * (Height - Top - Bottom);
-}
+double Chart::y(double Value) const { return Height - Bottom - (Value - Low) / (High - Low) * (Height - Top - Bottom); }
 
 void Chart::begin(const char *Title, const char *Axis) {
   IsLog = Low > 0 && High > Low * 100;
@@ -50,7 +48,8 @@ void Chart::begin(const char *Title, const char *Axis) {
     const double At = First + (Last - First) * I / 4;
     Out.append("<text x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.0f</text>\n", x(At), Height - Bottom + 18, At);
   }
-  Out.append("<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n", (Left + Width - Right) / 2, Height - 2, Axis);
+  Out.append("<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>\n", (Left + Width - Right) / 2, Height - 2,
+             Axis);
 }
 
 void Chart::shape(const char *Element, const char *Class, const Array<Place> &Points) {
@@ -63,8 +62,8 @@ void Chart::shape(const char *Element, const char *Class, const Array<Place> &Po
 }
 
 void Chart::dot(double At, double Value, const char *Title) {
-  Out.append("<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>\n", x(At), y(axis(Value)),
-             Title);
+  Out.append("<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>\n", x(At),
+             y(axis(Value)), Title);
 }
 
 } // namespace ds::runtime

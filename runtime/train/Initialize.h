@@ -1,6 +1,7 @@
 //===- Initialize.h - Parameters drawn anew ---------------------*- C++ -*-===//
 // Assumes: a step whose property ds.train.initialize has a rule for each parameter and state of the model, in the order
-//   of the inputs, with ";" between them: uniform=B (from -B to B), normal=S (of mean 0 and deviation S), constant=C, keep.
+//   of the inputs, with ";" between them: uniform=B (from -B to B), normal=S (of mean 0 and deviation S), constant=C,
+//   keep.
 // Guarantees: a value is a function of the seed, the parameter's name and the element's number alone: the same bits on
 //   every machine (no function of the C library has a part in them), whatever else the model has.
 // Declines: element types other than float32 and float64.

@@ -14,12 +14,8 @@ ds_status TrainOptions::parse(int Argc, char **Argv, ds_error *Error) {
   struct {
     const char *Name;
     bool *Is;
-  } const Switches[] = {{"--no-shuffle", &NoShuffle},
-                        {"--check-nan", &CheckNan},
-                        {"--list-parameters", &Parameters},
-                        {"--version", &Version},
-                        {"--help", &Help},
-                        {"-h", &Help}};
+  } const Switches[] = {{"--no-shuffle", &NoShuffle}, {"--check-nan", &CheckNan}, {"--list-parameters", &Parameters},
+                        {"--version", &Version},      {"--help", &Help},          {"-h", &Help}};
   struct {
     const char *Name;
     int64_t *Out;

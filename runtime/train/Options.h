@@ -20,8 +20,7 @@ struct TrainOptions {
   int64_t Seed = -1, Initialize = -1; // not given
   int32_t TokenType = DS_UINT16;
   double Rate = 0;
-  bool HasRate = false, NoShuffle = false, CheckNan = false, Help = false, Version = false,
-       Parameters = false;
+  bool HasRate = false, NoShuffle = false, CheckNan = false, Help = false, Version = false, Parameters = false;
 
   /// DS_BAD_ARGUMENT: bad usage.
   ds_status parse(int Argc, char **Argv, ds_error *Error);

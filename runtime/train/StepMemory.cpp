@@ -42,10 +42,13 @@ Held statesOf(const TrainStep &Step, const ds_session *Session) {
   return Sum;
 }
 
-/// The temporaries of all stages that have a plan.
+/// The temporaries of all stages, by the plans that were used last.
 bool temporariesOf(const ds_session &S, Array<Tensor> &Out, int64_t &Arena, int64_t &Scratch) {
   for (size_t I = 0; I < S.StageCount; ++I) {
-    const Plan *P = S.Stages[I].Bound;
+    const Plan *P = nullptr;
+    for (const Plan &Each : S.Stages[I].Plans)
+      if (Each.LastUse && (!P || Each.LastUse > P->LastUse))
+        P = &Each;
     if (!P)
       continue;
     Arena += P->ArenaSize;
@@ -82,17 +85,19 @@ ds_status appendStepMemory(Text &Out, const TrainStep &Step, const ds_session *S
   }
 
   const Held States = statesOf(Step, Session);
-  Out.append("<h2>Memory of a step</h2>\n<p>Of the launches of a step, in MB: below what the session holds from step to "
-             "step (%.2f: parameters %.2f, optimizer %.2f",
-             States.all() / 1e6, States.Parameters / 1e6, States.Optimizer / 1e6);
+  Out.append(
+      "<h2>Memory of a step</h2>\n<p>Of the launches of a step, in MB: below what the session holds from step to "
+      "step (%.2f: parameters %.2f, optimizer %.2f",
+      States.all() / 1e6, States.Parameters / 1e6, States.Optimizer / 1e6);
   if (States.Other > 0)
     Out.append(", other state %.2f", States.Other / 1e6);
   if (States.Accumulated > 0)
     Out.append(", accumulated gradients %.2f", States.Accumulated / 1e6);
-  Out.append("), above it tensors that live in a step. Their peak is %.2f at launch %zu of %zu, in an arena of %.2f; each "
-             "thread has %.2f of scratch%s.</p>\n",
-             double(Live[Peak]) / 1e6, Peak, Launches, double(Arena) / 1e6, double(Scratch) / 1e6,
-             Trained->CallCount ? "; memory of branches and loops comes on top" : "");
+  Out.append(
+      "), above it tensors that live in a step. Their peak is %.2f at launch %zu of %zu, in an arena of %.2f; each "
+      "thread has %.2f of scratch%s.</p>\n",
+      double(Live[Peak]) / 1e6, Peak, Launches, double(Arena) / 1e6, double(Scratch) / 1e6,
+      Trained->CallCount ? "; memory of branches and loops comes on top" : "");
 
   // Of launches that share a point the largest is shown.
   Array<Place> Below, Above;
@@ -118,9 +123,8 @@ ds_status appendStepMemory(Text &Out, const TrainStep &Step, const ds_session *S
   for (const Tensor &T : All)
     if (T.First <= Peak && Peak <= T.Last && !There.push(T))
       return outOfMemory(Error);
-  std::sort(There.begin(), There.end(), [](const Tensor &L, const Tensor &R) {
-    return L.Size != R.Size ? L.Size > R.Size : L.First < R.First;
-  });
+  std::sort(There.begin(), There.end(),
+            [](const Tensor &L, const Tensor &R) { return L.Size != R.Size ? L.Size > R.Size : L.First < R.First; });
   Text At;
   appendNodes(At, Meta.text(Meta.Launches[Peak].source));
   Out.append("<p>At the peak (");

@@ -135,8 +135,8 @@ ds_status TrainRun::makeStep(ds_error *Error) {
   };
   if (O.Accumulate <= 1) {
     const size_t Count = Next();
-    if (ds_status Status = makeBatch(At.Sample, Count, WithGradients ? TrainStep::WithGradients : TrainStep::Train, 0,
-                                     Result, Error))
+    if (ds_status Status =
+            makeBatch(At.Sample, Count, WithGradients ? TrainStep::WithGradients : TrainStep::Train, 0, Result, Error))
       return Status;
     Samples = Count;
   } else {
@@ -172,7 +172,7 @@ ds_status TrainRun::makeStep(ds_error *Error) {
   ds_model_output(Model, Step.Loss, &LossInfo);
   const bool IsRateSingle = Step.Rate != TrainStep::None && Step.input(Step.Rate).dtype == DS_FLOAT32;
   const StepResult Made = {
-      At.Steps,     Result.Loss, IsRateSingle ? double(SingleRate) : LearningRate, LossInfo.dtype == DS_FLOAT32,
+      At.Steps,     Result.Loss,    IsRateSingle ? double(SingleRate) : LearningRate, LossInfo.dtype == DS_FLOAT32,
       IsRateSingle, size_t(Samples)};
   Show.step(Made, At.Epoch);
   if (O.Report && !Past.add(Made))

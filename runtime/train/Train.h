@@ -47,7 +47,7 @@ private:
   size_t BatchSize = 0;
   uint64_t EpochLimit = 0, TotalSteps = 0, SavedAt = 0, EvaluatedAt = 0;
   int StoppedBy = 0;
-  bool HasGradients = false; // written
+  bool HasGradients = false;           // written
   const ds_session *Trained = nullptr; // that of the last step: the session, or a version
   // What the step's scalars point to.
   int64_t Number = 0, Seed = 0;

@@ -162,7 +162,8 @@ ds_status TrainRun::resume(ds_error *Error) {
 
 /// How long the run is: by epochs, and if those are not given, by steps.
 void TrainRun::countSteps() {
-  const uint64_t Samples = Data.samples(), Batches = Step.FixedBatch ? Samples / BatchSize : (Samples + BatchSize - 1) / BatchSize,
+  const uint64_t Samples = Data.samples(),
+                 Batches = Step.FixedBatch ? Samples / BatchSize : (Samples + BatchSize - 1) / BatchSize,
                  Each = uint64_t(O.Accumulate ? O.Accumulate : 1), PerEpoch = (Batches + Each - 1) / Each;
   EpochLimit = O.Epochs ? uint64_t(O.Epochs) : O.Steps ? 0 : 1;
   // A run that --steps ends early has the rates of the whole one, so that it can be gone on with.

@@ -11,8 +11,8 @@
 //                      thing), p, b, o the new state, g the gradient of a parameter
 //   ds.train.loss, ds.train.optimizer, ds.train.lr, ds.train.schedule, ds.train.initialize (Initialize.h)
 // and the given symbol `mode`, which a model may lack: 0 trains, 1 makes the gradients as well, 2 evaluates; 3 adds the
-// batch's gradients to the accumulated ones, 4 trains with both. Of accumulated gradients the first dimension is 0, or 1
-// where the session is to have them.
+// batch's gradients to the accumulated ones, 4 trains with both. Of accumulated gradients the first dimension is 0, or
+// 1 where the session is to have them.
 //===----------------------------------------------------------------------===//
 #ifndef DS_RUNTIME_TRAINSTEP_H
 #define DS_RUNTIME_TRAINSTEP_H
@@ -29,8 +29,8 @@ struct TrainStep {
   const ds_model *Model = nullptr;
   size_t InputCount = 0;
   const char *InputRoles = "", *OutputRoles = "", *LossName = "", *Optimizer = "", *DrawRules = "";
-  Array<size_t> Data;   // inputs of a batch, the target among them
-  Array<size_t> States; // inputs that each step writes anew, in order
+  Array<size_t> Data;         // inputs of a batch, the target among them
+  Array<size_t> States;       // inputs that each step writes anew, in order
   Array<size_t> Accumulators; // inputs
   Array<size_t> Gradients;
   size_t Target = None, Rate = None, Number = None, Seed = None; // inputs

@@ -11,8 +11,7 @@ namespace ds {
 
 /// Whether the result is an argument that is donated to it: both are one memory, and nothing is to be made.
 inline bool isUnchangedDonation(mlir::func::FuncOp function, unsigned result) {
-  auto argument =
-      llvm::dyn_cast<mlir::BlockArgument>(function.getBody().front().getTerminator()->getOperand(result));
+  auto argument = llvm::dyn_cast<mlir::BlockArgument>(function.getBody().front().getTerminator()->getOperand(result));
   if (!argument)
     return false;
   auto to = function.getArgAttrOfType<mlir::IntegerAttr>(argument.getArgNumber(), kDonateAttr);
