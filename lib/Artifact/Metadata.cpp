@@ -339,7 +339,11 @@ static std::vector<char> serialize(const Program &program, const WeightTable &we
 
   std::vector<ds_artifact_donation> donations;
   for (const Donation &d : program.donations)
-    donations.push_back({d.input, d.output, d.inPlace, 0});
+    donations.push_back({d.input, d.output,
+                         d.isUnchanged ? uint32_t(DS_DONATION_UNCHANGED)
+                         : d.inPlace   ? uint32_t(DS_DONATION_IN_PLACE)
+                                       : uint32_t(DS_DONATION_COPIED),
+                         0});
   w.table(DS_TABLE_DONATIONS, donations);
   // Most programs have neither.
   if (!defaults.empty())

@@ -2,6 +2,7 @@
 // Guarantees: see FunctionBoundary.h.
 //===----------------------------------------------------------------------===//
 #include "lib/Group/FunctionBoundary.h"
+#include "dialects/ds/ir/Donations.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/ir/NodeName.h"
@@ -22,6 +23,8 @@ void copyAliasedResults(func::FuncOp function) {
       boundaries.push_back(&op);
   llvm::SmallPtrSet<Value, 8> taken;
   for (OpOperand &operand : terminator->getOpOperands()) {
+    if (isUnchangedDonation(function, operand.getOperandNumber()))
+      continue;
     Value root = operand.get();
     Operation *lastView = nullptr;
     while (Value viewed = viewedBy(root.getDefiningOp())) {

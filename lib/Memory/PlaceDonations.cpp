@@ -1,10 +1,12 @@
 //===- PlaceDonations.cpp - When an output may be its input's memory ------===//
-// Assumes: kernels are code (which says whether it works in place); each result is made by a launch of its own.
+// Assumes: kernels are code (which says whether it works in place); each result is made by a launch of its own, or is
+//   the argument that is donated to it.
 // Guarantees: where it says `ds.in_place`, nothing reads the donated input's old value once the launch that makes the
 //   output has run, and that launch reads it only where it writes. A launch moves behind the input's last reader where
 //   that makes it so.
 // Declines: donations that no order makes so: the runtime copies those outputs when the run is over.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/ir/Donations.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/shape/ShapeState.h"
@@ -114,6 +116,10 @@ public:
       auto output = function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), kDonateAttr);
       if (!output)
         continue;
+      if (isUnchangedDonation(function, unsigned(output.getInt()))) {
+        function.setArgAttr(argument.getArgNumber(), kInPlaceAttr, UnitAttr::get(&getContext()));
+        continue;
+      }
       Value result = memoryOf(function.getBody().front().getTerminator()->getOperand(output.getInt()));
       Donation donation{argument.getArgNumber(), result.getDefiningOp<rt::LaunchOp>(), {}, {}};
       if (!donation.writer)

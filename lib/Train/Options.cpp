@@ -173,4 +173,11 @@ std::string checkSchedule(StringRef text) {
   return readKeys("--schedule", name, list, keys);
 }
 
+std::string parseTexts(TrainingOptions &training) {
+  std::string reason = parseLoss(training.lossText, training.loss);
+  if (reason.empty())
+    reason = parseOptimizer(training.optimizerText, training.optimizer);
+  return reason.empty() ? checkSchedule(training.schedule) : reason;
+}
+
 } // namespace ds

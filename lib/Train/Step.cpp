@@ -1,382 +1,196 @@
 //===- Step.cpp - A model's function to a training step -------------------===//
 // Guarantees: see ds/Train/Step.h.
 //===----------------------------------------------------------------------===//
-#include "ds/Train/Step.h"
 #include "Loss.h"
 #include "Optimizer.h"
-#include "dialects/ds/fold/Elements.h"
+#include "StepMaker.h"
 #include "dialects/ds/ir/ModelAttrs.h"
-#include "dialects/ds/shape/Substitute.h"
 #include "ds/Autodiff/Gradients.h"
 #include "ds/Import/Onnx.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/Format.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 
 namespace ds {
 
-namespace {
-
-/// What arguments and results are, by the letters of the properties (docs/Training.md).
-constexpr char kData = 'd', kTarget = 't', kParameter = 'p', kState = 'b', kKept = 'o', kRate = 'l', kStep = 'k';
-constexpr char kLoss = 'L', kCount = 'n', kCorrect = 'c', kGradient = 'g';
-constexpr StringLiteral kMode = "mode";
-
-/// A result of the step.
-struct Result {
-  Value value;
-  std::string name;
-  char role;
-  /// The argument whose next value it is.
-  std::optional<unsigned> of;
-};
-
-class StepMaker {
-public:
-  StepMaker(ModuleOp module, const TrainingOptions &options) : module(module), options(options), builder(module) {}
-  LogicalResult run();
-
-private:
-  LogicalResult findFunctions();
-  FailureOr<unsigned> findOutput();
-  /// The target of both functions, after the data.
-  LogicalResult addTarget(unsigned output);
-  LogicalResult addArgument(StringRef name, Type element, ArrayRef<SymExpr> dims, char role, Attribute initial = {});
-  LogicalResult addOptimizer();
-  FailureOr<SmallVector<Result>> train(unsigned output);
-  FailureOr<SmallVector<Result>> evaluate(unsigned output);
-  void finish(func::FuncOp function, ArrayRef<Result> results);
-  /// A function like `function` that makes no gradients, for a mode.
-  void addVersion(func::FuncOp function, int64_t mode);
-  void describe(ArrayRef<Result> results);
-  StringRef nameOf(unsigned argument) { return main.getArgAttrOfType<StringAttr>(argument, kNameAttr).getValue(); }
-  SmallVector<unsigned> argumentsOf(char role) {
-    SmallVector<unsigned> found;
-    for (auto [i, each] : llvm::enumerate(roles))
-      if (each == role)
-        found.push_back(unsigned(i));
-    return found;
-  }
-
-  ModuleOp module;
-  const TrainingOptions &options;
-  Builder builder;
-  func::FuncOp main, evaluator;
-  std::string roles; // of the arguments
-  SmallVector<Attribute> versions;
-};
-
-} // namespace
-
-LogicalResult StepMaker::findFunctions() {
-  for (auto function : module.getOps<func::FuncOp>())
-    if (function.isPublic() && !function.isExternal())
-      main = function;
-  auto name = main ? main->getAttrOfType<FlatSymbolRefAttr>(kEvaluateAttr) : FlatSymbolRefAttr();
-  evaluator = name ? module.lookupSymbol<func::FuncOp>(name.getAttr()) : func::FuncOp();
-  if (!evaluator)
-    return module.emitError("expected a function that is to be trained, with '") << kEvaluateAttr << "'";
-  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
-    auto role = main.getArgAttrOfType<StringAttr>(i, kRoleAttr);
-    roles += !role || role == "data" ? kData : role == "parameter" ? kParameter : kState;
-    for (func::FuncOp function : {main, evaluator})
-      function.removeArgAttr(i, kRoleAttr);
-  }
-  return success();
-}
-
-FailureOr<unsigned> StepMaker::findOutput() {
-  std::string known;
-  for (unsigned i = 0; i < main.getNumResults(); ++i) {
-    if (main.getResultAttr(i, kRoleAttr))
-      continue;
-    StringRef name = main.getResultAttrOfType<StringAttr>(i, kNameAttr).getValue();
-    if (options.loss.output.empty() || name == options.loss.output)
-      return i;
-    known += (known.empty() ? "'" : ", '") + name.str() + "'";
-  }
-  return main.emitError("--loss: the model has no output '") << options.loss.output << "'; it has " << known;
-}
-
-LogicalResult StepMaker::addTarget(unsigned output) {
-  if (options.loss.kind == LossOptions::OwnOutput)
-    return success();
+FailureOr<StepMaker::Results> StepMaker::addLoss(func::FuncOp function, unsigned output, bool counts) {
+  Operation *terminator = function.getBody().front().getTerminator();
   ShapeState shapes;
-  if (failed(inferFunction(main, shapes)))
+  if (failed(inferFunction(function, shapes)))
+    return failure();
+  OpBuilder ops(terminator);
+  VjpBuilder b(ops, shapes, terminator, {});
+  SmallVector<unsigned> target = argumentsOf({&kTarget, 1});
+  LossValues values = buildLoss(b, options.loss, terminator->getOperand(output),
+                                target.empty() ? Value() : Value(function.getArgument(target[0])), counts);
+  if (b.hasFailed())
+    return function.emitError("--loss: the loss cannot be built on '")
+           << main.getResultAttrOfType<StringAttr>(output, kNameAttr).getValue() << "'";
+  return Results{{values.loss.get(), "loss", kLoss, {}},
+                 {values.count.get(), "count", kCount, {}},
+                 {values.correct.get(), "correct", kCorrect, {}}};
+}
+
+LogicalResult StepMaker::differentiate(unsigned output) {
+  FailureOr<Results> losses = addLoss(main, output, /*counts=*/false);
+  if (failed(losses))
     return failure();
   Operation *terminator = main.getBody().front().getTerminator();
-  auto wanted = targetOf(terminator, terminator->getOperand(output), shapes, options.loss);
-  if (failed(wanted))
-    return failure();
-  // A dim that is no symbol gets one, which must be equal.
-  SymDims dims;
-  SmallVector<std::pair<std::string, SymExpr>> equal;
-  for (const SymExpr &dim : wanted->second) {
-    if (dim.isConst() || dim.symbolName()) {
-      dims.push_back(dim);
-      continue;
-    }
-    equal.emplace_back("target_" + std::to_string(equal.size()), dim);
-    dims.push_back(SymExpr::symbol(equal.back().first));
-  }
-  const unsigned index = unsigned(argumentsOf(kData).size());
-  for (func::FuncOp function : {main, evaluator}) {
-    DictionaryAttr attributes = builder.getDictionaryAttr(
-        {builder.getNamedAttr(kNameAttr, builder.getStringAttr("target")),
-         builder.getNamedAttr(kShapeArgAttr, ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>(dims)))});
-    if (failed(function.insertArgument(index, typeFromDims(wanted->first, dims), attributes,
-                                       NameLoc::get(builder.getStringAttr("target")))))
+  // Results all, so that what is expanded for its derivative stays what they are.
+  SmallVector<unsigned> places;
+  for (const Result &loss : *losses) {
+    places.push_back(main.getNumResults());
+    terminator->insertOperands(main.getNumResults(), loss.value);
+    if (failed(main.insertResult(main.getNumResults(), loss.value.getType(), {})))
       return failure();
-    OpBuilder atStart = OpBuilder::atBlockBegin(&function.getBody().front());
-    for (const auto &[symbol, dim] : equal) {
-      auto one = [&](const SymExpr &expr) { return ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>{expr}); };
-      RequireOp::create(atStart, function.getLoc(), one(SymExpr::symbol(symbol)), one(dim),
-                        "'target' to have the dimensions of the output without the classes");
-    }
   }
-  roles.insert(roles.begin() + index, kTarget);
-  return success();
-}
-
-LogicalResult StepMaker::addArgument(StringRef name, Type element, ArrayRef<SymExpr> dims, char role,
-                                     Attribute initial) {
-  SmallVector<NamedAttribute> attributes{
-      builder.getNamedAttr(kNameAttr, builder.getStringAttr(name)),
-      builder.getNamedAttr(kShapeArgAttr, ShapeAttr::get(module.getContext(), dims))};
-  for (func::FuncOp function : {main, evaluator}) {
-    const unsigned index = function.getNumArguments();
-    if (failed(function.insertArgument(index, typeFromDims(element, dims), builder.getDictionaryAttr(attributes),
-                                       NameLoc::get(builder.getStringAttr(name)))))
-      return failure();
-    if (initial)
-      function.setArgAttr(index, kDefaultAttr, initial);
-  }
-  roles += role;
-  return success();
-}
-
-LogicalResult StepMaker::addOptimizer() {
-  Type element;
-  for (unsigned parameter : argumentsOf(kParameter)) {
-    auto type = cast<RankedTensorType>(main.getArgument(parameter).getType());
-    element = type.getElementType();
-    SymDims dims(type.getShape().begin(), type.getShape().end());
-    auto zeros = DenseElementsAttr::get(type, builder.getFloatAttr(element, 0));
-    for (StringRef kept : keptBy(options.optimizer))
-      if (failed(addArgument((kept + "." + nameOf(parameter)).str(), element, dims, kKept, zeros)))
-        return failure();
-  }
-  if (failed(addArgument("learning_rate", element, {}, kRate)))
-    return failure();
-  return addArgument("step", builder.getI64Type(), {}, kStep);
-}
-
-FailureOr<SmallVector<Result>> StepMaker::train(unsigned output) {
-  Operation *terminator = main.getBody().front().getTerminator();
-  SmallVector<Result> results;
-  // The loss is a result, so that the gradient can be asked of it.
-  {
-    ShapeState shapes;
-    if (failed(inferFunction(main, shapes)))
-      return failure();
-    OpBuilder ops(terminator);
-    VjpBuilder b(ops, shapes, terminator, {});
-    SmallVector<unsigned> target = argumentsOf(kTarget);
-    LossValues values = buildLoss(b, options.loss, terminator->getOperand(output),
-                                  target.empty() ? Value() : Value(main.getArgument(target[0])), /*counts=*/false);
-    if (b.hasFailed())
-      return main.emitError("--loss: the loss cannot be built on '") << options.loss.output << "'";
-    results = {{values.loss.get(), "loss", kLoss, {}},
-               {values.count.get(), "count", kCount, {}},
-               {values.correct.get(), "correct", kCorrect, {}}};
-  }
-  SmallVector<Result> states;
-  for (unsigned i = 0; i < main.getNumResults(); ++i)
-    if (main.getResultAttr(i, kRoleAttr)) {
-      StringRef name = main.getResultAttrOfType<StringAttr>(i, kNameAttr).getValue();
-      for (unsigned argument : argumentsOf(kState))
-        if (nameOf(argument) == name)
-          states.push_back({terminator->getOperand(i), name.str(), kState, argument});
-    }
-  const unsigned lossResult = main.getNumResults();
-  terminator->insertOperands(lossResult, results[0].value);
-  if (failed(main.insertResult(lossResult, results[0].value.getType(), {})))
-    return failure();
+  for (unsigned argument : argumentsOf({&kState, 1}))
+    for (unsigned i = 0; i < places.front(); ++i)
+      if (main.getResultAttr(i, kRoleAttr) &&
+          main.getResultAttrOfType<StringAttr>(i, kNameAttr).getValue() == nameOf(argument))
+        places.push_back(i);
+  stateCount = unsigned(places.size() - losses->size());
+  if (stateCount != argumentsOf({&kState, 1}).size())
+    return main.emitError("expected a result with the next value of each state");
   SmallVector<BlockArgument> parameters;
-  for (unsigned parameter : argumentsOf(kParameter))
+  for (unsigned parameter : argumentsOf({&kParameter, 1}))
     parameters.push_back(main.getArgument(parameter));
-  FailureOr<SmallVector<Value>> gradients = buildGradients(main, lossResult, parameters);
+  FailureOr<SmallVector<Value>> gradients = buildGradients(main, places.front(), parameters);
   if (failed(gradients))
     return failure();
-  // What was expanded for its derivative is another value now.
-  results[0].value = terminator->getOperand(lossResult);
-  for (Result &state : states)
-    for (unsigned i = 0; i < lossResult; ++i)
-      if (main.getResultAttr(i, kRoleAttr) &&
-          main.getResultAttrOfType<StringAttr>(i, kNameAttr).getValue() == state.name)
-        state.value = terminator->getOperand(i);
-
-  ShapeState shapes;
-  if (failed(inferFunction(main, shapes)))
-    return failure();
-  OpBuilder ops(terminator);
-  VjpBuilder b(ops, shapes, terminator, {});
-  OptimizerBuilder optimizer(b, options.optimizer, main.getArgument(argumentsOf(kRate)[0]),
-                             main.getArgument(argumentsOf(kStep)[0]));
-  SmallVector<TensorExpr> scaled;
-  for (Value gradient : *gradients)
-    scaled.push_back(b(gradient));
-  scaled = optimizer.clip(scaled);
-  const size_t kept = keptBy(options.optimizer).size();
-  SmallVector<unsigned> keptArguments = argumentsOf(kKept);
-  SmallVector<Result> keptResults;
-  for (auto [i, parameter] : llvm::enumerate(argumentsOf(kParameter))) {
-    SmallVector<TensorExpr> own;
-    for (size_t k = 0; k < kept; ++k)
-      own.push_back(b(main.getArgument(keptArguments[i * kept + k])));
-    TensorExpr next = optimizer.update(b(main.getArgument(parameter)), scaled[i], own);
-    results.push_back({next.get(), nameOf(parameter).str(), kParameter, parameter});
-    for (size_t k = 0; k < kept; ++k) {
-      const unsigned argument = keptArguments[i * kept + k];
-      keptResults.push_back({own[k].get(), nameOf(argument).str(), kKept, argument});
-    }
-  }
-  if (b.hasFailed())
-    return main.emitError("--optimizer: the step cannot be built");
-  llvm::append_range(results, states);
-  llvm::append_range(results, keptResults);
-  for (auto [parameter, gradient] : llvm::zip_equal(argumentsOf(kParameter), *gradients))
-    results.push_back({gradient, ("grad." + nameOf(parameter)).str(), kGradient, {}});
-  return results;
-}
-
-FailureOr<SmallVector<Result>> StepMaker::evaluate(unsigned output) {
-  Operation *terminator = evaluator.getBody().front().getTerminator();
-  ShapeState shapes;
-  if (failed(inferFunction(evaluator, shapes)))
-    return failure();
-  OpBuilder ops(terminator);
-  VjpBuilder b(ops, shapes, terminator, {});
-  SmallVector<unsigned> target = argumentsOf(kTarget);
-  LossValues values = buildLoss(b, options.loss, terminator->getOperand(output),
-                                target.empty() ? Value() : Value(evaluator.getArgument(target[0])), /*counts=*/true);
-  if (b.hasFailed())
-    return failure();
-  SmallVector<Result> results{{values.loss.get(), "loss", kLoss, {}},
-                              {values.count.get(), "count", kCount, {}},
-                              {values.correct.get(), "correct", kCorrect, {}}};
-  for (char role : {kParameter, kState, kKept})
-    for (unsigned argument : argumentsOf(role))
-      results.push_back({evaluator.getArgument(argument), nameOf(argument).str(), role, argument});
-  for (unsigned parameter : argumentsOf(kParameter))
-    results.push_back({evaluator.getArgument(parameter), ("grad." + nameOf(parameter)).str(), kGradient, {}});
-  return results;
-}
-
-void StepMaker::finish(func::FuncOp function, ArrayRef<Result> results) {
-  Operation *terminator = function.getBody().front().getTerminator();
   SmallVector<Value> values;
-  SmallVector<Type> types;
-  for (const Result &result : results) {
-    values.push_back(result.value);
-    types.push_back(result.value.getType());
-  }
+  for (unsigned place : places)
+    values.push_back(terminator->getOperand(place));
+  llvm::append_range(values, *gradients);
   terminator->setOperands(values);
-  function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), types));
-  SmallVector<Attribute> attributes;
-  for (const Result &result : results)
-    attributes.push_back(
-        builder.getDictionaryAttr(builder.getNamedAttr(kNameAttr, builder.getStringAttr(result.name))));
-  function.setResAttrsAttr(builder.getArrayAttr(attributes));
-  for (auto [i, result] : llvm::enumerate(results))
-    if (result.of)
-      function.setArgAttr(*result.of, kDonateAttr, builder.getI64IntegerAttr(int64_t(i)));
+  main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), ValueRange(values).getTypes()));
+  main.setResAttrsAttr(builder.getArrayAttr(SmallVector<Attribute>(values.size(), builder.getDictionaryAttr({}))));
+  return success();
 }
 
-void StepMaker::addVersion(func::FuncOp function, int64_t mode) {
+/// Arguments as they are.
+void StepMaker::passOn(Results &results, func::FuncOp function, StringRef passed) {
+  for (unsigned argument : argumentsOf(passed))
+    results.push_back({function.getArgument(argument), nameOf(argument).str(), roles[argument], argument});
+}
+
+SmallVector<TensorExpr> StepMaker::accumulate(VjpBuilder &b, func::FuncOp function, ArrayRef<TensorExpr> gradients,
+                                              TensorExpr count, TensorExpr &total) {
+  SmallVector<TensorExpr> sums;
+  SmallVector<unsigned> arguments = argumentsOf({&kAccumulated, 1});
+  for (auto [gradient, argument] : llvm::zip_first(gradients, arguments)) {
+    // A batch without targets has a mean that is no number.
+    TensorExpr sum = where(ComparePredicate::gt, count, 0, gradient * count);
+    sums.push_back(b.reshape(b(function.getArgument(argument)), b.dims(gradient.get())) + sum);
+  }
+  total = b.reshape(b(function.getArgument(arguments.back())), {}) + count;
+  return sums;
+}
+
+FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode mode) {
   Operation *terminator = function.getBody().front().getTerminator();
+  ShapeState shapes;
+  if (failed(inferFunction(function, shapes)))
+    return failure();
   OpBuilder ops(terminator);
-  SmallVector<Type> types;
-  for (unsigned i = 0; i < function.getNumResults(); ++i) {
-    Value value = terminator->getOperand(i);
-    if (function.getResultAttrOfType<StringAttr>(i, kNameAttr).getValue().starts_with("grad.")) {
-      auto type = cast<RankedTensorType>(value.getType());
-      SymDims dims(type.getShape().begin(), type.getShape().end());
-      dims.front() = SymExpr(0);
-      value = FillOp::create(ops, function.getLoc(), typeFromDims(type.getElementType(), dims), Value(),
-                             ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>(dims)),
-                             cast<TypedAttr>(builder.getFloatAttr(type.getElementType(), 0)));
-      terminator->setOperand(i, value);
+  VjpBuilder b(ops, shapes, terminator, {});
+  SmallVector<Value> passes(terminator->getOperands());
+  const size_t firstGradient = 3 + stateCount;
+  Results results{
+      {passes[0], "loss", kLoss, {}}, {passes[1], "count", kCount, {}}, {passes[2], "correct", kCorrect, {}}};
+  Results states, kept, accumulated;
+  for (auto [i, argument] : llvm::enumerate(argumentsOf({&kState, 1})))
+    states.push_back({passes[3 + i], nameOf(argument).str(), kState, argument});
+
+  SmallVector<TensorExpr> gradients;
+  for (size_t i = firstGradient; i < passes.size(); ++i)
+    gradients.push_back(b(passes[i]));
+  if (mode >= Mode::Accumulate) {
+    TensorExpr total;
+    gradients = accumulate(b, function, gradients, b(passes[1]), total);
+    SmallVector<TensorExpr> sums(gradients);
+    sums.push_back(total);
+    for (auto [sum, argument] : llvm::zip_equal(sums, argumentsOf({&kAccumulated, 1}))) {
+      Value before = function.getArgument(argument);
+      TensorExpr next = mode == Mode::Apply ? b.zerosLike(before) : b.reshape(sum, b.dims(before));
+      accumulated.push_back({next.get(), nameOf(argument).str(), kAccumulated, argument});
     }
-    types.push_back(value.getType());
+    for (TensorExpr &gradient : gradients)
+      gradient = gradient / total;
   }
-  function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), types));
-  function.setPrivate();
-  SmallVector<SymExpr> own;
-  llvm::StringSet<> seen;
-  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-    function.removeArgAttr(i, kDefaultAttr);
-    for (const SymExpr &dim : function.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr).getDims())
-      if (auto symbol = dim.symbolName(); symbol && seen.insert(*symbol).second)
-        own.push_back(dim);
+  if (mode == Mode::Accumulate) {
+    passOn(results, function, {&kParameter, 1});
+    passOn(kept, function, {&kKept, 1});
+  } else {
+    OptimizerBuilder optimizer(b, options.optimizer, function.getArgument(argumentsOf({&kRate, 1})[0]),
+                               function.getArgument(argumentsOf({&kStep, 1})[0]));
+    gradients = optimizer.clip(gradients);
+    const size_t keptCount = keptBy(options.optimizer).size();
+    SmallVector<unsigned> keptArguments = argumentsOf({&kKept, 1});
+    for (auto [i, parameter] : llvm::enumerate(argumentsOf({&kParameter, 1}))) {
+      SmallVector<TensorExpr> own;
+      for (size_t k = 0; k < keptCount; ++k)
+        own.push_back(b(function.getArgument(keptArguments[i * keptCount + k])));
+      TensorExpr next = optimizer.update(b(function.getArgument(parameter)), gradients[i], own);
+      results.push_back({next.get(), nameOf(parameter).str(), kParameter, parameter});
+      for (size_t k = 0; k < keptCount; ++k) {
+        const unsigned argument = keptArguments[i * keptCount + k];
+        kept.push_back({own[k].get(), nameOf(argument).str(), kKept, argument});
+      }
+    }
   }
-  if (!own.empty())
-    function->setAttr(kOwnSymbolsAttr, ShapeAttr::get(module.getContext(), ArrayRef<SymExpr>(own)));
-  function->removeAttr(kGivenAttr);
-  versions.push_back(builder.getDictionaryAttr(
-      {builder.getNamedAttr("body", FlatSymbolRefAttr::get(function)),
-       builder.getNamedAttr("sizes",
-                            builder.getDictionaryAttr(builder.getNamedAttr(kMode, builder.getI64IntegerAttr(mode))))}));
+  if (b.hasFailed())
+    return function.emitError("--optimizer: the step cannot be built");
+  llvm::append_range(results, states);
+  llvm::append_range(results, kept);
+  if (mode < Mode::Accumulate)
+    passOn(accumulated, function, {&kAccumulated, 1});
+  llvm::append_range(results, accumulated);
+  for (auto [i, parameter] : llvm::enumerate(argumentsOf({&kParameter, 1})))
+    results.push_back({passes[firstGradient + i], ("grad." + nameOf(parameter)).str(), kGradient, {}});
+  return results;
 }
 
-void StepMaker::describe(ArrayRef<Result> results) {
-  std::string outputs, rate;
-  for (const Result &result : results)
-    outputs += result.role;
-  llvm::raw_string_ostream(rate) << llvm::format("%.17g", options.optimizer.learningRate);
-  SmallVector<NamedAttribute> properties;
-  if (auto known = module->getAttrOfType<DictionaryAttr>(kPropertiesAttr))
-    for (NamedAttribute property : known)
-      if (!property.getName().strref().starts_with("ds.train"))
-        properties.push_back(property);
-  for (auto [key, value] :
-       std::initializer_list<std::pair<StringRef, StringRef>>{{"ds.train", "1"},
-                                                              {"ds.train.inputs", roles},
-                                                              {"ds.train.outputs", outputs},
-                                                              {"ds.train.loss", options.lossText},
-                                                              {"ds.train.optimizer", options.optimizerText},
-                                                              {"ds.train.lr", rate},
-                                                              {"ds.train.schedule", options.schedule}})
-    properties.push_back(builder.getNamedAttr(key, builder.getStringAttr(value)));
-  module->setAttr(kPropertiesAttr, builder.getDictionaryAttr(properties));
+FailureOr<StepMaker::Results> StepMaker::evaluate(unsigned output) {
+  FailureOr<Results> results = addLoss(evaluator, output, /*counts=*/true);
+  if (failed(results))
+    return failure();
+  for (char role : {kParameter, kState, kKept, kAccumulated})
+    passOn(*results, evaluator, {&role, 1});
+  for (unsigned parameter : argumentsOf({&kParameter, 1}))
+    results->push_back({evaluator.getArgument(parameter), ("grad." + nameOf(parameter)).str(), kGradient, {}});
+  return results;
 }
 
 LogicalResult StepMaker::run() {
   if (failed(findFunctions()))
     return failure();
   FailureOr<unsigned> output = findOutput();
-  if (failed(output) || failed(addTarget(*output)) || failed(addOptimizer()))
+  if (failed(output) || failed(addTarget(*output)) || failed(addOptimizer()) || failed(addAccumulators()))
     return failure();
+  FailureOr<Results> evaluation = evaluate(*output);
   // What differentiates erases functions that nothing names: the attribute goes when it is done.
-  FailureOr<SmallVector<Result>> step = train(*output);
-  main->removeAttr(kEvaluateAttr);
-  if (failed(step))
+  if (failed(evaluation) || failed(differentiate(*output)))
     return failure();
-  FailureOr<SmallVector<Result>> evaluation = evaluate(*output);
-  if (failed(evaluation))
+  main->removeAttr(kEvaluateAttr);
+  func::FuncOp accumulating = cloneWithAccumulators("_accumulate"), applying = cloneWithAccumulators("_apply");
+  FailureOr<Results> step = addUpdate(main, Mode::WithGradients), sums = addUpdate(accumulating, Mode::Accumulate),
+                     applied = addUpdate(applying, Mode::Apply);
+  if (failed(step) || failed(sums) || failed(applied))
     return failure();
   finish(main, *step);
   finish(evaluator, *evaluation);
+  finish(accumulating, *sums);
+  finish(applying, *applied);
   auto trainer = cast<func::FuncOp>(main->clone());
   trainer.setName((main.getName() + "_train").str());
   module.push_back(trainer);
-  addVersion(trainer, 0);
-  addVersion(evaluator, 2);
+  addVersion(trainer, Mode::Train);
+  addVersion(evaluator, Mode::Evaluate);
+  addVersion(accumulating, Mode::Accumulate);
+  addVersion(applying, Mode::Apply);
   main->setAttr(kVersionsAttr, builder.getArrayAttr(versions));
   main->setAttr(kGivenAttr, builder.getStrArrayAttr({kMode}));
+  requireMode();
   describe(*step);
   return success();
 }

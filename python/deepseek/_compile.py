@@ -134,7 +134,14 @@ def compile_onnx(
         "custom_domains": domains,
         "donate": _donations(donate or {}),
         "optional": _optional(optional),
+        "precision": "fp32",
+        "training": None,
     }
+    return compile_source(model, output, options, cache, lambda path: Model(path, threads, custom_ops))
+
+
+def compile_source(model: Any, output: Any, options: dict[str, Any], cache: Any, load: Callable[[str], Any]) -> Any:
+    """Compiles to `output` and returns its path; without one, returns what `load` makes of the artifact."""
     content = b""
     if not isinstance(model, (str, os.PathLike)):
         if not isinstance(model, bytes) and not hasattr(model, "SerializeToString"):
@@ -160,7 +167,7 @@ def compile_onnx(
         _run(source, path, options, cache, names)
         if output is not None:
             return path
-        compiled = Model(path, threads, custom_ops)
+        compiled = load(path)
         compiled._keep_artifact()
         return compiled
 
@@ -229,7 +236,8 @@ def _forced(force_static: Any) -> list[tuple[str, list[int]]]:
 
 # What the compiler calls flags are arguments here.
 _FLAG = re.compile(
-    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|optional|emit|weights|target-cpu|target|precise)\b(=(?P<value>[\w.-]+))?"
+    r"--(?P<name>shape|specialize|force-static|custom-ops|donate|optional|emit|weights|target-cpu|target|precise|precision|loss"
+    r"|optimizer|schedule|freeze)\b(=(?P<value>[\w.*?\[\]-]+))?"
 )
 _ARGUMENTS = {"shape": "shapes"}
 _sessions: dict[str, Any] = {}  # by cache folder
@@ -241,7 +249,7 @@ def _in_python(message: str, names: Mapping[str, str]) -> str:
         name = _ARGUMENTS.get(match["name"], match["name"].replace("-", "_"))
         if match["value"] is None:
             return name
-        return f"{name}={[match['value']] if name in ('custom_ops', 'optional') else match['value']!r}"
+        return f"{name}={[match['value']] if name in ('custom_ops', 'optional', 'freeze') else match['value']!r}"
 
     for path, name in names.items():
         message = message.replace(f"'{path}'", name).replace(path, name)
@@ -266,7 +274,7 @@ def _run(source: str, path: str, options: dict[str, Any], cache: Any, names: Map
     result = _session(cache).compile(source, path, **options)
     for severity, message in result.messages:
         if severity == "warning":
-            warnings.warn(_in_python(message, names), stacklevel=3)
+            warnings.warn(_in_python(message, names), stacklevel=4)
     if result.code:
         lines = [_in_python(message, names) for severity, message in result.messages if severity in ("error", "note")]
         raise CompileError("\n".join(lines) or f"the compiler failed with code {result.code}", result.code)

@@ -28,6 +28,8 @@ class Session:
         custom_domains: Sequence[str],
         donate: Sequence[tuple[str, str]],
         optional: Sequence[str],
+        precision: str,
+        training: tuple[str, str, str, Sequence[str]] | None,
     ) -> Result: ...
 
 def default_cache_folder() -> str: ...

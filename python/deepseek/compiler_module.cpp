@@ -6,8 +6,10 @@
 #include "ds/Compiler.h"
 #include <mutex>
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 namespace nb = nanobind;
@@ -35,6 +37,8 @@ const char *nameOf(ds::Severity severity) {
 }
 
 using Sizes = std::vector<std::pair<std::string, int64_t>>;
+/// Loss, optimizer and schedule as the flags say them, and patterns of parameters that stay.
+using Training = std::tuple<std::string, std::string, std::string, std::vector<std::string>>;
 
 Result compile(ds::CompilerSession &session, const std::string &input, const std::string &output,
                const std::string &emit, const std::string &weights, const std::string &target,
@@ -42,8 +46,8 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
                const std::vector<Sizes> &versions,
                const std::vector<std::pair<std::string, std::vector<int64_t>>> &forced,
                const std::vector<std::string> &customDomains,
-               const std::vector<std::pair<std::string, std::string>> &donate,
-               const std::vector<std::string> &optional) {
+               const std::vector<std::pair<std::string, std::string>> &donate, const std::vector<std::string> &optional,
+               const std::string &precision, const std::optional<Training> &training) {
   nb::gil_scoped_release unlocked;
   Result result;
   std::mutex mutex;
@@ -68,6 +72,16 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
   for (const auto &[from, to] : donate)
     options.donations.push_back(from + ":" + to);
   options.optional = optional;
+  options.widens = precision == "fp64";
+  if (training) {
+    ds::TrainingOptions &trained = options.training.emplace();
+    std::tie(trained.lossText, trained.optimizerText, trained.schedule, options.trained.frozen) = *training;
+    if (std::string reason = ds::parseTexts(trained); !reason.empty()) {
+      result.code = int(ds::CompileStatus::BadUsage);
+      result.messages.emplace_back(nameOf(ds::Severity::Error), reason);
+      return result;
+    }
+  }
   options.diagnostic = [&](ds::Severity severity, llvm::StringRef message) {
     std::lock_guard<std::mutex> lock(mutex);
     result.messages.emplace_back(nameOf(severity), message.str());
@@ -98,6 +112,7 @@ NB_MODULE(_compiler, m) {
           nb::arg("cache_folder"), nb::arg("warns_of_cache"))
       .def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"),
            nb::arg("target"), nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"),
-           nb::arg("versions"), nb::arg("forced"), nb::arg("custom_domains"), nb::arg("donate"), nb::arg("optional"));
+           nb::arg("versions"), nb::arg("forced"), nb::arg("custom_domains"), nb::arg("donate"), nb::arg("optional"),
+           nb::arg("precision"), nb::arg("training").none());
   m.def("default_cache_folder", ds::defaultCacheFolder);
 }

@@ -5,6 +5,8 @@
 // Declines: bfloat16 as a NumPy type, which NumPy lacks: it comes and goes as uint16 and __init__.py names it.
 //===----------------------------------------------------------------------===//
 #include "ds_runtime.hpp"
+#include "train/Export.h"
+#include "train/Initialize.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -443,6 +445,7 @@ public:
   }
   uint32_t threads() const { return session.threads(); }
   uint64_t memory() const { return session.memory(); }
+  ds_session *c() { return session.c(); }
 
 private:
   Output take(size_t index, const ds_tensor &tensor) {
@@ -474,6 +477,38 @@ private:
   ds::Model model;
   std::vector<bool> feeds; // outputs that feed an input
   std::vector<std::pair<size_t, size_t>> donations;
+};
+
+/// What a training step says of itself, and what the programs that train share with Trainer (_training.py).
+class TrainStep {
+public:
+  explicit TrainStep(const Model &model) : model(model.model) {
+    ds_error error;
+    ds::check(step.read(this->model.c(), &error), error);
+  }
+  std::string inputRoles() const { return step.InputRoles; }
+  std::string outputRoles() const { return step.OutputRoles; }
+  bool needsTotal() const { return step.Rates.needsTotal(); }
+  double baseRate() const { return step.BaseRate; }
+  double rate(double base, uint64_t number, uint64_t total) const { return step.Rates.rate(base, number, total); }
+  void initialize(Session &session, uint64_t seed) const {
+    ds_error error;
+    nb::gil_scoped_release unlocked;
+    ds::check(ds::runtime::initializeStates(step, session.c(), seed, &error), error);
+  }
+  void checkExport() const {
+    ds_error error;
+    ds::check(ds::runtime::checkExport(step, &error), error);
+  }
+  void write(Session &session, const std::string &path) const {
+    ds_error error;
+    nb::gil_scoped_release unlocked;
+    ds::check(ds::runtime::writeOnnx(path.c_str(), step, session.c(), &error), error);
+  }
+
+private:
+  ds::Model model;
+  ds::runtime::TrainStep step;
 };
 
 } // namespace
@@ -551,4 +586,14 @@ NB_MODULE(_runtime, m) {
       .def("feed", &Session::feed, nb::arg("output"), nb::arg("input"))
       .def_prop_ro("threads", &Session::threads)
       .def_prop_ro("memory", &Session::memory);
+  nb::class_<TrainStep>(m, "TrainStep")
+      .def(nb::init<const Model &>(), nb::arg("model"))
+      .def_prop_ro("input_roles", &TrainStep::inputRoles)
+      .def_prop_ro("output_roles", &TrainStep::outputRoles)
+      .def_prop_ro("needs_total", &TrainStep::needsTotal)
+      .def_prop_ro("base_rate", &TrainStep::baseRate)
+      .def("rate", &TrainStep::rate, nb::arg("base"), nb::arg("step"), nb::arg("total"))
+      .def("initialize", &TrainStep::initialize, nb::arg("session"), nb::arg("seed"))
+      .def("check_export", &TrainStep::checkExport)
+      .def("export", &TrainStep::write, nb::arg("session"), nb::arg("path"));
 }

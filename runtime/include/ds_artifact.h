@@ -188,10 +188,15 @@ typedef struct ds_artifact_tensor {
 typedef struct ds_artifact_donation {
   uint32_t input;
   uint32_t output;
-  uint32_t in_place; /* 1: nothing reads the input's old value once the output is written, so that both may be one
-                      * memory all along; 0: the runtime copies the output to the input's memory when all is done */
+  uint32_t in_place; /* DS_DONATION_... */
   uint32_t reserved;
 } ds_artifact_donation;
+
+enum {
+  DS_DONATION_COPIED = 0,   /* the runtime copies the output to the input's memory when all is done */
+  DS_DONATION_IN_PLACE = 1, /* nothing reads the input's old value once the output is written: both are one memory */
+  DS_DONATION_UNCHANGED = 2 /* the output is the input: nothing writes either */
+};
 
 /* A device that the program runs parts of itself on, with memory of its own. A reader without code for it refuses the
  * program, and takes another variant where one needs less. */

@@ -67,6 +67,8 @@ Region MemorySource::handOver(Region &From) {
   return Taken;
 }
 
+void MemorySource::takeOver(const Region &Given) { Held += Given.Size; }
+
 bool Region::reserve(MemorySource &Source, int64_t Bytes) {
   if (Bytes <= int64_t(Size) && !Source.isGuarded())
     return true;

@@ -25,6 +25,8 @@ public:
 
   /// The region's memory no longer counts as held; whoever gets it calls giveBack.
   Region handOver(Region &From);
+  /// What another one handed over counts as held here.
+  void takeOver(const Region &Given);
   static void giveBack(const ds_allocator &Allocator, void *Memory, size_t Size);
 
 private:

@@ -497,7 +497,7 @@ const char *Metadata::donationProblem() const {
     if (D.input >= Inputs.size() || D.output >= Outputs.size())
       return "a donation of an input or output that does not exist";
     const ds_artifact_tensor &In = Inputs[D.input], &Out = Outputs[D.output];
-    if (In.dtype != Out.dtype || In.rank != Out.rank || In.space != Out.space || D.in_place > 1)
+    if (In.dtype != Out.dtype || In.rank != Out.rank || In.space != Out.space || D.in_place > DS_DONATION_UNCHANGED)
       return "a donation of an input to an output of another type";
     if (In.dtype == DS_STRING) // their bytes belong to the run
       return "a donation of strings";

@@ -353,8 +353,13 @@ ds_status ds_session::takeOutputs(const ds_tensor *Inputs, ds_tensor *Given, siz
     if (Donation < Meta.Donations.size()) {
       if (ds_status Status = takeDonated(Donation, Inputs, Given, Shape, Error))
         return Status;
-      if (Meta.Donations[Donation].in_place && !Guard) { // whose inputs are copies that cannot be written
-        OutputData[I] = InputData[Meta.Donations[Donation].input];
+      const ds_artifact_donation &D = Meta.Donations[Donation];
+      if (D.in_place == DS_DONATION_UNCHANGED) {
+        OutputData[I] = Inputs[D.input].data;
+        continue;
+      }
+      if (D.in_place && !Guard) { // whose inputs are copies that cannot be written
+        OutputData[I] = InputData[D.input];
         continue;
       }
     }
@@ -422,6 +427,7 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
   const Plan *P = nullptr;
   ds_status Status = resolveFeeds(Inputs, InputCount, Error);
   HasBegun = false;
+  Runs = this;
   for (size_t I = 0; Given && I < States.size(); ++I)
     if (ds_tensor &Entry = Given[Meta.Donations[I].output]; Entry.data == States[I].LastOutput)
       Entry.data = nullptr;
@@ -433,6 +439,9 @@ ds_status ds_session::run(const ds_tensor *Inputs, size_t InputCount, ds_tensor 
     Status = readSymbols(Inputs, InputCount, Error);
     forgetOwn(Given);
     ds_session *Version = Status ? nullptr : findVersion();
+    Runs = Version ? Version : this;
+    if (!Status)
+      passArena(Version ? *Version : *this);
     if (Version && !States.empty())
       Status = claimDonated(Inputs, Error);
     if (Version)

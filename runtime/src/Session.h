@@ -130,6 +130,7 @@ struct ds_session {
   ds::runtime::Array<ds_session *> Versions; // one a version of the metadata
   ds::runtime::Array<unsigned char> LeftOut; // of each input: whether the run leaves it out and takes its default
   ds_session *LastVersion = nullptr;         // that made the outputs of the last run, or NULL
+  ds_session *ArenaHolder = this;            // itself, or the version that ran last
 
   ds::runtime::Region Scratch;
   ds::runtime::Array<void *> Buffers;
@@ -161,6 +162,7 @@ struct ds_session {
   ds::runtime::Array<ds::runtime::Claim> Held, Active;   // for other sessions to see: memory of States, and that
   ds_session *NextDonor = nullptr, *LastDonor = nullptr; // those of the process with donations
   bool HasBegun = false;                                 // kernels of the last run have written
+  const ds_session *Runs = nullptr;                      // of the last run: this session, or a version
 
   ds::runtime::Array<int64_t> GivenSymbols;   // of the outermost session: values by number, or -1
   ds::runtime::SessionGuard *Guard = nullptr; // of DS_SESSION_GUARD (SessionGuard.cpp)
@@ -241,6 +243,7 @@ struct ds_session {
   // SessionVersion.cpp
   /// Defaults for entries that are all zero, in `FedInputs`; notes which these are.
   void resolveDefaults(const ds_tensor *&Inputs, size_t InputCount);
+  void passArena(ds_session &To);
   /// The version that fits the symbols and what the run leaves out, or NULL.
   ds_session *findVersion() const;
 

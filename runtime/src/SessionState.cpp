@@ -213,7 +213,8 @@ void ds_session::endClaims() {
 
 void ds_session::loseStates(const ds_tensor *Inputs) {
   for (size_t I = 0; HasBegun && I < States.size(); ++I)
-    if (States[I].Is == StateMemory::Present && Running[I].Size && Running[I].Data == States[I].Memory.Data)
+    if (States[I].Is == StateMemory::Present && Running[I].Size && Running[I].Data == States[I].Memory.Data &&
+        Runs->Model->Meta.Donations[I].in_place != DS_DONATION_UNCHANGED)
       States[I].Is = StateMemory::Lost;
 }
 

@@ -1,6 +1,7 @@
 //===- SessionVersion.cpp - Inputs left out, and versions of a program ------===//
 // Assumes: versions have the program's inputs, outputs and donations (Model.cpp checked it).
-// Guarantees: an optional input that a run leaves out is its default, without a copy. A run that fits a version is that
+// Guarantees: the program and its versions have one arena. An optional input that a run leaves out is its default,
+// without a copy. A run that fits a version is that
 //   version's run, without a copy; outputs may feed runs of other versions.
 // Declines: choosing anything but the first version that fits.
 //===----------------------------------------------------------------------===//
@@ -19,6 +20,21 @@ ds_status ds_session::createVersions(const ds_session_options &Options, ds_error
     }
   }
   return DS_OK;
+}
+
+/// Temporaries do not outlive a run, and one version runs at a time.
+void ds_session::passArena(ds_session &To) {
+  ds_session &From = *ArenaHolder;
+  ArenaHolder = &To;
+  for (size_t I = 0; &From != &To && I < From.StageCount && I < To.StageCount; ++I) {
+    Region &Has = From.Stages[I].Arena, &Gets = To.Stages[I].Arena;
+    if (Has.Size <= Gets.Size)
+      continue;
+    Gets.release(To.Memory);
+    Gets = From.Memory.handOver(Has);
+    To.Memory.takeOver(Gets);
+    From.Stages[I].Bound = To.Stages[I].Bound = nullptr;
+  }
 }
 
 void ds_session::resolveDefaults(const ds_tensor *&Inputs, size_t InputCount) {

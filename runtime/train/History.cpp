@@ -5,6 +5,8 @@
 #include "History.h"
 #include "../src/Program.h"
 #include "AtomicFile.h"
+#include "Chart.h"
+#include "StepMemory.h"
 #include <algorithm>
 #include <errno.h>
 #include <math.h>
@@ -14,96 +16,17 @@ namespace ds::runtime {
 namespace {
 
 constexpr size_t MostPoints = 1000;
-// Of a chart and its margins, in the units of its SVG.
-constexpr double Width = 860, Height = 260, Left = 70, Right = 20, Top = 16, Bottom = 34;
-
 constexpr char Style[] =
     "body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em;color:#222;background:#fff}"
     "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.6em}svg{width:100%;height:auto}"
     "text{font:12px system-ui,sans-serif;fill:currentColor}.grid{stroke:currentColor;opacity:.15}"
     ".line{fill:none;stroke:#3366cc;stroke-width:1.5}.eval{fill:none;stroke:#cc4433;stroke-width:1.5}"
-    ".dot{fill:#cc4433}table{border-collapse:collapse;width:100%}td,th{padding:2px 8px;text-align:right}"
+    ".dot{fill:#cc4433}.state{fill:#3366cc;opacity:.75}.temporary{fill:#cc9933;opacity:.55}table{border-collapse:"
+    "collapse;width:100%}td,th{padding:2px 8px;text-align:right}"
     "td:last-child,th:last-child,.key td{text-align:left;overflow-wrap:anywhere}"
     "tr:nth-child(even){background:rgba(128,128,128,.1)}"
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}.line{stroke:#77aaff}"
     ".eval{stroke:#ff8877}.dot{fill:#ff8877}}";
-
-void appendEscaped(Text &Out, const char *S) {
-  for (; *S; ++S)
-    if (*S == '&')
-      Out.append("&amp;");
-    else if (*S == '<')
-      Out.append("&lt;");
-    else if (*S == '>')
-      Out.append("&gt;");
-    else
-      Out.append("%c", *S);
-}
-
-struct Place {
-  double Step, Value;
-};
-
-/// Lines over the steps, with an axis of values.
-class Chart {
-public:
-  Chart(Text &Out, double FirstStep, double LastStep) : Out(Out), First(FirstStep), Last(LastStep) {}
-
-  /// The axis holds these values; of a range with a hundredfold between its ends it shows the magnitudes.
-  void cover(double Value) {
-    Low = fmin(Low, Value);
-    High = fmax(High, Value);
-  }
-
-  void begin(const char *Label) {
-    IsLog = Low > 0 && High > Low * 100;
-    if (IsLog)
-      Low = log10(Low), High = log10(High);
-    if (!(High > Low)) { // one value
-      const double Around = Low != 0 ? fabs(Low) / 2 : 1;
-      Low -= Around;
-      High += Around;
-    }
-    Out.append("<svg viewBox=\"0 0 %g %g\" role=\"img\"><title>", Width, Height);
-    appendEscaped(Out, Label);
-    Out.append("</title>\n");
-    for (int I = 0; I <= 4; ++I) {
-      const double Value = Low + (High - Low) * I / 4, Y = y(Value);
-      Out.append("<line class=\"grid\" x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>", Left, Width - Right, Y, Y);
-      Out.append("<text x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n", Left - 8, Y + 4,
-                 IsLog ? pow(10, Value) : Value);
-    }
-    for (int I = 0; I <= 4; ++I) {
-      const double Step = First + (Last - First) * I / 4;
-      Out.append("<text x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.0f</text>\n", x(Step), Height - Bottom + 18, Step);
-    }
-    Out.append("<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">step</text>\n", (Left + Width - Right) / 2, Height - 2);
-  }
-
-  void line(const char *Class, const Array<Place> &Points) {
-    Out.append("<polyline class=\"%s\" points=\"", Class);
-    for (const Place &P : Points)
-      Out.append("%.1f,%.1f ", x(P.Step), y(IsLog ? log10(P.Value) : P.Value));
-    Out.append("\"/>\n");
-  }
-
-  void dot(double Step, double Value, const char *Title) {
-    Out.append("<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>%s</title></circle>\n", x(Step),
-               y(IsLog ? log10(Value) : Value), Title);
-  }
-
-  void end() { Out.append("</svg>\n"); }
-
-private:
-  Text &Out;
-  double First, Last, Low = INFINITY, High = -INFINITY;
-  bool IsLog = false;
-
-  double x(double Step) const {
-    return Left + (Last > First ? (Step - First) / (Last - First) : 0.5) * (Width - Left - Right);
-  }
-  double y(double Value) const { return Height - Bottom - (Value - Low) / (High - Low) * (Height - Top - Bottom); }
-};
 
 /// Means of so many steps that few are left.
 bool thin(const Array<History::Point> &Steps, double History::Point::*Member, Array<Place> &Out) {
@@ -112,7 +35,7 @@ bool thin(const Array<History::Point> &Steps, double History::Point::*Member, Ar
     const size_t End = std::min(I + Of, Count);
     Place Mean = {0, 0};
     for (size_t J = I; J < End; ++J) {
-      Mean.Step += double(Steps[J].Step) / double(End - I);
+      Mean.X += double(Steps[J].Step) / double(End - I);
       Mean.Value += Steps[J].*Member / double(End - I);
     }
     if (!Out.push(Mean))
@@ -161,7 +84,7 @@ ds_status appendKernels(Text &Out, const ds_session *Session, ds_error *Error) {
 } // namespace
 
 ds_status History::write(const char *Path, const char *Program, const TrainStep &Step, const ds_session *Session,
-                         ds_error *Error) const {
+                         const ds_session *Trained, ds_error *Error) const {
   Text Out, Number;
   Out.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>");
   appendEscaped(Out, Program);
@@ -205,7 +128,7 @@ ds_status History::write(const char *Path, const char *Program, const TrainStep 
         return outOfMemory(Error);
     }
     Out.append("<h2>Loss%s</h2>\n", Evaluations.empty() ? "" : " of batches, and of the data to evaluate on (dots)");
-    Loss.begin("loss over steps");
+    Loss.begin("loss over steps", "step");
     Loss.line("line", Losses);
     Loss.line("eval", Evaluated);
     for (const Evaluation &E : Evaluations) {
@@ -219,10 +142,13 @@ ds_status History::write(const char *Path, const char *Program, const TrainStep 
     for (const Place &P : Rates)
       Rate.cover(P.Value);
     Out.append("<h2>Learning rate</h2>\n");
-    Rate.begin("learning rate over steps");
+    Rate.begin("learning rate over steps", "step");
     Rate.line("line", Rates);
     Rate.end();
   }
+  if (Trained)
+    if (ds_status Status = appendStepMemory(Out, Step, Session, Trained, Error))
+      return Status;
   if (ds_status Status = appendKernels(Out, Session, Error))
     return Status;
   Out.append("</body></html>\n");

@@ -21,9 +21,9 @@ public:
 
   bool add(const StepResult &R) { return Steps.push({R.Step, R.Loss, R.Rate}); }
   bool add(const Evaluation &E) { return Evaluations.push(E); }
-  /// The session was profiled.
+  /// The session was profiled. `Trained` is what made its last step: itself, a version, or NULL.
   ds_status write(const char *Path, const char *Program, const TrainStep &Step, const ds_session *Session,
-                  ds_error *Error) const;
+                  const ds_session *Trained, ds_error *Error) const;
 };
 
 } // namespace ds::runtime

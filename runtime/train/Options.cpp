@@ -4,6 +4,7 @@
 #include "Options.h"
 #include "../src/Flags.h"
 #include "../src/Program.h"
+#include "Initialize.h"
 #include <stdio.h>
 
 namespace ds::runtime {
@@ -13,11 +14,8 @@ ds_status TrainOptions::parse(int Argc, char **Argv, ds_error *Error) {
   struct {
     const char *Name;
     bool *Is;
-  } const Switches[] = {{"--no-shuffle", &NoShuffle},
-                        {"--check-nan", &CheckNan},
-                        {"--version", &Version},
-                        {"--help", &Help},
-                        {"-h", &Help}};
+  } const Switches[] = {{"--no-shuffle", &NoShuffle}, {"--check-nan", &CheckNan}, {"--list-parameters", &Parameters},
+                        {"--version", &Version},      {"--help", &Help},          {"-h", &Help}};
   struct {
     const char *Name;
     int64_t *Out;
@@ -29,6 +27,8 @@ ds_status TrainOptions::parse(int Argc, char **Argv, ds_error *Error) {
                        {"--eval-every", &EvalEvery, 1, int64_t(1) << 48},
                        {"--sequence-length", &SequenceLength, 1, 1 << 30},
                        {"--threads", &Threads, 1, 1024},
+                       {"--accumulate", &Accumulate, 1, 1 << 14},
+                       {"--initialize", &Initialize, 0, int64_t(1) << 53},
                        {"--seed", &Seed, 0, int64_t(1) << 53}};
   struct {
     const char *Name;
@@ -112,7 +112,7 @@ ds_status TrainOptions::parse(int Argc, char **Argv, ds_error *Error) {
       return Nearest.fail(Error);
     }
   }
-  if (Help || Version)
+  if (Help || Version || Parameters)
     return DS_OK;
   if (HasType && !Tokens && !EvalTokens)
     return fail(Error, DS_BAD_ARGUMENT, "--token-type goes with --tokens");
@@ -133,6 +133,11 @@ ds_status TrainOptions::check(ds_error *Error) const {
     return Bad("--eval-every goes with --eval-data");
   if (CheckpointEvery && !CheckpointDir)
     return Bad("--checkpoint-every goes with --checkpoint-dir");
+  if (Resume && Initialize >= 0)
+    return Bad("--initialize draws the parameters that training begins with; --resume goes on with those of a "
+               "checkpoint: give one of them");
+  if (trains() && Accumulate > 1 && Gradients)
+    return Bad("--dump-gradients writes those of one batch: leave --accumulate out, with a larger --batch-size");
   if (trains())
     return DS_OK;
   // What a checkpoint is good for without more training.
@@ -145,6 +150,8 @@ ds_status TrainOptions::check(ds_error *Error) const {
     bool IsGiven;
   } Others[] = {{"--epochs", Epochs != 0},
                 {"--steps", Steps != 0},
+                {"--accumulate", Accumulate != 0},
+                {"--initialize", Initialize >= 0},
                 {"--checkpoint-dir", CheckpointDir != nullptr},
                 {"--dump-gradients", Gradients != nullptr},
                 {"--report", Report != nullptr}};
@@ -187,10 +194,13 @@ void printTrainUsage(const TrainOptions &O, const TrainStep &Step) {
       "  --tokens FILE             instead: tokens without a header, cut in sequences; the target is a token later\n"
       "  --sequence-length N       tokens of a sequence\n"
       "  --token-type TYPE         uint8, uint16 (default) or int32\n"
-      "  --batch-size N            samples of a step (default: 32, or what the model was compiled for)\n"
+      "  --batch-size N            samples that are computed at a time (default: 32, or what the model was compiled "
+      "for)\n"
       "  --no-shuffle              keep the order of the samples\n"
       "  --seed N                  of the order, and of random numbers in the model (default: 0)\n"
       "training:\n"
+      "  --accumulate N            N batches make a step: as one of N times the size, in the memory of one\n"
+      "  --initialize SEED         begin with parameters drawn anew, by the rules that --list-parameters shows\n"
       "  --epochs N                how often to go through the data (default: 1)\n"
       "  --steps N                 end after step N, counted from the first one of all\n"
       "  --lr X                    learning rate, before the schedule",
@@ -211,9 +221,25 @@ void printTrainUsage(const TrainOptions &O, const TrainStep &Step) {
         "  --resume DIR|FILE         go on from the newest checkpoint of the folder, or from the file\n"
         "  --export FILE.onnx        at the end, write the model with its parameters\n"
         "  --report FILE.html        at the end, write a page of the run\n"
-        "  --version, --help\n"
+        "  --list-parameters, --version, --help\n"
         "Without --data, --resume with --eval-data or --export evaluates or exports a checkpoint.\n",
         stdout);
+}
+
+void printParameters(const TrainStep &Step) {
+  for (size_t I : Step.States) {
+    Text Line;
+    DrawRule Rule;
+    if (Step.InputRoles[I] == 'o')
+      continue;
+    appendType(Line, Step.input(I));
+    Line.append("%s; --initialize: ", Step.InputRoles[I] == 'p' ? "" : ", state");
+    if (findRule(Step, I, Rule))
+      Rule.append(Line);
+    else
+      Line.append("not known");
+    printf("%-40s %s\n", Step.inputName(I), Line.str());
+  }
 }
 
 } // namespace ds::runtime

@@ -15,11 +15,12 @@ struct TrainOptions {
   const char *Data = nullptr, *EvalData = nullptr, *Tokens = nullptr, *EvalTokens = nullptr;
   const char *CheckpointDir = nullptr, *Resume = nullptr, *Export = nullptr, *Gradients = nullptr, *Report = nullptr;
   // 0: not given.
-  int64_t Epochs = 0, Steps = 0, BatchSize = 0, CheckpointEvery = 0, EvalEvery = 0, SequenceLength = 0, Threads = 0;
-  int64_t Seed = -1; // not given
+  int64_t Epochs = 0, Steps = 0, BatchSize = 0, CheckpointEvery = 0, EvalEvery = 0, SequenceLength = 0, Threads = 0,
+          Accumulate = 0;
+  int64_t Seed = -1, Initialize = -1; // not given
   int32_t TokenType = DS_UINT16;
   double Rate = 0;
-  bool HasRate = false, NoShuffle = false, CheckNan = false, Help = false, Version = false;
+  bool HasRate = false, NoShuffle = false, CheckNan = false, Help = false, Version = false, Parameters = false;
 
   /// DS_BAD_ARGUMENT: bad usage.
   ds_status parse(int Argc, char **Argv, ds_error *Error);
@@ -31,6 +32,8 @@ private:
 };
 
 void printTrainUsage(const TrainOptions &O, const TrainStep &Step);
+/// Parameters and states, and how --initialize draws them.
+void printParameters(const TrainStep &Step);
 
 } // namespace ds::runtime
 

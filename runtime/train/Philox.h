@@ -15,7 +15,7 @@ struct Philox {
   uint32_t Counter[4] = {}, Key[2] = {};
 
   /// What a counter is for is its last number, so that no two uses of one seed have the same numbers.
-  enum Purpose : uint32_t { Shuffle = 1 };
+  enum Purpose : uint32_t { Shuffle = 1, Initialize = 2 };
 
   void draw(uint32_t (&Out)[4]) const {
     uint32_t C0 = Counter[0], C1 = Counter[1], C2 = Counter[2], C3 = Counter[3], K0 = Key[0], K1 = Key[1];

@@ -170,19 +170,22 @@ private:
       size_t Key, Type;
       if ((Count && !take(',')) || !string(Key) || !take(':'))
         return Damaged;
-      const char *Is = Out.Characters.data() + Key;
-      if (!strcmp(Is, "dtype") && !HasType && string(Type)) {
+      // What follows may move the characters.
+      auto Is = [Key, this](const char *Known) { return !strcmp(Out.Characters.data() + Key, Known); };
+      if (Is("dtype")) {
+        if (HasType || !string(Type))
+          return Damaged;
         HasType = true;
         for (uint32_t I = 1; I < ElementTypeCount; ++I)
           if (*TypeNames[I] && !strcmp(TypeNames[I], Out.Characters.data() + Type))
             T.Dtype = int32_t(I);
-      } else if (!strcmp(Is, "shape") && !HasShape && take('[')) {
+      } else if (Is("shape") && !HasShape && take('[')) {
         HasShape = true;
         for (uint64_t Size; !take(']'); ++T.Rank)
           if ((T.Rank && !take(',')) || !number(Size) || Size > uint64_t(INT64_MAX) || T.Rank == DS_ARTIFACT_MAX_RANK ||
               !Out.Dimensions.push(int64_t(Size)))
             return Damaged;
-      } else if (!strcmp(Is, "data_offsets") && !HasPlace && take('[')) {
+      } else if (Is("data_offsets") && !HasPlace && take('[')) {
         HasPlace = true;
         if (!number(Begin) || !take(',') || !number(EndOf) || !take(']'))
           return Damaged;

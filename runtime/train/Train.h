@@ -47,7 +47,8 @@ private:
   size_t BatchSize = 0;
   uint64_t EpochLimit = 0, TotalSteps = 0, SavedAt = 0, EvaluatedAt = 0;
   int StoppedBy = 0;
-  bool HasGradients = false; // written
+  bool HasGradients = false;           // written
+  const ds_session *Trained = nullptr; // that of the last step: the session, or a version
   // What the step's scalars point to.
   int64_t Number = 0, Seed = 0;
   double Rate = 0;
@@ -67,7 +68,15 @@ private:
   bool isDone() const { return (O.Steps && At.Steps >= uint64_t(O.Steps)) || (EpochLimit && At.Epoch >= EpochLimit); }
   ds_status train(ds_error *Error);
   ds_status orderSamples(ds_error *Error);
+  struct BatchResult {
+    double Loss, Targets;
+  };
+  /// Runs the step on `Count` samples from number `First` on; `Batch` tells batches apart that make one step.
+  ds_status makeBatch(uint64_t First, size_t Count, TrainStep::Mode Mode, int64_t Batch, BatchResult &Result,
+                      ds_error *Error);
   ds_status makeStep(ds_error *Error);
+  /// The signal that came, or 0.
+  static int isStopped();
   ds_status setMode(TrainStep::Mode Mode, ds_error *Error);
   void setScalars(double LearningRate);
   ds_status checkLoss(double Loss, double LearningRate, ds_error *Error) const;

@@ -67,6 +67,13 @@ ds_status TrainStep::readInputs(ds_error *Error) {
       if (!States.push(I))
         return outOfMemory(Error);
       break;
+    case 'a':
+      Good = ds_model_donation(Model, I) != DS_NO_OUTPUT && Info.rank > 0 && Info.dimensions[0].size < 0;
+      for (int32_t D = 1; D < Info.rank; ++D)
+        Good = Good && Info.dimensions[D].size >= 0;
+      if (!Accumulators.push(I))
+        return outOfMemory(Error);
+      break;
     case 'l':
       Good = TakeScalar(Rate, isFloat(Info.dtype));
       break;
@@ -111,6 +118,7 @@ ds_status TrainStep::readOutputs(ds_error *Error) {
     case 'p':
     case 'b':
     case 'o':
+    case 'a':
       break;
     default:
       Good = false;
@@ -156,6 +164,7 @@ ds_status TrainStep::read(const ds_model *Given, ds_error *Error) {
   OutputRoles = Property("ds.train.outputs");
   LossName = Property("ds.train.loss");
   Optimizer = Property("ds.train.optimizer");
+  DrawRules = Property("ds.train.initialize");
   if (ds_status Status = readInputs(Error))
     return Status;
   if (ds_status Status = readOutputs(Error))

@@ -6,11 +6,13 @@
 // The properties, each a text:
 //   ds.train           "1"
 //   ds.train.inputs    a letter for each: d data, t target, p parameter, b other state of the model, o state of the
-//                      optimizer, l learning rate, k number of the step (from 1), s seed
+//                      optimizer, a accumulated gradients, l learning rate, k number of the step (from 1), s seed
 //   ds.train.outputs   L the loss, n how many targets it is the mean of, c how many of them were right (-1: no such
 //                      thing), p, b, o the new state, g the gradient of a parameter
-//   ds.train.loss, ds.train.optimizer, ds.train.lr, ds.train.schedule
-// and the given symbol `mode`, which a model may lack: 0 trains, 1 makes the gradients as well, 2 evaluates.
+//   ds.train.loss, ds.train.optimizer, ds.train.lr, ds.train.schedule, ds.train.initialize (Initialize.h)
+// and the given symbol `mode`, which a model may lack: 0 trains, 1 makes the gradients as well, 2 evaluates; 3 adds the
+// batch's gradients to the accumulated ones, 4 trains with both. Of accumulated gradients the first dimension is 0, or
+// 1 where the session is to have them.
 //===----------------------------------------------------------------------===//
 #ifndef DS_RUNTIME_TRAINSTEP_H
 #define DS_RUNTIME_TRAINSTEP_H
@@ -22,13 +24,14 @@ namespace ds::runtime {
 
 struct TrainStep {
   static constexpr size_t None = SIZE_MAX;
-  enum Mode { Train = 0, WithGradients = 1, Evaluate = 2 };
+  enum Mode { Train = 0, WithGradients = 1, Evaluate = 2, Accumulate = 3, Apply = 4 };
 
   const ds_model *Model = nullptr;
   size_t InputCount = 0;
-  const char *InputRoles = "", *OutputRoles = "", *LossName = "", *Optimizer = "";
-  Array<size_t> Data;   // inputs of a batch, the target among them
-  Array<size_t> States; // inputs that each step writes anew, in order
+  const char *InputRoles = "", *OutputRoles = "", *LossName = "", *Optimizer = "", *DrawRules = "";
+  Array<size_t> Data;         // inputs of a batch, the target among them
+  Array<size_t> States;       // inputs that each step writes anew, in order
+  Array<size_t> Accumulators; // inputs
   Array<size_t> Gradients;
   size_t Target = None, Rate = None, Number = None, Seed = None; // inputs
   size_t Loss = None, Counted = None, Correct = None;            // outputs

@@ -97,3 +97,23 @@ func.func @divisor_of_an_attribute(%x: tensor<8xf32>, %y: tensor<?xf32> {ds.shap
   %0 = ds.slice %x {start = #ds.shape<["mod(7, M)"]>, size = #ds.shape<["1"]>, step = array<i64: 1>} : (tensor<8xf32>) -> tensor<1xf32>
   return %0 : tensor<1xf32>
 }
+
+// -----
+
+// A donated argument that is its own result needs no copy; where it is another's, it does.
+// CHECK-LABEL: func.func @unchanged
+// CHECK-NEXT:    %[[C:.*]] = rt.launch @{{.*}}cast(%arg0)
+// CHECK-NEXT:    return %arg0, %[[C]]
+func.func @unchanged(%s: tensor<8xf32> {ds.donate = 0 : i64}) -> (tensor<8xf32>, tensor<8xf32>) {
+  return %s, %s : tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @exchanged
+// CHECK:         %[[A:.*]] = rt.launch @{{.*}}cast(%arg1)
+// CHECK:         %[[B:.*]] = rt.launch @{{.*}}cast(%arg0)
+// CHECK:         return %[[A]], %[[B]]
+func.func @exchanged(%s: tensor<8xf32> {ds.donate = 0 : i64}, %t: tensor<8xf32> {ds.donate = 1 : i64}) -> (tensor<8xf32>, tensor<8xf32>) {
+  return %t, %s : tensor<8xf32>, tensor<8xf32>
+}

@@ -57,3 +57,15 @@ func.func @main(%a: tensor<8xf32> {ds.donate = 1 : i64}, %b: tensor<8xf32> {ds.d
     -> (tensor<8xf32>, tensor<8xf32>) {
   return %a, %b : tensor<8xf32>, tensor<8xf32>
 }
+
+// -----
+
+// The argument is its own result: nothing is made, whoever reads it, and when.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME:    %arg0: tensor<4x4xf32> {ds.donate = 0 : i64, ds.in_place}
+// CHECK-NEXT:    %[[R:.*]] = rt.launch
+// CHECK-NEXT:    return %arg0, %[[R]]
+func.func @main(%s: tensor<4x4xf32> {ds.donate = 0 : i64}) -> (tensor<4x4xf32>, tensor<4xf32>) {
+  %0 = ds.reduce_sum %s {axes = array<i64: 1>} : (tensor<4x4xf32>) -> tensor<4xf32>
+  return %s, %0 : tensor<4x4xf32>, tensor<4xf32>
+}

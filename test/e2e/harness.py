@@ -28,6 +28,7 @@ from dsutil.compare import error_of_elements, error_of_scale
 
 
 NO_REUSE = os.environ.get("DS_TEST_NO_REUSE", "0") not in ("", "0")
+STEP = 1e-6  # of central differences
 
 
 @dataclasses.dataclass
@@ -184,3 +185,16 @@ def check_case(case: Case, folder: str, *flags: str, emulator: Sequence[str] = (
             # Each element for itself: what is a thousandth of the largest may differ by a fifth of what the largest may.
             error = error_of_elements(found, expected)
             assert error <= 200 * case.tolerance, f"{sizes}: an element of '{name}' differs by {error:.1e} of itself"
+
+
+def differences(loss: Callable, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """dloss/dx by central differences, element by element."""
+    gradient = np.zeros(arrays[name].shape)
+    for index in np.ndindex(gradient.shape):
+        losses = []
+        for step in (STEP, -STEP):
+            moved = arrays[name].copy()
+            moved[index] += step
+            losses.append(float(loss({**arrays, name: moved})))
+        gradient[index] = (losses[0] - losses[1]) / (2 * STEP)
+    return gradient

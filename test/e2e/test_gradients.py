@@ -16,14 +16,14 @@ import deepseek as ds
 import numpy as np
 import onnx
 import pytest
-from harness import text_model
+from harness import differences, text_model
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from dsutil import tools
 
-STEP, TOLERANCE = 1e-6, 1e-5
+TOLERANCE = 1e-5
 
 
 class Erf(OpRun):
@@ -489,19 +489,6 @@ def draw(rule: Rule, model: onnx.ModelProto, sizes: Mapping[str, int], seed: int
         otherwise = bits if element.kind == "b" else lambda rng, shape: rng.standard_normal(shape)
         arrays[info.name] = np.asarray(rule.draw.get(info.name, otherwise)(rng, shape), element)
     return arrays
-
-
-def differences(loss: Callable, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """dloss/dx, element by element."""
-    gradient = np.zeros(arrays[name].shape)
-    for index in np.ndindex(gradient.shape):
-        losses = []
-        for step in (STEP, -STEP):
-            moved = arrays[name].copy()
-            moved[index] += step
-            losses.append(float(loss({**arrays, name: moved})))
-        gradient[index] = (losses[0] - losses[1]) / (2 * STEP)
-    return gradient
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -13,12 +13,13 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
+from harness import STEP, differences
 from onnx import parser
 from onnx.reference import ReferenceEvaluator
 
 from dsutil import tools
 
-STEP, TOLERANCE = 1e-6, 1e-5
+TOLERANCE = 1e-5
 RNG = np.random.default_rng(8)
 
 
@@ -536,19 +537,6 @@ def scanned(s, x, z, w, directions, axes, out_axis):
         rows.append(s * u)
     rows = np.moveaxis(np.array(rows).reshape(len(x), 3)[:: -1 if directions[2] else 1], 0, out_axis)
     return np.sin(s).sum() + np.sin(rows).sum(), rows
-
-
-def differences(loss: Callable, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """dloss/dx, element by element."""
-    gradient = np.zeros(arrays[name].shape)
-    for index in np.ndindex(gradient.shape):
-        losses = []
-        for step in (STEP, -STEP):
-            moved = arrays[name].copy()
-            moved[index] += step
-            losses.append(float(loss({**arrays, name: moved})))
-        gradient[index] = (losses[0] - losses[1]) / (2 * STEP)
-    return gradient
 
 
 def build(text: str, folder: str, *passes: str) -> str:

@@ -484,7 +484,13 @@ def test_the_page_of_a_run(program, folder, tmp_path):
     root = ElementTree.fromstring(text.split("\n", 1)[1].replace('<meta charset="utf-8">', ""))
     points = [len(line.get("points").split()) for line in root.iter("polyline")]
     assert points == [21, 3, 21]  # losses, evaluations, rates
-    assert len(list(root.iter("circle"))) == 3
+    assert len(list(root.iter("circle"))) == 4  # evaluations, and the peak of memory
+    assert len(list(root.iter("polygon"))) == 2
+    peak = re.search(r"Their peak is (\S+) at launch (\d+) of (\d+)", text)
+    assert peak and int(peak[2]) < int(peak[3]), text
+    table = next(table for table in root.iter("table") if "made by" in "".join(table.itertext()))
+    sizes = [float(row[0].text) for row in table if row[0].tag == "td"]
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True) and abs(sum(sizes[:-1]) - sizes[-1]) < 0.001 * len(sizes)
     last = [line for line in lines if "loss" in line][-1]["loss"]
     assert f"{last:.6g} at last" in text and "Time by kernel" in text
 
@@ -570,6 +576,9 @@ def test_bad_usage(program, folder):
         (["--resume=x"], "--resume alone does nothing"),
         (["--resume=x", "--export=y", "--epochs=2"], "--epochs goes with --data"),
         ([*data, "more"], "unexpected argument 'more'"),
+        ([*data, "--accumulate=2", "--dump-gradients=g"], "leave --accumulate out"),
+        ([*data, "--accumulate=0"], "--accumulate needs a number from 1"),
+        ([*data, "--initialize=1", "--resume=x"], "--resume goes on with those of a checkpoint"),
     ):
         assert refuse(program, *flags, says=re.escape(says), code=2).endswith("(see --help)")
 
@@ -580,6 +589,8 @@ def test_what_a_program_lacks_is_told(folder, tmp_path):
     assert len(train(program, *data)) == 2
     refuse(program, *data, "--eval-data", folder / "test.npz", says="can train but not evaluate")
     refuse(program, *data, "--dump-gradients", tmp_path / "g.npz", says="does not give its gradients")
+    refuse(program, *data, "--accumulate=2", says="cannot accumulate gradients")
+    refuse(program, *data, "--initialize=2", says="does not say how 'fc.weight' is drawn")
     refuse(program, *data, "--export", tmp_path / "m.onnx", says="compiled without a model to export")
 
 

@@ -4,13 +4,18 @@ The network is small, its derivative written by hand; all that a step adds to it
 compared over several steps."""
 
 import json
+import math
 import os
+import re
+import zlib
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from test_train_program import LAST, read_checkpoint, same_bits
+from training_step import philox
 
 from dsutil import tools
 
@@ -183,11 +188,11 @@ def data_of(loss: str) -> dict[str, np.ndarray]:
 
 
 def expected_losses(
-    weights, data, loss, optimizer, clip: float | None = None, vectors_decay: bool = True
+    weights, data, loss, optimizer, clip: float | None = None, vectors_decay: bool = True, batch: int = BATCH
 ) -> list[float]:
     losses = []
-    for step in range(STEPS):
-        part = slice(step * BATCH, (step + 1) * BATCH)
+    for step in range(-(-STEPS * BATCH // batch)):
+        part = slice(step * batch, (step + 1) * batch)
         value, slopes = gradients(weights, data["x"][part], data["target"][part], loss)
         losses.append(value)
         if clip is not None:
@@ -230,6 +235,122 @@ def test_clipping_and_decay_of_matrices_alone(tmp_path):
         weights, data, LOSSES["cross_entropy"], Optimizer("sgd", 0.5, 0.2), clip=0.1, vectors_decay=False
     )
     np.testing.assert_allclose([line["loss"] for line in lines], expected, rtol=1e-11)
+
+
+def run(folder, *arguments: object) -> list[dict]:
+    result = tools.run([str(folder / "train"), "--data", str(folder / "data.npz"), *map(str, arguments)], timeout=120)
+    assert result.code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("loss", ("cross_entropy:ignore_index=2", "mse"))
+def test_accumulated_batches_are_one_large_one(loss, tmp_path):
+    """Of batches of unequal numbers of targets, one of them without any; the last step of an epoch is smaller. Clipping
+    comes after."""
+    model, weights = network(tmp_path)
+    data = data_of(loss)
+    if loss != "mse":
+        data["target"][:3] = 2
+    train(tmp_path, model, data, f"--loss={loss}", "--optimizer=adamw:lr=0.05,clip=0.2,weight_decay=0.1")
+    lines = run(tmp_path, "--batch-size=3", "--accumulate=4", "--no-shuffle", "--checkpoint-dir", tmp_path / "small")
+    optimizer = Optimizer("adamw", 0.05, 0.1)
+    expected = expected_losses(weights, data, LOSSES[loss], optimizer, clip=0.2, batch=12)
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    np.testing.assert_allclose([line["loss"] for line in lines], expected, rtol=1e-11)
+    run(tmp_path, "--batch-size=12", "--no-shuffle", "--checkpoint-dir", tmp_path / "large")
+    found, whole = (read_checkpoint(tmp_path / name / (LAST % 3))[0] for name in ("small", "large"))
+    assert found.keys() == whole.keys()
+    for name, value in whole.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, atol=1e-13, err_msg=name)
+
+
+def test_accumulation_goes_on_from_checkpoints(tmp_path):
+    """With evaluations in between, and any number of threads, bit for bit."""
+    model, _ = network(tmp_path, norm=True)
+    data = data_of("cross_entropy")
+    train(tmp_path, model, data, "--optimizer=adamw:lr=0.05")
+    flags = ["--batch-size=2", "--accumulate=3", "--epochs=3", "--seed=5"]
+    whole = run(tmp_path, *flags, "--threads=1", "--checkpoint-dir", tmp_path / "whole")
+    evaluated = [*flags, "--threads=2", "--eval-data", tmp_path / "data.npz", "--checkpoint-dir", tmp_path / "parts"]
+    parts = run(tmp_path, *evaluated, "--steps=4", "--eval-every=1")
+    parts += run(tmp_path, *evaluated, "--resume", tmp_path / "parts")
+    assert [line["loss"] for line in parts if "loss" in line] == [line["loss"] for line in whole]
+    assert same_bits(tmp_path / "whole" / (LAST % 15), tmp_path / "parts" / (LAST % 15))
+
+
+def drawn(rule: str, number: float, name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """The rules of runtime/train/Initialize.h, in Python's own arithmetic."""
+    values = []
+    for index in range(int(np.prod(shape))):
+        for attempt in range(1 << 16):
+            counter = (index & 0xFFFFFFFF, index >> 32 | attempt << 16, zlib.crc32(name.encode()), 2)
+            words = philox(counter, (seed & 0xFFFFFFFF, seed >> 32))
+            u, v = ((((words[i] << 32 | words[i + 1]) >> 11) + 0.5) / 2**52 - 1 for i in (0, 2))
+            square = u * u + v * v
+            if rule == "uniform" or 0 < square < 1:
+                break
+        values.append(number * (u if rule == "uniform" else u * math.sqrt(-2 * math.log(square) / square)))
+    return np.array(values).reshape(shape)
+
+
+def initial(folder, seed: int) -> dict[str, np.ndarray]:
+    """Parameters before the first step: one of learning rate 0 leaves them."""
+    exported = str(folder / "initial.onnx")
+    run(folder, "--lr=0", "--steps=1", "--no-shuffle", f"--initialize={seed}", "--export", exported)
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(exported).graph.initializer}
+
+
+@pytest.mark.parametrize("seed", (0, 2**40 + 7))
+def test_parameters_are_drawn_anew(seed, tmp_path):
+    model, weights = network(tmp_path, norm=True)
+    train(tmp_path, model, data_of("cross_entropy"), "--optimizer=sgd")
+    found = initial(tmp_path, seed)
+    for name, bound in (("a.weight", FEATURES), ("a.bias", FEATURES), ("b.weight", HIDDEN), ("b.bias", HIDDEN)):
+        expected = drawn("uniform", 1 / math.sqrt(bound), name, weights[name].shape, seed)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-15, atol=0, err_msg=name)
+    assert np.array_equal(found["n.weight"], np.ones(HIDDEN)) and not found["n.bias"].any()
+    listed = tools.run([str(tmp_path / "train"), "--list-parameters"], timeout=60).stdout
+    assert re.search(r"a\.bias .*float64 \[9\]; --initialize: uniform from -0\.377964 to 0\.377964", listed), listed
+    assert re.search(r"n\.var .*, state; --initialize: 1\n", listed), listed
+
+
+def test_tables_are_drawn_normal(tmp_path):
+    """A table that rows are taken of, biases that are added, and what has no role; frozen parameters change no other."""
+    rng = np.random.default_rng(1)
+    weights = {
+        "table": rng.standard_normal((50, 40)),
+        "position": rng.standard_normal((1, 40)),
+        "w": rng.standard_normal((40, CLASSES)),
+        "bias": rng.standard_normal(CLASSES),
+        "curve": rng.standard_normal(CLASSES),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "x"], ["rows"]),
+        helper.make_node("Add", ["rows", "position"], ["placed"]),
+        helper.make_node("Transpose", ["w"], ["turned"]),
+        helper.make_node("Transpose", ["turned"], ["back"]),
+        helper.make_node("MatMul", ["placed", "back"], ["product"]),
+        helper.make_node("Add", ["bias", "product"], ["biased"]),
+        helper.make_node("Sub", ["biased", "curve"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["N"])],
+        [helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["N", CLASSES])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    path = str(tmp_path / "model.onnx")
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 17)]), path)
+    data = {"x": rng.integers(0, 50, STEPS * BATCH), "target": rng.integers(0, CLASSES, STEPS * BATCH)}
+    train(tmp_path, path, data, "--optimizer=sgd", "--freeze=bias")
+    found = initial(tmp_path, 3)
+    for name, rule, number in (("table", "normal", 1), ("position", "normal", 0.02), ("w", "uniform", 40**-0.5)):
+        expected = drawn(rule, number, name, weights[name].shape, 3)
+        np.testing.assert_allclose(found[name], expected, rtol=1e-14, atol=1e-17, err_msg=name)
+    assert abs(found["table"].mean()) < 0.1 and abs(found["table"].std() - 1) < 0.05
+    for name in ("bias", "curve"):
+        assert np.array_equal(found[name], weights[name]), name
 
 
 def test_frozen_parameters_stay(tmp_path):

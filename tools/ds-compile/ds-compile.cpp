@@ -171,10 +171,7 @@ static std::string parseTraining(const opt::InputArgList &args, ds::CompileOptio
   training.optimizerText = args.getLastArgValue(OPT_optimizer_EQ, training.optimizerText).str();
   training.schedule = args.getLastArgValue(OPT_schedule_EQ, training.schedule).str();
   options.trained.frozen = args.getAllArgValues(OPT_freeze_EQ);
-  std::string reason = ds::parseLoss(training.lossText, training.loss);
-  if (reason.empty())
-    reason = ds::parseOptimizer(training.optimizerText, training.optimizer);
-  return reason.empty() ? ds::checkSchedule(training.schedule) : reason;
+  return ds::parseTexts(training);
 }
 
 /// What standard input holds as a file without a name: a model is read more than once. "" and the reason on failure.

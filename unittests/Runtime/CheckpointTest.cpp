@@ -95,6 +95,8 @@ TEST(Safetensors, WhatAHeaderClaimsIsChecked) {
                              R"({"a\x":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})",
                              "{\"a\n\":{}}"})
     EXPECT_EQ(read(header, "xy"), "its header is damaged") << header;
+  // A type without an end moves what was read before it.
+  EXPECT_EQ(read(R"({"a":{"dtype":")" + std::string(100000, 'U')), "its header is damaged");
   EXPECT_EQ(read(R"({"a":{"dtype":"C64","shape":[2],"data_offsets":[0,2]}})", "xy"),
             "it has a tensor of a type that models do not have");
   for (const char *header :

@@ -23,6 +23,8 @@ inline constexpr llvm::StringLiteral kFixedAttr = "ds.fixed";
 /// On arguments and results of a function that is to be trained: what they are, `data`, `parameter` or `state` (which a
 /// result gives its next value; both have one name).
 inline constexpr llvm::StringLiteral kRoleAttr = "ds.role";
+/// On a parameter or state: how it is drawn anew (runtime/train/Initialize.h has the rules).
+inline constexpr llvm::StringLiteral kDrawAttr = "ds.draw";
 /// On the function that is to be trained: the one that computes the same outputs when it is evaluated.
 inline constexpr llvm::StringLiteral kEvaluateAttr = "ds.evaluate";
 /// On the model's function: the functions that take its place in some runs, in the order of their being tried. Each is

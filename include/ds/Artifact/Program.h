@@ -44,7 +44,8 @@ struct Tensor {
 /// The input's memory becomes the output's.
 struct Donation {
   uint32_t input = 0, output = 0;
-  bool inPlace = false; // from the start; otherwise by a copy at the end
+  bool inPlace = false;     // from the start; otherwise by a copy at the end
+  bool isUnchanged = false; // nothing writes there
 };
 
 /// What a run computes with that does not give the input.

@@ -51,6 +51,8 @@ std::string parseOptimizer(llvm::StringRef text, OptimizerOptions &optimizer);
 /// Checks "constant", "step:size=30,factor=0.1", "linear:warmup=100,total=1000",
 /// "cosine:warmup=100,total=1000,minimum=0"; the reason, or "".
 std::string checkSchedule(llvm::StringRef text);
+/// Reads the texts in `training`; the reason, or "".
+std::string parseTexts(TrainingOptions &training);
 
 } // namespace ds
 

@@ -3,10 +3,11 @@
 // of
 //   arguments and results (`ds.role`), and a function that evaluates (`ds.evaluate`).
 // Guarantees: `main` is a step: (data, target, parameters, state, the optimizer's state, learning rate, number of the
-// step)
-//   -> (loss, count, correct, new parameters and states, gradients), each state donated to its next value. The symbol
-//   `mode` is given: 0 trains, 1 makes the gradients too, 2 evaluates; the first and the last are versions. What the
-//   program that trains must know are properties of the module (`ds.train...`).
+//   step, accumulated gradients) -> (loss, count, correct, new parameters and states, gradients), each state donated to
+//   its next value. The symbol `mode` is given: 0 trains, 1 makes the gradients too, 2 evaluates, 3 accumulates
+//   gradients, 4 trains with those and the batch's own; all but 1 are versions. Accumulated gradients have a dim more
+//   than their parameters, of 0 where none are kept. What the program that trains must know are properties of the
+//   module (`ds.train...`).
 // Declines: models that the differentiation declines (docs/Autodiff.md).
 //===----------------------------------------------------------------------===//
 #ifndef DS_TRAIN_STEP_H

@@ -6,6 +6,7 @@
 //   are their operand's buffer. Dispatches say which inputs they may work in the place of.
 // Declines: lifetimes and sharing of memory (ds-assign-memory).
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/ir/Donations.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "dialects/ds/shape/ShapeState.h"
@@ -202,12 +203,15 @@ LogicalResult Converter::createBuffers(Block &block, ArrayRef<Value> arguments, 
   };
   if (failed(createAll(rt::BufferKind::input, arguments)))
     return failure();
-  for (Value value : returned) {
-    Value root = memoryOf(value);
-    if (!root.getDefiningOp<rt::LaunchOp>() || buffers.contains(root))
+  for (auto [index, value] : llvm::enumerate(returned)) {
+    Value root = memoryOf(value), before = buffers.lookup(root);
+    const bool isUnchanged = isUnchangedDonation(function, unsigned(index));
+    if (!isUnchanged && (!root.getDefiningOp<rt::LaunchOp>() || before))
       return function.emitError("expected results that launches make, each its own");
-    if (failed(createBuffer(rt::BufferKind::output, buffers.size() - arguments.size(), value)))
+    if (failed(createBuffer(rt::BufferKind::output, index, value)))
       return failure();
+    if (isUnchanged) // nothing writes the output; what reads the argument reads the input
+      buffers[root] = before;
   }
   for (auto [index, constant] : llvm::enumerate(block.getOps<ConstantOp>()))
     if (failed(createBuffer(rt::BufferKind::weight, index, constant, constant.getValue())))

@@ -255,6 +255,10 @@ FailureOr<artifact::Program> Describer::describe(rt::ProgramOp host) {
     if (stated.isDonated())
       program.donations.push_back({uint32_t(index), uint32_t(stated.getDonatedTo()), stated.getInPlace()});
   }
+  for (auto buffer : host.getOps<rt::BufferOp>())
+    for (artifact::Donation &donation : program.donations)
+      if (buffer.getKind() == rt::BufferKind::output && buffer.getIndex() == donation.output)
+        donation.isUnchanged = buffer->use_empty();
   for (auto stated : host.getOutputs().getAsRange<rt::TensorAttr>())
     program.outputs.push_back(tensor(stated, table));
   for (const ShapeConstraint &constraint : table.constraints)

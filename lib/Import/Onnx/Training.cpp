@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "Training.h"
 
+#include "DrawRules.h"
+
 #include "Schemas.h"
 
 #include "dialects/ds/ir/ModelAttrs.h"
@@ -426,6 +428,7 @@ mlir::OwningOpRef<mlir::ModuleOp> TrainingImporter::run() {
     prefix += '_';
   const int outputs = graph.output_size();
   onnx::ModelProto original = *file.model;
+  const DrawRules rules(original.graph());
   if (!takeStatistics() || !chooseParameters())
     return {};
   // Adding initializers moved none of those that were there.
@@ -449,6 +452,8 @@ mlir::OwningOpRef<mlir::ModuleOp> TrainingImporter::run() {
                           builder.getStringAttr(isParameter.contains(name) ? "parameter"
                                                 : isState.contains(name)   ? "state"
                                                                            : "data"));
+      if (isParameter.contains(name) || isState.contains(name))
+        function.setArgAttr(i, kDrawAttr, builder.getStringAttr(rules.of(name)));
     }
   for (auto [i, state] : enumerate(states)) {
     main.setResultAttr(unsigned(outputs + i), kNameAttr, builder.getStringAttr(state));

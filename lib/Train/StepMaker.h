@@ -1,0 +1,92 @@
+//===- StepMaker.h - How a training step is made --------------------------===//
+// Assumes: see ds/Train/Step.h.
+// Guarantees: the order of what a step takes (data, target, parameters, state, what the optimizer keeps, learning rate,
+//   number of the step, accumulated gradients) and gives (loss, count, correct; parameters, state, what the optimizer
+//   keeps, accumulated gradients; gradients) is that of the properties' letters.
+// Private to lib/Train.
+//===----------------------------------------------------------------------===//
+#ifndef DS_LIB_TRAIN_STEPMAKER_H
+#define DS_LIB_TRAIN_STEPMAKER_H
+
+#include "dialects/ds/grad/VjpBuilder.h"
+#include "ds/Train/Step.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace ds {
+
+/// What arguments and results are, by the letters of the properties (docs/Training.md).
+inline constexpr char kData = 'd', kTarget = 't', kParameter = 'p', kState = 'b', kKept = 'o', kRate = 'l', kStep = 'k',
+                      kAccumulated = 'a', kLoss = 'L', kCount = 'n', kCorrect = 'c', kGradient = 'g';
+
+/// What a run does: the given symbol `mode`.
+enum class Mode { Train = 0, WithGradients = 1, Evaluate = 2, Accumulate = 3, Apply = 4 };
+inline constexpr llvm::StringLiteral kMode = "mode";
+
+class StepMaker {
+public:
+  StepMaker(mlir::ModuleOp module, const TrainingOptions &options)
+      : module(module), options(options), builder(module) {}
+  llvm::LogicalResult run();
+
+private:
+  /// A result of the step.
+  struct Result {
+    mlir::Value value;
+    std::string name;
+    char role;
+    /// The argument whose next value it is.
+    std::optional<unsigned> of;
+  };
+  using Results = llvm::SmallVector<Result>;
+
+  // Arguments.cpp
+  llvm::LogicalResult findFunctions();
+  llvm::FailureOr<unsigned> findOutput();
+  /// The target of both functions, after the data.
+  llvm::LogicalResult addTarget(unsigned output);
+  llvm::LogicalResult addArgument(llvm::StringRef name, mlir::Type element, llvm::ArrayRef<SymExpr> dims, char role,
+                                  mlir::Attribute initial = {});
+  llvm::LogicalResult addOptimizer();
+  llvm::LogicalResult addAccumulators();
+  /// `name`, with "_" behind it as long as an argument has it already.
+  std::string freshName(std::string name);
+
+  // Step.cpp
+  /// Loss, count and correct at the end of the function.
+  llvm::FailureOr<Results> addLoss(mlir::func::FuncOp function, unsigned output, bool counts);
+  /// Makes the results of `main` what the forward and backward pass give: loss, count, correct, next states, gradients.
+  llvm::LogicalResult differentiate(unsigned output);
+  /// What the step adds to that, in a mode that trains.
+  llvm::FailureOr<Results> addUpdate(mlir::func::FuncOp function, Mode mode);
+  llvm::FailureOr<Results> evaluate(unsigned output);
+  /// Of a function that has accumulated gradients: with those of the batch, each target counting once.
+  llvm::SmallVector<TensorExpr> accumulate(VjpBuilder &b, mlir::func::FuncOp function,
+                                           llvm::ArrayRef<TensorExpr> gradients, TensorExpr count, TensorExpr &total);
+  void passOn(Results &results, mlir::func::FuncOp function, llvm::StringRef roles);
+
+  // Versions.cpp
+  void finish(mlir::func::FuncOp function, llvm::ArrayRef<Result> results);
+  /// A copy of `main` whose accumulated gradients are there.
+  mlir::func::FuncOp cloneWithAccumulators(llvm::StringRef suffix);
+  /// A function like `function` that makes no gradients, for a mode.
+  void addVersion(mlir::func::FuncOp function, Mode mode);
+  void requireMode();
+  void describe(llvm::ArrayRef<Result> results);
+
+  llvm::StringRef nameOf(unsigned argument);
+  llvm::SmallVector<unsigned> argumentsOf(llvm::StringRef roles) const;
+
+  mlir::ModuleOp module;
+  const TrainingOptions &options;
+  mlir::Builder builder;
+  mlir::func::FuncOp main, evaluator;
+  std::string roles;            // of the arguments
+  std::string accumulateSymbol; // the first dim of accumulated gradients: 0, or 1 where they are there
+  std::string rules;            // how parameters and states are drawn anew
+  unsigned stateCount = 0;
+  llvm::SmallVector<mlir::Attribute> versions;
+};
+
+} // namespace ds
+
+#endif

@@ -1,0 +1,272 @@
+"""Trainers: what a step computes against NumPy in float64, states, exports, and what errors say."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+
+import deepseek as ds
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import numpy_helper
+
+RNG = np.random.default_rng(4)
+FEATURES, CLASSES = 6, 3
+W, B = RNG.standard_normal((FEATURES, CLASSES)), RNG.standard_normal(CLASSES)
+SGD = "sgd:lr=0.5,momentum=0.9"
+
+
+def linear() -> onnx.ModelProto:
+    text = f'<ir_version: 9, opset_import: ["": 17]> g (double[N,{FEATURES}] x) => (double[N,{CLASSES}] y) {{ h = MatMul(x, w) y = Add(h, b) }}'
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.extend([numpy_helper.from_array(W, "w"), numpy_helper.from_array(B, "b")])
+    return proto
+
+
+def batch(count: int) -> dict[str, np.ndarray]:
+    return {"x": RNG.standard_normal((count, FEATURES)), "target": RNG.integers(0, CLASSES, count)}
+
+
+class Reference:
+    """Softmax regression with momentum."""
+
+    def __init__(self):
+        self.state = {"w": W, "b": B}
+        self.kept = {"w": np.zeros_like(W), "b": np.zeros_like(B)}
+
+    def loss(self, x, target) -> tuple[float, np.ndarray]:
+        y = x @ self.state["w"] + self.state["b"]
+        p = np.exp(y - y.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        return -np.log(p[np.arange(len(target)), target]).mean(), p
+
+    def step(self, x, target, rate: float = 0.5) -> float:
+        loss, p = self.loss(x, target)
+        error = (p - np.eye(CLASSES)[target]) / len(target)
+        for name, gradient in (("w", x.T @ error), ("b", error.sum(0))):
+            self.kept[name] = 0.9 * self.kept[name] + gradient
+            self.state[name] = self.state[name] - rate * self.kept[name]
+        return loss
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory) -> str:
+    return ds.compile_training(linear(), tmp_path_factory.mktemp("train") / "step.so", optimizer=SGD)
+
+
+@pytest.fixture
+def trainer(artifact) -> ds.Trainer:
+    return ds.load_training(artifact, threads=1)
+
+
+def check_state(trainer: ds.Trainer, reference: Reference) -> None:
+    state = trainer.state_dict()
+    for name in ("w", "b"):
+        np.testing.assert_allclose(state[name], reference.state[name], rtol=1e-12)
+        np.testing.assert_allclose(state[f"momentum_buffer.{name}"], reference.kept[name], rtol=1e-11)
+
+
+def test_steps(trainer):
+    """Batches by name and in order, of any size; a learning rate for one step."""
+    reference = Reference()
+    for number, (count, rate) in enumerate(((5, None), (8, 0.1), (1, 0), (5, None))):
+        data = batch(count)
+        expected = reference.step(**data, rate=0.5 if rate is None else rate)
+        given = data if number % 2 else (data["x"], data["target"])
+        np.testing.assert_allclose(trainer.step(given, lr=rate), expected, rtol=1e-12)
+    assert trainer.steps == 4
+    check_state(trainer, reference)
+    assert [info.name for info in trainer.inputs] == ["x", "target"]
+
+
+def test_evaluates_without_a_change(trainer):
+    data, reference = batch(20), Reference()
+    before = trainer.state_dict()
+    found = trainer.evaluate(data)
+    loss, p = reference.loss(**data)
+    np.testing.assert_allclose(found.loss, loss, rtol=1e-12)
+    assert found.count == 20 and found.accuracy == np.mean(p.argmax(1) == data["target"])
+    after = trainer.state_dict()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_accumulates(trainer):
+    """Batches of unequal sizes are one large one."""
+    data, reference = batch(12), Reference()
+    reference.step(**data)
+    for part in (slice(0, 2), slice(2, 9)):
+        trainer.accumulate({name: value[part] for name, value in data.items()})
+    with pytest.raises(ds.Error, match="gradients are accumulated that no step has used"):
+        trainer.state_dict()
+    trainer.step({name: value[9:] for name, value in data.items()})
+    check_state(trainer, reference)
+    more = batch(4)  # what was accumulated is forgotten
+    reference.step(**more)
+    trainer.step(more)
+    check_state(trainer, reference)
+
+
+class Lent:
+    """Nothing but DLPack."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_states_go_on_elsewhere(artifact, trainer):
+    first, second = batch(4), batch(7)
+    trainer.step(first)
+    state = trainer.state_dict()
+    assert set(state) == {"w", "b", "momentum_buffer.w", "momentum_buffer.b", "step"} and state["step"] == 1
+    trainer.step(second)
+    other = ds.load_training(artifact, threads=2)
+    other.load_state_dict({name: Lent(v) if isinstance(v, np.ndarray) else v for name, v in state.items()})
+    assert other.steps == 1
+    other.step({"x": Lent(second["x"]), "target": Lent(second["target"])})
+    ends = trainer.state_dict(), other.state_dict()
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_states_that_do_not_fit_change_nothing(trainer):
+    state = trainer.state_dict()
+    wrong = {
+        r"it lacks 'w'": {name: value for name, value in state.items() if name != "w"},
+        r"the model lacks 'more'": state | {"more": 1},
+        r"'b' should have the shape \(3,\), given \(4,\)": state | {"b": np.zeros(4), "w": W + 1},
+        r"'b' should be float64, given complex128": state | {"b": np.zeros(3, complex)},
+        r"'step' should be the number of steps": state | {"step": -1},
+    }
+    for says, given in wrong.items():
+        with pytest.raises(ds.Error, match=says):
+            trainer.load_state_dict(given)
+    trainer.load_state_dict({"w": (W + 1).astype(np.float32), "extra": 0}, strict=False)
+    state["w"] = (W + 1).astype(np.float32).astype(np.float64)
+    after = trainer.state_dict()
+    assert all(np.array_equal(state[name], after[name]) for name in state)
+
+
+def test_exports_what_it_evaluates(trainer, tmp_path):
+    trainer.step(batch(9))
+    trainer.export(tmp_path / "trained.onnx")
+    data = batch(6)
+    y = onnxruntime.InferenceSession(str(tmp_path / "trained.onnx")).run(None, {"x": data["x"]})[0]
+    loss = (np.log(np.exp(y).sum(1)) - y[np.arange(6), data["target"]]).mean()
+    np.testing.assert_allclose(trainer.evaluate(data).loss, loss, rtol=1e-12)
+
+
+def test_initializes(trainer):
+    trainer.step(batch(3))
+    trainer.initialize(9)
+    first = trainer.state_dict()
+    assert trainer.steps == 0 and not first["momentum_buffer.w"].any()
+    assert 0 < abs(first["w"]).max() <= 1 / math.sqrt(FEATURES) and not np.array_equal(first["w"], W)
+    trainer.initialize(9)
+    assert all(np.array_equal(first[name], value) for name, value in trainer.state_dict().items())
+
+
+def test_schedules():
+    trainer = ds.compile_training(linear(), schedule="linear:warmup=2", optimizer="sgd:lr=1", steps=4, threads=1)
+    rates = []
+    for _ in range(5):
+        rates.append(trainer.learning_rate)
+        trainer.step(batch(2))
+    assert rates == [0.5, 1, 1, 0.5, 0]
+    with pytest.raises(ds.Error, match="by linear:warmup=2,total=1000 when compiling, or by steps=1000"):
+        ds.compile_training(linear(), schedule="linear:warmup=2")
+
+
+def test_double_precision():
+    """Of a model of floats: data is given as it computes."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["": 17]> g (float[N,6] x) => (float[N,3] y) { y = MatMul(x, w) }'
+    )
+    model.graph.initializer.append(numpy_helper.from_array(W.astype(np.float32), "w"))
+    trainer = ds.compile_training(model, precision="fp64", loss="mse", threads=1)
+    data = {"x": RNG.standard_normal((4, 6)), "target": RNG.standard_normal((4, 3))}
+    expected = ((data["x"] @ W.astype(np.float32).astype(np.float64) - data["target"]) ** 2).mean()
+    np.testing.assert_allclose(trainer.step(data), expected, rtol=1e-13)
+    with pytest.raises(ds.Error, match="input 'x' should be float64"):
+        trainer.step({name: value.astype(np.float32) for name, value in data.items()})
+
+
+def test_one_copy_of_the_state():
+    """Evaluating takes no more memory than the temporaries of its own."""
+    size = 400
+    model = onnx.parser.parse_model(
+        f'<ir_version: 9, opset_import: ["": 17]> g (float[N,{size}] x) => (float[N,{size}] y) {{ y = MatMul(x, w) }}'
+    )
+    w = RNG.standard_normal((size, size)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(w, "w"))
+    trainer = ds.compile_training(model, optimizer="adamw", threads=1)
+    data = {"x": np.ones((2, size), np.float32), "target": np.zeros(2, np.int64)}
+    trainer.step(data)
+    before = trainer.memory
+    assert before >= 3 * w.nbytes
+    trainer.evaluate(data)
+    assert trainer.memory - before < w.nbytes / 2
+    trainer.step(data)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"x": np.zeros((2, 6))}, "the batch lacks 'target'; it has 'x', 'target'"),
+        ({"x": 1, "y": 2}, "a batch has no 'y'; it has 'x', 'target'"),
+        ((1, 2, 3), r"a batch has 2 arrays \('x', 'target'\), 3 given"),
+        (np.zeros((2, 6)), "a batch is a dictionary, or a tuple, of 'x', 'target'; given ndarray"),
+        ({"x": np.zeros((2, 5)), "target": np.zeros(2, np.int64)}, "'x' should have 6 in dimension 1"),
+        ({"x": np.zeros((2, 6), np.float32), "target": np.zeros(2, np.int64)}, "'x' should be float64"),
+        ({"x": np.zeros((2, 6)), "target": np.zeros(3, np.int64)}, "gave N=2"),
+        ({"x": np.zeros((2, 6)), "target": np.array([0, 3])}, "an index value is outside"),
+    ],
+)
+def test_batches_that_do_not_fit(trainer, given, says):
+    """None of them changes anything when it is evaluated; those that a look at them tells, not when it is trained on."""
+    before = trainer.state_dict()
+    for call in (trainer.evaluate, *([] if "index" in says else [trainer.step])):
+        with pytest.raises(ds.Error, match=says):
+            call(given)
+    after = trainer.state_dict()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"loss": "crossentropy"}, "loss='crossentropy' is unknown; expected one of cross_entropy"),
+        ({"loss": "mse:output=z"}, "loss: the model has no output 'z'; it has 'y'"),
+        ({"optimizer": "sgd:beta1=0.9"}, "optimizer: sgd has no 'beta1'"),
+        ({"schedule": "cosine:warmup=0"}, "schedule: expected a number of steps for 'warmup'"),
+        ({"freeze": ["nothing*"]}, re.escape("freeze=['nothing*']: the model has no parameter of such a name")),
+        ({"freeze": "w"}, "freeze='w' is no list of patterns"),
+        ({"precision": "fp8"}, "precision='fp8' is unknown"),
+        ({"loss": 3}, "loss=3 is no text"),
+        ({"emit": "executable"}, "emit='executable' needs an output file"),
+    ],
+)
+def test_what_cannot_be_compiled(arguments, says):
+    with pytest.raises(ds.CompileError, match=says):
+        ds.compile_training(linear(), **arguments)
+
+
+def test_what_is_no_trainer(trainer, tmp_path):
+    plain = ds.compile_onnx(linear(), tmp_path / "plain.so")
+    with pytest.raises(ds.Error, match="no training step: compile_training, or ds-compile --train"):
+        ds.load_training(plain)
+    with pytest.raises(TypeError, match=r"state_dict\(\) can"):
+        pickle.dumps(trainer)
+    for lr in (-1, math.nan, "fast"):
+        with pytest.raises(ds.Error, match="is no learning rate"):
+            trainer.step(batch(2), lr=lr)
+    with pytest.raises(ds.Error, match="cannot write"):
+        trainer.export(tmp_path / "none" / "m.onnx")
+    assert "loss cross_entropy" in repr(trainer) and "after 0 steps" in repr(trainer)
