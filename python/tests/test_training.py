@@ -198,22 +198,30 @@ def test_double_precision():
         trainer.step({name: value.astype(np.float32) for name, value in data.items()})
 
 
-def test_one_copy_of_the_state():
-    """Evaluating takes no more memory than the temporaries of its own."""
-    size = 400
+def test_one_copy_of_state_and_temporaries():
+    """Modes take turns: neither what they keep nor what they compute with is there twice."""
+    size, count = 400, 3000
     model = onnx.parser.parse_model(
-        f'<ir_version: 9, opset_import: ["": 17]> g (float[N,{size}] x) => (float[N,{size}] y) {{ y = MatMul(x, w) }}'
+        f'<ir_version: 9, opset_import: ["": 17]> g (float[N,{size}] x) => (float[N,{size}] y) {{ h = MatMul(x, w) y = Tanh(h) }}'
     )
     w = RNG.standard_normal((size, size)).astype(np.float32)
     model.graph.initializer.append(numpy_helper.from_array(w, "w"))
     trainer = ds.compile_training(model, optimizer="adamw", threads=1)
-    data = {"x": np.ones((2, size), np.float32), "target": np.zeros(2, np.int64)}
-    trainer.step(data)
+    small = {"x": np.ones((2, size), np.float32), "target": np.zeros(2, np.int64)}
+    trainer.step(small)
     before = trainer.memory
     assert before >= 3 * w.nbytes
-    trainer.evaluate(data)
+    trainer.evaluate(small)
     assert trainer.memory - before < w.nbytes / 2
-    trainer.step(data)
+    large = {"x": np.ones((count, size), np.float32), "target": np.zeros(count, np.int64)}
+    trainer.step(large)
+    before = trainer.memory
+    trainer.evaluate(large)
+    assert trainer.memory - before < large["x"].nbytes / 2
+    for _ in range(2):
+        trainer.accumulate(large)
+    trainer.step(large)
+    assert trainer.memory - before < w.nbytes * 1.5 + large["x"].nbytes / 2
 
 
 @pytest.mark.parametrize(
