@@ -21,7 +21,10 @@ namespace ds {
 namespace {
 
 /// What arguments and results are, by the letters of the properties (docs/Training.md).
-constexpr char kData = 'd', kTarget = 't', kParameter = 'p', kState = 'b', kKept = 'o', kRate = 'l', kStep = 'k';
+constexpr char kData = 'd', kTarget = 't', kParameter = 'p', kState = 'b', kKept = 'o', kRate = 'l', kStep = 'k',
+               kSeed = 's';
+/// What the model draws random numbers by, until they are the step's: in no property.
+constexpr char kModelSeed = 'S', kModelRun = 'R';
 constexpr char kLoss = 'L', kCount = 'n', kCorrect = 'c', kGradient = 'g';
 constexpr StringLiteral kMode = "mode";
 
@@ -46,6 +49,8 @@ private:
   LogicalResult addTarget(unsigned output);
   LogicalResult addArgument(StringRef name, Type element, ArrayRef<SymExpr> dims, char role, Attribute initial = {});
   LogicalResult addOptimizer();
+  /// Where random numbers are drawn: by the seed of the run and the number of the step.
+  LogicalResult addSeed();
   FailureOr<SmallVector<Result>> train(unsigned output);
   FailureOr<SmallVector<Result>> evaluate(unsigned output);
   void finish(func::FuncOp function, ArrayRef<Result> results);
@@ -81,7 +86,11 @@ LogicalResult StepMaker::findFunctions() {
     return module.emitError("expected a function that is to be trained, with '") << kEvaluateAttr << "'";
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     auto role = main.getArgAttrOfType<StringAttr>(i, kRoleAttr);
-    roles += !role || role == "data" ? kData : role == "parameter" ? kParameter : kState;
+    roles += !role || role == "data" ? kData
+             : role == "parameter"   ? kParameter
+             : role == kSeedRole     ? kModelSeed
+             : role == kRunRole      ? kModelRun
+                                     : kState;
     for (func::FuncOp function : {main, evaluator})
       function.removeArgAttr(i, kRoleAttr);
   }
@@ -171,7 +180,27 @@ LogicalResult StepMaker::addOptimizer() {
   }
   if (failed(addArgument("learning_rate", element, {}, kRate)))
     return failure();
-  return addArgument("step", builder.getI64Type(), {}, kStep);
+  if (failed(addArgument("step", builder.getI64Type(), {}, kStep)))
+    return failure();
+  return addSeed();
+}
+
+LogicalResult StepMaker::addSeed() {
+  if (argumentsOf(kModelSeed).empty())
+    return success();
+  if (failed(addArgument("seed", builder.getI64Type(), {}, kSeed)))
+    return failure();
+  // A step's numbers are those of its number: a run that is resumed goes on with the same.
+  for (auto [was, is] : {std::pair(kModelSeed, kSeed), std::pair(kModelRun, kStep)}) {
+    const unsigned from = argumentsOf(was)[0], to = argumentsOf(is)[0];
+    for (func::FuncOp function : {main, evaluator}) {
+      function.getArgument(from).replaceAllUsesWith(function.getArgument(to));
+      if (failed(function.eraseArgument(from)))
+        return failure();
+    }
+    roles.erase(from, 1);
+  }
+  return success();
 }
 
 FailureOr<SmallVector<Result>> StepMaker::train(unsigned output) {
