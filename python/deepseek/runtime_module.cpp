@@ -362,7 +362,8 @@ public:
 
   /// One entry an input; None where the session has it (fed, or its state) or where it is optional. What a donated
   /// input is given becomes the state. With `keepsState` outputs that are the state are None; otherwise the state
-  /// leaves with them, and an optional one begins with its default each time; but the generator of random numbers stays.
+  /// leaves with them, and an optional one begins with its default each time; but the generator of random numbers
+  /// stays.
   std::vector<nb::object> run(const std::vector<nb::object> &values, bool keepsState) {
     std::vector<std::vector<int64_t>> shapes(values.size()), strides(values.size());
     std::vector<ds_tensor> inputs(values.size()), outputs(model.outputCount());

@@ -177,8 +177,9 @@ DS_API const char *ds_model_fixed_input(const ds_model *model, size_t index);
 DS_API size_t ds_model_donation(const ds_model *model, size_t input);
 
 /* The number of the input that a model has its random numbers by, DS_NO_INPUT where it draws none: two int64, the seed
- * and the number of the run, from 0. It is optional (0 and 0) and donated to its next value, whose run is the one after:
- * a session that is not told otherwise begins with seed 0 and draws other numbers in each run (ds_session_seed). */
+ * and the number of the run, from 0. It is optional (0 and 0) and donated to its next value, whose run is the one
+ * after: a session that is not told otherwise begins with seed 0 and draws other numbers in each run (ds_session_seed).
+ */
 #define DS_NO_INPUT ((size_t)-1)
 DS_API size_t ds_model_generator(const ds_model *model);
 

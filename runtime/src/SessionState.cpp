@@ -215,7 +215,8 @@ void ds_session::loseStates(const ds_tensor *Inputs) {
   // Half of an update of a generator is one as well: nothing of it is lost.
   const size_t Generator = HasBegun && !States.empty() ? ds_model_generator(Model) : DS_NO_INPUT;
   for (size_t I = 0; HasBegun && I < States.size(); ++I)
-    if (Model->Meta.Donations[I].input != Generator && States[I].Is == StateMemory::Present && Running[I].Size && Running[I].Data == States[I].Memory.Data)
+    if (Model->Meta.Donations[I].input != Generator && States[I].Is == StateMemory::Present && Running[I].Size &&
+        Running[I].Data == States[I].Memory.Data)
       States[I].Is = StateMemory::Lost;
 }
 

@@ -37,7 +37,9 @@ def random_key(seed: int, run: int, stream: int) -> int:
 def numbers(key: int, count: int, word: int = 0) -> np.ndarray:
     """word[c][i mod 4] of elements 0 to count."""
     blocks = np.arange(-(-count // 4), dtype=np.uint64)
-    words = philox([blocks & MASK, blocks >> np.uint64(32), np.full_like(blocks, word), np.zeros_like(blocks)], halves(key))
+    words = philox(
+        [blocks & MASK, blocks >> np.uint64(32), np.full_like(blocks, word), np.zeros_like(blocks)], halves(key)
+    )
     return np.stack(words, 1).ravel()[:count]
 
 

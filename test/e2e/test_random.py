@@ -40,7 +40,9 @@ def draw(path: str, *arrays, seed: int | None = None, runs: int = 1, threads: in
 
 
 def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
-    return all(x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True))
+    return all(
+        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(a, b, strict=True)
+    )
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -87,7 +89,7 @@ def test_numbers_are_those_of_the_definition(tmp_path, dtype):
     for shape, seed, run in (((1, 1), 0, 0), ((3, 5), 7, 2), ((64, 67), 2**62 + 12345, 1), ((2, 4001), -3, 0)):
         u, n = draw(made, np.zeros(shape, numpy), seed=seed, runs=run + 1)[run]
         assert same([u], [uniform(random_key(seed, run, 1), shape, numpy)])
-        np.testing.assert_allclose(n, normal(random_key(seed, run, 2), shape), rtol=0, atol=3e-6)
+        np.testing.assert_allclose(n, normal(random_key(seed, run, 2), shape), rtol=0, atol=1e-5)
 
 
 def test_f64_has_all_its_bits(tmp_path):
@@ -102,21 +104,20 @@ def test_f64_has_all_its_bits(tmp_path):
     assert np.count_nonzero(n == n.astype(np.float32)) < 10
 
 
-@pytest.mark.parametrize("cpu", ("x86-64-v3", "x86-64-v4"))
-def test_bits_do_not_depend_on_threads_or_vectors(tmp_path, cpu):
-    with open("/proc/cpuinfo") as file:
-        if cpu == "x86-64-v4" and "avx512bw" not in file.read():
-            pytest.skip("this CPU has no AVX-512")
+def test_bits_do_not_depend_on_threads_or_vectors(tmp_path):
     signature = "float[N,M] x => float[N,M] u, float[N,M] n, float[M,N] t, float[N,M] d, double[N,M] e, bool[N,M] m"
     body = """u = RandomUniformLike(x); n = RandomNormalLike(x); v = RandomNormalLike(x); t = Transpose<perm = [1, 0]>(v)
         r = Constant<value = float {0.3}>(); b = Constant<value = bool {1}>(); d, m = Dropout(x, r, b)
         e = RandomUniformLike<dtype = 11>(x)"""
-    made = library(tmp_path, signature, body, f"--target-cpu={cpu}")
+    made = library(tmp_path, signature, body, "--target-cpu=x86-64-v3")
     x = np.random.default_rng(1).standard_normal((37, 1031)).astype(np.float32)
     found = draw(made, x, seed=5)[0]
     for threads in (2, 3):
         assert same(found, draw(made, x, seed=5, threads=threads)[0])
-    assert same(found, draw(library(tmp_path, signature, body, "--target-cpu=x86-64-v2"), x, seed=5)[0])
+    with open("/proc/cpuinfo") as file:
+        others = ("native", "x86-64-v4") if "avx512bw" in file.read() else ("native",)
+    for cpu in others:
+        assert same(found, draw(library(tmp_path, signature, body, f"--target-cpu={cpu}"), x, seed=5)[0])
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def test_multinomial(tmp_path, kind, code):
     dtype = {"float": np.float32, "double": np.float64, "float16": np.float16}[kind]
     weights = np.array([[0, 1, 2, 3, 4, 0], [5, 1, 0, 1, 1, 2]], np.float64)
     with np.errstate(divide="ignore"):
-        x = (np.log(weights) + [[1.5], [-2]]).astype(dtype)
+        x = (np.log(weights) + np.array([[1.5], [-2]])).astype(dtype)
     made = library(
         tmp_path, f"{kind}[N,6] x => {'int32' if code == 6 else 'int64'}[N,20000] y",
         f"y = Multinomial<dtype = {code}, sample_size = 20000>(x)",
@@ -232,7 +233,7 @@ def test_iterations_differ(tmp_path, nested, unrolled):
     row = "[9]"
     if nested:
         inner = f"""keep = Constant<value = bool {{1}}>(); three = Constant<value = int64 {{3}}>()
-            v = Loop({'three' if unrolled else 'trips'}, keep) <body = inner (int64 j, bool k) => (bool l, float[9] w) {{
+            v = Loop({"three" if unrolled else "trips"}, keep) <body = inner (int64 j, bool k) => (bool l, float[9] w) {{
               l = Identity(k)
               w = RandomUniform<shape = [9]>()
             }}>"""
@@ -271,7 +272,9 @@ def test_branches_scans_and_functions(tmp_path):
         <opset_import: ["" : 17], domain: "own"> draw () => (y) { y = RandomUniform<shape = [50]>() }"""
     )
     onnx.save(model, tmp_path / "functions.onnx")
-    result = tools.compile_model(str(tmp_path / "functions.onnx"), str(tmp_path / "f.so"), "--emit=library", timeout=300)
+    result = tools.compile_model(
+        str(tmp_path / "functions.onnx"), str(tmp_path / "f.so"), "--emit=library", timeout=300
+    )
     assert result.code == 0, result.stderr
     a, b = draw(str(tmp_path / "f.so"))[0]
     assert not same([a], [b])
@@ -397,7 +400,10 @@ def test_seed_of_a_program(tmp_path):
         return np.load(tmp_path / "out" / "y.npy").tobytes()
 
     assert outputs() == outputs("--seed", "0") == outputs("--seed=0") != outputs("--seed", "7") == outputs("--seed=7")
-    for flags, reason in ((["--seed=-1"], "--seed needs a number"), (["--seed=1", "--seed=2"], "--seed is given twice")):
+    for flags, reason in (
+        (["--seed=-1"], "--seed needs a number"),
+        (["--seed=1", "--seed=2"], "--seed is given twice"),
+    ):
         result = tools.run([program, *flags], timeout=60)
         assert result.code == 2 and reason in result.stderr
 

@@ -75,14 +75,22 @@ def data() -> dict[str, np.ndarray]:
 
 def build(folder, model: str, *flags: str) -> str:
     program = str(folder / "train")
-    compiled = tools.compile_model(model, program, "--train", "--loss=mse", "--optimizer=sgd:lr=0.1", *flags, timeout=300)
+    compiled = tools.compile_model(
+        model, program, "--train", "--loss=mse", "--optimizer=sgd:lr=0.1", *flags, timeout=300
+    )
     assert compiled.code == 0, compiled.stderr
     np.savez(folder / "data.npz", **data())
     return program
 
 
 def train(program: str, *flags) -> list[dict]:
-    command = [program, "--data", os.path.join(os.path.dirname(program), "data.npz"), f"--batch-size={BATCH}", "--no-shuffle"]
+    command = [
+        program,
+        "--data",
+        os.path.join(os.path.dirname(program), "data.npz"),
+        f"--batch-size={BATCH}",
+        "--no-shuffle",
+    ]
     result = tools.run([*command, *map(str, flags)], timeout=120)
     assert result.code == 0, result.stderr
     return [json.loads(line) for line in result.stdout.splitlines()]
@@ -112,7 +120,9 @@ def test_masks_of_training(tmp_path, ratio, seed):
     """Every loss depends on the masks of all steps before, forward and backward."""
     model, weights = network(tmp_path, None if ratio is None else np.array(ratio, np.float32))
     program = build(tmp_path, model)
-    lines = train(program, "--seed", seed, "--dump-gradients", tmp_path / "g.npz", "--export", tmp_path / "trained.onnx")
+    lines = train(
+        program, "--seed", seed, "--dump-gradients", tmp_path / "g.npz", "--export", tmp_path / "trained.onnx"
+    )
     losses, slopes, trained = expected(weights, seed, ratio or 0.5)
     np.testing.assert_allclose([line["loss"] for line in lines], losses, rtol=1e-11)
     with np.load(tmp_path / "g.npz") as found:

@@ -1,6 +1,6 @@
 //===- ElementRandom.cpp - Element forms of random numbers ----------------===//
-// Guarantees: `buildElement` of the ops in DsRandom.td. An element computes its block by itself, so that it depends on no
-// other one: not on how a kernel is divided, nor on what it is fused with.
+// Guarantees: `buildElement` of the ops in DsRandom.td. An element computes its block by itself, so that it depends on
+// no other one: not on how a kernel is divided, nor on what it is fused with.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/element/ElementBuilder.h"
 #include "dialects/ds/element/LaneMath.h"

@@ -27,10 +27,9 @@ std::string ds::importer::nodeName(const NodeProto &node) {
 }
 
 GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, TensorReader &tensors,
-                             const ImportOptions &options, const OptionalInputs &optional,
-                             Purpose purpose)
-    : context(context), model(*file.model), inputDims(options), tensors(tensors), optional(optional),
-      builder(&context), purpose(purpose) {
+                             const ImportOptions &options, const OptionalInputs &optional, Purpose purpose)
+    : context(context), model(*file.model), inputDims(options), tensors(tensors), optional(optional), builder(&context),
+      purpose(purpose) {
   for (const std::string &domain : options.customDomains)
     customDomains.insert(domain);
   for (const auto &[node, taken] : options.branches)

@@ -199,8 +199,7 @@ mlir::OwningOpRef<mlir::ModuleOp> OptionalImport::attempt(ArrayRef<std::string> 
   if (module) {
     alignGenerators(*module, mainOf(*module), folded, mainOf(folded));
     reason = difference(mainOf(*module), mainOf(folded));
-  }
-  else if (reason.empty())
+  } else if (reason.empty())
     reason = "the model cannot be imported with it as an input";
   return reason.empty() ? std::move(module) : nullptr;
 }

@@ -1,13 +1,13 @@
 //===- Random.cpp - What random numbers are drawn by ----------------------===//
 // Assumes: nodes that draw ask for a key (Node::randomKey); a model of which none does has nothing of this.
 // Guarantees: a key is a function of the seed, the number of the run, the node's number (`stream`) and, in a loop, the
-//   numbers of the iterations, so that no two draws have the same numbers unless the model gives two nodes one seed. Seed
-//   and number of the run are one state of the session, `generator`, which each run hands on; in a training step they
-//   are two arguments that it replaces (lib/Train).
+//   numbers of the iterations, so that no two draws have the same numbers unless the model gives two nodes one seed.
+//   Seed and number of the run are one state of the session, `generator`, which each run hands on; in a training step
+//   they are two arguments that it replaces (lib/Train).
 // Declines: the numbers of any other implementation.
 
-#include "GraphImporter.h"
 #include "Random.h"
+#include "GraphImporter.h"
 
 #include "dialects/ds/ir/ModelAttrs.h"
 
@@ -44,7 +44,8 @@ static void returnGenerator(mlir::func::FuncOp function, StringRef name) {
   mlir::OpBuilder builder(terminator);
   Value generator = function.getArgument(argument);
   auto type = cast<mlir::RankedTensorType>(generator.getType());
-  auto step = ConstantOp::create(builder, function.getLoc(), mlir::DenseElementsAttr::get(type, ArrayRef<int64_t>{0, 1}));
+  auto step =
+      ConstantOp::create(builder, function.getLoc(), mlir::DenseElementsAttr::get(type, ArrayRef<int64_t>{0, 1}));
   Value next = AddOp::create(builder, function.getLoc(), type, generator, step);
   terminator->insertOperands(terminator->getNumOperands(), next);
   (void)function.insertResult(result, type, {});
@@ -81,25 +82,23 @@ void ds::importer::alignGenerators(mlir::ModuleOp a, mlir::func::FuncOp mainOfA,
     add(b, mainOfB, ofA);
 }
 
-void ds::importer::alignSeeds(mlir::func::FuncOp a, mlir::func::FuncOp b) {
-  auto has = [](mlir::func::FuncOp function) {
-    const unsigned count = function.getNumArguments();
-    auto role = count ? function.getArgAttrOfType<mlir::StringAttr>(count - 1, kRoleAttr) : mlir::StringAttr();
-    return role && role == kRunRole;
-  };
-  if (has(a) != has(b))
-    addSeed(has(a) ? b : a);
+static bool hasSeed(mlir::func::FuncOp function) {
+  const unsigned count = function.getNumArguments();
+  auto role = count ? function.getArgAttrOfType<mlir::StringAttr>(count - 1, kRoleAttr) : mlir::StringAttr();
+  return role && role == kRunRole;
 }
 
-std::pair<Value, Value> ds::importer::addSeed(mlir::func::FuncOp function) {
+void ds::importer::alignSeeds(mlir::func::FuncOp a, mlir::func::FuncOp b) {
+  if (hasSeed(a) != hasSeed(b))
+    addSeed(hasSeed(a) ? b : a);
+}
+
+void ds::importer::addSeed(mlir::func::FuncOp function) {
   mlir::Builder builder(function.getContext());
-  auto add = [&](StringRef role) {
-    Value argument = addArgument(function, role, {});
+  for (StringRef role : {kSeedRole, kRunRole}) {
+    addArgument(function, role, {});
     function.setArgAttr(function.getNumArguments() - 1, kRoleAttr, builder.getStringAttr(role));
-    return argument;
-  };
-  Value seed = add(kSeedRole);
-  return {seed, add(kRunRole)};
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -110,25 +109,31 @@ void GraphImporter::beginDrawing() {
   if (drawn.seed)
     return;
   mlir::OpBuilder::InsertionGuard guard(builder);
-  mlir::Block *entry = &function.getBody().front();
-  builder.setInsertionPointToStart(entry);
+  builder.setInsertionPointToStart(&function.getBody().front());
+  auto last = [&](unsigned i) { return function.getArgument(function.getNumArguments() - i); };
   if (purpose != Purpose::Inference) {
-    std::tie(drawn.seed, drawn.epoch) = addSeed(function);
+    if (!hasSeed(function))
+      addSeed(function);
+    drawn.seed = last(2);
+    drawn.epoch = last(1);
     shapes.setDims(drawn.seed, {});
     shapes.setDims(drawn.epoch, {});
     return;
   }
-  StringSet<> taken;
-  for (const auto *values : {&model.graph().input(), &model.graph().output()})
-    for (const onnx::ValueInfoProto &value : *values)
-      taken.insert(value.name());
-  for (const onnx::TensorProto &tensor : model.graph().initializer())
-    taken.insert(tensor.name());
-  std::string name = "generator";
-  while (taken.contains(name))
-    name += '_';
-  setGeneratorName(*module, name);
-  Value generator = addGenerator(function, name);
+  if (generatorName(*module).empty()) {
+    StringSet<> taken;
+    for (const auto *values : {&model.graph().input(), &model.graph().output()})
+      for (const onnx::ValueInfoProto &value : *values)
+        taken.insert(value.name());
+    for (const onnx::TensorProto &tensor : model.graph().initializer())
+      taken.insert(tensor.name());
+    std::string name = "generator";
+    while (taken.contains(name))
+      name += '_';
+    setGeneratorName(*module, name);
+    addGenerator(function, name);
+  }
+  Value generator = last(1);
   shapes.setDims(generator, {SymExpr(2)});
   Node node(builder, shapes, function.getLoc());
   auto part = [&](int64_t at) { return node.reshape(node.sliceAxis(generator, 0, SymExpr(at), SymExpr(1)), {}); };

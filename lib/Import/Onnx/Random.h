@@ -13,7 +13,7 @@
 namespace ds::importer {
 
 /// The arguments of a function that is to be trained, i64 scalars after its last one (`ds.role`).
-std::pair<mlir::Value, mlir::Value> addSeed(mlir::func::FuncOp function);
+void addSeed(mlir::func::FuncOp function);
 /// Where one of two such functions has them, the other one gets them, too.
 void alignSeeds(mlir::func::FuncOp a, mlir::func::FuncOp b);
 /// The same of the generators of two models.

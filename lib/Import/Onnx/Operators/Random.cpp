@@ -1,8 +1,9 @@
 //===- Random.cpp - Operators that draw random numbers --------------------===//
 // Assumes: see Node.h.
-// Guarantees: numbers of ds.random, made into the distribution that the operator asks for by ops of ds, so that they have
-//   derivatives where there are any: by what is dropped, not by what is drawn. Numbers are f32, or f64 where the result is;
-//   other floats are rounded.
+// Guarantees: numbers of ds.random, made into the distribution that the operator asks for by ops of ds, so that they
+// have
+//   derivatives where there are any: by what is dropped, not by what is drawn. Numbers are f32, or f64 where the result
+//   is; other floats are rounded.
 // Declines: the numbers of any other implementation.
 
 #include "../Node.h"
@@ -18,8 +19,7 @@ static Value draw(Node &n, RandomDistribution distribution, ArrayRef<SymExpr> di
                   std::optional<float> seed = std::nullopt) {
   return n.make<RandomOp>(
       {n.randomKey(n, seed)},
-      {n.shape("target", dims),
-       n.attr("distribution", RandomDistributionAttr::get(n.b.getContext(), distribution))},
+      {n.shape("target", dims), n.attr("distribution", RandomDistributionAttr::get(n.b.getContext(), distribution))},
       type);
 }
 
@@ -90,8 +90,9 @@ static void bernoulli(Node &n) {
   n.set(0, n.cast(n.compare(ComparePredicate::lt, u, n.cast(n.in(0), drawn)), type));
 }
 
-/// Rows of unnormalized log-probabilities: a number from 0 to the sum of the probabilities is looked up in their running
-/// sums. It is below the last of them, whatever is rounded: u <= 1 - 2^-24, of which a product with any float is less.
+/// Rows of unnormalized log-probabilities: a number from 0 to the sum of the probabilities is looked up in their
+/// running sums. It is below the last of them, whatever is rounded: u <= 1 - 2^-24, of which a product with any float
+/// is less.
 static void multinomial(Node &n) {
   Type type = typeAttr(n, n.b.getI32Type()), drawn = drawnType(n, n.elem(n.in(0)));
   const int64_t count = n.getInt("sample_size", 1);
