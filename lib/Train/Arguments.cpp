@@ -48,8 +48,12 @@ LogicalResult StepMaker::findFunctions() {
     return module.emitError("expected a function that is to be trained, with '") << kEvaluateAttr << "'";
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     auto role = main.getArgAttrOfType<StringAttr>(i, kRoleAttr), rule = main.getArgAttrOfType<StringAttr>(i, kDrawAttr);
-    roles += !role || role == "data" ? kData : role == "parameter" ? kParameter : kState;
-    if (roles.back() != kData)
+    roles += !role || role == "data" ? kData
+             : role == "parameter"   ? kParameter
+             : role == kSeedRole     ? kModelSeed
+             : role == kRunRole      ? kModelRun
+                                     : kState;
+    if (roles.back() == kParameter || roles.back() == kState)
       rules += (rules.empty() ? "" : ";") + (rule ? rule.str() : "keep");
     for (func::FuncOp function : {main, evaluator}) {
       function.removeArgAttr(i, kRoleAttr);
@@ -149,6 +153,24 @@ LogicalResult StepMaker::addOptimizer() {
   if (failed(addArgument("learning_rate", element, {}, kRate)))
     return failure();
   return addArgument("step", builder.getI64Type(), {}, kStep);
+}
+
+LogicalResult StepMaker::addSeed() {
+  if (argumentsOf({&kModelSeed, 1}).empty())
+    return success();
+  if (failed(addArgument("seed", builder.getI64Type(), {}, kSeed)))
+    return failure();
+  // A step's numbers are those of its number: a run that is resumed goes on with the same.
+  for (auto [was, is] : {std::pair(kModelSeed, kSeed), std::pair(kModelRun, kStep)}) {
+    const unsigned from = argumentsOf({&was, 1})[0], to = argumentsOf({&is, 1})[0];
+    for (func::FuncOp function : {main, evaluator}) {
+      function.getArgument(from).replaceAllUsesWith(function.getArgument(to));
+      if (failed(function.eraseArgument(from)))
+        return failure();
+    }
+    roles.erase(from, 1);
+  }
+  return success();
 }
 
 LogicalResult StepMaker::addAccumulators() {

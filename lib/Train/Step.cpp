@@ -165,7 +165,8 @@ LogicalResult StepMaker::run() {
   if (failed(findFunctions()))
     return failure();
   FailureOr<unsigned> output = findOutput();
-  if (failed(output) || failed(addTarget(*output)) || failed(addOptimizer()) || failed(addAccumulators()))
+  if (failed(output) || failed(addTarget(*output)) || failed(addOptimizer()) || failed(addSeed()) ||
+      failed(addAccumulators()))
     return failure();
   FailureOr<Results> evaluation = evaluate(*output);
   // What differentiates erases functions that nothing names: the attribute goes when it is done.

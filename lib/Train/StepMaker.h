@@ -1,7 +1,7 @@
 //===- StepMaker.h - How a training step is made --------------------------===//
 // Assumes: see ds/Train/Step.h.
 // Guarantees: the order of what a step takes (data, target, parameters, state, what the optimizer keeps, learning rate,
-//   number of the step, accumulated gradients) and gives (loss, count, correct; parameters, state, what the optimizer
+//   number of the step, seed, accumulated gradients) and gives (loss, count, correct; parameters, state, what the optimizer
 //   keeps, accumulated gradients; gradients) is that of the properties' letters.
 // Private to lib/Train.
 //===----------------------------------------------------------------------===//
@@ -16,7 +16,10 @@ namespace ds {
 
 /// What arguments and results are, by the letters of the properties (docs/Training.md).
 inline constexpr char kData = 'd', kTarget = 't', kParameter = 'p', kState = 'b', kKept = 'o', kRate = 'l', kStep = 'k',
-                      kAccumulated = 'a', kLoss = 'L', kCount = 'n', kCorrect = 'c', kGradient = 'g';
+                      kSeed = 's', kAccumulated = 'a', kLoss = 'L', kCount = 'n', kCorrect = 'c', kGradient = 'g';
+
+/// What the model draws random numbers by, until they are the step's: in no property.
+inline constexpr char kModelSeed = 'S', kModelRun = 'R';
 
 /// What a run does: the given symbol `mode`.
 enum class Mode { Train = 0, WithGradients = 1, Evaluate = 2, Accumulate = 3, Apply = 4 };
@@ -47,6 +50,8 @@ private:
   llvm::LogicalResult addArgument(llvm::StringRef name, mlir::Type element, llvm::ArrayRef<SymExpr> dims, char role,
                                   mlir::Attribute initial = {});
   llvm::LogicalResult addOptimizer();
+  /// Where random numbers are drawn: by the seed of the run and the number of the step.
+  llvm::LogicalResult addSeed();
   llvm::LogicalResult addAccumulators();
   /// `name`, with "_" behind it as long as an argument has it already.
   std::string freshName(std::string name);

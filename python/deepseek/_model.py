@@ -355,6 +355,11 @@ class Session:
         """Gives a symbol that no input has (a rank's coordinate, say) its value, for all runs that follow."""
         self._session.set_symbol(name, value)
 
+    def seed(self, value: int) -> None:
+        """Draws random numbers by this seed from now on, as in the session's first run. Without it a session begins with seed
+        0; each run draws other numbers."""
+        self._session.seed(operator.index(value))
+
     def set_state(self, input: str, value: Any) -> None:
         """The state of a donated input becomes a copy of `value`."""
         number = self._caller.number(input)

@@ -344,7 +344,8 @@ public:
           options.custom_op_count = all.size();
           return ds::Session(model.model, options);
         }()),
-        model(model.model), feeds(this->model.outputCount()), donations(model.donations()) {}
+        model(model.model), feeds(this->model.outputCount()), donations(model.donations()),
+        generator(ds_model_generator(this->model.c())) {}
 
   // For the garbage collector: a function may know the model that it belongs to.
   static int traverse(PyObject *self, visitproc visit, void *arg) {
@@ -363,7 +364,8 @@ public:
 
   /// One entry an input; None where the session has it (fed, or its state) or where it is optional. What a donated
   /// input is given becomes the state. With `keepsState` outputs that are the state are None; otherwise the state
-  /// leaves with them, and an optional one begins with its default each time.
+  /// leaves with them, and an optional one begins with its default each time; but the generator of random numbers
+  /// stays.
   std::vector<nb::object> run(const std::vector<nb::object> &values, bool keepsState) {
     std::vector<std::vector<int64_t>> shapes(values.size()), strides(values.size());
     std::vector<ds_tensor> inputs(values.size()), outputs(model.outputCount());
@@ -382,7 +384,7 @@ public:
       inputs[i] = view(arrays.back(), i < model.inputCount() ? model.input(i).dtype : 0, shapes[i], strides[i]);
     }
     for (auto [input, output] : donations)
-      if (input < inputs.size() && !keepsState && !inputs[input].dtype)
+      if (input < inputs.size() && !keepsState && input != generator && !inputs[input].dtype)
         ds_model_input_default(model.c(), input, &inputs[input]);
     for (auto [input, output] : donations)
       if (input < inputs.size() && (inputs[input].dtype || inputs[input].data)) {
@@ -406,13 +408,14 @@ public:
     std::vector<nb::object> results;
     std::vector<bool> isState(outputs.size());
     for (auto [input, output] : donations)
-      isState[output] = true;
+      isState[output] = keepsState || input == generator;
     for (size_t i = 0; i < outputs.size(); ++i)
-      results.push_back(keepsState && isState[i]        ? nb::none()
+      results.push_back(isState[i]                      ? nb::none()
                         : outputs[i].dtype == DS_STRING ? stringsOf(outputs[i])
                                                         : nb::cast(take(i, outputs[i])));
     return results;
   }
+  void seed(int64_t value) { session.seed(value); }
   void feed(size_t output, size_t input) {
     ds_error error;
     ds::check(ds_session_feed(session.c(), output, input, &error), error);
@@ -477,6 +480,7 @@ private:
   ds::Model model;
   std::vector<bool> feeds; // outputs that feed an input
   std::vector<std::pair<size_t, size_t>> donations;
+  size_t generator; // the input
 };
 
 /// What a training step says of itself, and what the programs that train share with Trainer (_training.py).
@@ -578,6 +582,7 @@ NB_MODULE(_runtime, m) {
       .def(nb::init<const Model &, uint32_t, const std::vector<std::tuple<std::string, std::string, nb::object>> &>(),
            nb::arg("model"), nb::arg("threads"), nb::arg("operators"))
       .def("run", &Session::run, nb::arg("inputs"), nb::arg("keeps_state"))
+      .def("seed", &Session::seed, nb::arg("value"))
       .def("set_symbol", &Session::setSymbol, nb::arg("name"), nb::arg("value"))
       .def("set_state", &Session::setState, nb::arg("input"), nb::arg("value"))
       .def("create_state", &Session::createState, nb::arg("input"), nb::arg("shape").none())

@@ -632,3 +632,26 @@ def test_donations_are_checked():
         ds.compile_onnx(grows, donate={"s": "u"})
     with pytest.raises(ds.CompileError, match="donate='s:t' is no outputs by input"):
         ds.compile_onnx(grows, donate="s:t")
+
+
+def test_random_numbers():
+    """Each run draws others; the generator is among the inputs and outputs, but not among the results."""
+    compiled = ds.compile_onnx(model("float[N] x => float[N] y", "y = RandomUniformLike(x)"))
+    assert [info.name for info in compiled.inputs] == ["x", "generator"] and compiled.donations == {
+        "generator": "generator"
+    }
+    x = np.zeros(50, np.float32)
+    first, second = compiled(x), compiled(x)
+    assert first.shape == second.shape == (50,) and not np.array_equal(first, second)
+    session = compiled.session()
+    assert np.array_equal(session(x), first) and np.array_equal(session(x), second)
+    assert session.state("generator").tolist() == [0, 2]
+    session.seed(7)
+    other = session(x)
+    assert not np.array_equal(other, first) and session.state("generator").tolist() == [7, 1]
+    session.set_state("generator", [0, 1])
+    assert np.array_equal(session(x), second)
+    assert np.array_equal(compiled(x, generator=[7, 0]), other)
+    plain = ds.compile_onnx(model("float[N] x => float[N] y", "y = Neg(x)"))
+    with pytest.raises(ds.Error, match="draws no random numbers"):
+        plain.session().seed(1)

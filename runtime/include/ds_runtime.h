@@ -176,6 +176,13 @@ DS_API const char *ds_model_fixed_input(const ds_model *model, size_t index);
 #define DS_NO_OUTPUT ((size_t)-1)
 DS_API size_t ds_model_donation(const ds_model *model, size_t input);
 
+/* The number of the input that a model has its random numbers by, DS_NO_INPUT where it draws none: two int64, the seed
+ * and the number of the run, from 0. It is optional (0 and 0) and donated to its next value, whose run is the one
+ * after: a session that is not told otherwise begins with seed 0 and draws other numbers in each run (ds_session_seed).
+ */
+#define DS_NO_INPUT ((size_t)-1)
+DS_API size_t ds_model_generator(const ds_model *model);
+
 typedef struct ds_model_summary {
   const char *triple;
   const char *cpu; /* of the code that runs here */
@@ -331,6 +338,11 @@ DS_API ds_status ds_session_state_set(ds_session *session, size_t input, const d
 DS_API ds_status ds_session_state_get(const ds_session *session, size_t input, ds_tensor *value, ds_error *error);
 /* The session has no such state any more, and gives its memory back. */
 DS_API ds_status ds_session_state_reset(ds_session *session, size_t input, ds_error *error);
+
+/* From now on the session draws random numbers by this seed, as one does in its first run: a state of the input
+ * ds_model_generator. Runs of one seed and number have the same numbers, on any number of threads. A run that failed
+ * leaves this state as it is, or as the next run would have it. DS_BAD_ARGUMENT: the model draws none. */
+DS_API ds_status ds_session_seed(ds_session *session, int64_t seed, ds_error *error);
 
 /*===- Custom operators ---------------------------------------------------===*/
 

@@ -316,6 +316,11 @@ public:
     ds_error error;
     check(ds_session_set_symbol(c(), name.c_str(), value, &error), error);
   }
+  /// Random numbers are drawn by this seed from now on, as in a session's first run.
+  void seed(int64_t value) {
+    ds_error error;
+    check(ds_session_seed(c(), value, &error), error);
+  }
   /// The state of a donated input, which runs update where that input is Tensor(): a copy of `value`.
   void setState(const std::string &input, const Tensor &value) {
     const ds_tensor tensor = value.c();

@@ -94,6 +94,15 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
       Random = Known = true;
       RandomSizes = R.optionalSizes();
     }
+    if (R.is("--seed")) {
+      const char *Value = R.value();
+      if (!Value || !parseNumber(Value, INT64_MAX, Seed))
+        return fail(Error, DS_BAD_ARGUMENT, "--seed needs a number from 0 to %lld%s%s%s",
+                    static_cast<long long>(INT64_MAX), Value ? ", not '" : "", Value ? Value : "", Value ? "'" : "");
+      if (IsSeeded)
+        return fail(Error, DS_BAD_ARGUMENT, "--seed is given twice");
+      Known = IsSeeded = true;
+    }
     for (const char *Flag : {"--input", "--inputs", "--output-dir", "--symbol"}) {
       if (!R.is(Flag))
         continue;
@@ -123,7 +132,7 @@ ds_status Arguments::parse(int Argc, char **Argv, bool NeedsModel, ds_error *Err
           Nearest.consider(S.Name);
       for (const auto &N : Numbers)
         Nearest.consider(N.Name);
-      for (const char *Flag : {"--random", "--input", "--inputs", "--output-dir"})
+      for (const char *Flag : {"--random", "--input", "--inputs", "--output-dir", "--seed"})
         Nearest.consider(Flag);
       return Nearest.fail(Error);
     }

@@ -397,6 +397,20 @@ size_t ds_model_donation(const ds_model *Model, size_t Input) {
   return DS_NO_OUTPUT;
 }
 
+size_t ds_model_generator(const ds_model *Model) {
+  if (!Model)
+    return DS_NO_INPUT;
+  const char *Name = ds_model_property(Model, "ds.generator");
+  const Metadata &Meta = Model->Meta;
+  for (size_t I = 0; Name && I < Meta.Inputs.size(); ++I)
+    if (const ds_artifact_tensor &T = Meta.Inputs[I]; !strcmp(Meta.text(T.name), Name))
+      return T.dtype == DS_INT64 && T.rank == 1 && ds_model_input_is_optional(Model, I) &&
+                     ds_model_donation(Model, I) != DS_NO_OUTPUT
+                 ? I
+                 : DS_NO_INPUT;
+  return DS_NO_INPUT;
+}
+
 ds_status ds_model_export(const ds_model *Model, ds_model_source *Source) {
   if (!Model || !Source || !Model->Meta.ExportBytes)
     return DS_BAD_ARGUMENT;

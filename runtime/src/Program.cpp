@@ -114,6 +114,8 @@ static ds_status runModel(const Arguments &A, ds_model *Model, ds_error *Error) 
   {
     InputSet Inputs(Model);
     Status = A.giveSymbols(Session, Error);
+    if (!Status && A.IsSeeded)
+      Status = ds_session_seed(Session, A.Seed, Error);
     if (!Status)
       Status = Inputs.gather(A, Session, Error);
     if (!Status && A.Profile)

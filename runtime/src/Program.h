@@ -28,6 +28,8 @@ struct Arguments {
   const char *RandomSizes = nullptr; // "N=1,S=128"
   const char *OutputDir = nullptr;
   uint32_t Threads = 0, Benchmark = 0;
+  int64_t Seed = 0;
+  bool IsSeeded = false;
   bool Json = false, Profile = false, Verify = false, Guard = false, Help = false, Version = false;
 
   /// DS_BAD_ARGUMENT: bad usage.

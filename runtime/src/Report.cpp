@@ -62,6 +62,7 @@ void printUsage(const Arguments &A, const ds_model *Model) {
         "  --inputs FILE.npz         inputs by the names of the arrays in the file\n"
         "  --random [N=1,S=128]      make up the inputs that are not given and not optional, with these sizes: floats\n"
         "                            in [0, 1), integers 0 or 1, the same each time\n"
+        "  --seed N                  of the random numbers that the model draws (default: 0)\n"
         "  --symbol NAME=VALUE       a number that no input says; once for each\n"
         "  --output-dir DIR          write each output to DIR/NAME.npy instead of printing a summary\n"
         "  --threads N               threads to run on (default: all CPUs)\n"

@@ -212,8 +212,11 @@ void ds_session::endClaims() {
 }
 
 void ds_session::loseStates(const ds_tensor *Inputs) {
+  // Half of an update of a generator is one as well: nothing of it is lost.
+  const size_t Generator = HasBegun && !States.empty() ? ds_model_generator(Model) : DS_NO_INPUT;
   for (size_t I = 0; HasBegun && I < States.size(); ++I)
-    if (States[I].Is == StateMemory::Present && Running[I].Size && Running[I].Data == States[I].Memory.Data &&
+    if (Model->Meta.Donations[I].input != Generator && States[I].Is == StateMemory::Present && Running[I].Size &&
+        Running[I].Data == States[I].Memory.Data &&
         Runs->Model->Meta.Donations[I].in_place != DS_DONATION_UNCHANGED)
       States[I].Is = StateMemory::Lost;
 }
@@ -382,4 +385,16 @@ ds_status ds_session_state_reset(ds_session *Session, size_t Input, ds_error *Er
   S.Memory.release(Session->Memory);
   S.Is = StateMemory::Absent;
   return DS_OK;
+}
+
+ds_status ds_session_seed(ds_session *Session, int64_t Seed, ds_error *Error) {
+  if (!Session)
+    return fail(Error, DS_BAD_ARGUMENT, "ds_session_seed needs a session");
+  const size_t Input = ds_model_generator(Session->Model);
+  if (Input == DS_NO_INPUT)
+    return fail(Error, DS_BAD_ARGUMENT, "the model draws no random numbers: there is nothing to seed");
+  int64_t State[2] = {Seed, 0};
+  const int64_t Shape[1] = {2};
+  const ds_tensor Value = {State, DS_INT64, 1, Shape, nullptr, HostDevice};
+  return ds_session_state_set(Session, Input, &Value, Error);
 }

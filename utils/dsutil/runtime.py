@@ -165,6 +165,9 @@ class Model:
         value = self._library.ds_model_property(self._model, key.encode())
         return None if value is None else value.decode("utf-8")
 
+    def seed(self, seed: int) -> None:
+        _check(self._library.ds_session_seed, self._session, ctypes.c_int64(seed))
+
     def run(self, arrays: list[np.ndarray | None]) -> list[np.ndarray]:
         """None is an optional input that is left out."""
         # ascontiguousarray would make a scalar an array of rank 1.

@@ -28,8 +28,8 @@ def DS_ElementOpInterface : OpInterface<"ElementOpInterface"> {
       "A rough number of arithmetic operations an element of the result costs, reads of operands not counted.",
       "int64_t", "elementCost", (ins), "", "return 1;">,
     InterfaceMethod<
-      "The name of a #ds.shape attribute whose entries are only added to indices, or a null attribute: code that differs "
-      "in such places alone is the same code, given other places.",
+      "The name of a #ds.shape attribute whose entries are only calculated with (added to indices, say), or a null attribute: "
+      "code that differs in such places alone is the same code, given other places.",
       "::mlir::StringAttr", "getPlacesAttrName", (ins), "", "return {};">
   ];
 }

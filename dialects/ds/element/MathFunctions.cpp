@@ -281,4 +281,9 @@ Value buildGeluTanh(OpBuilder &b, Location loc, Value x) {
 Value buildSin(OpBuilder &b, Location loc, Value x) { return buildSinCos(b, loc, x, 0); }
 Value buildCos(OpBuilder &b, Location loc, Value x) { return buildSinCos(b, loc, x, 1); }
 
+Value buildCosOfSmall(OpBuilder &b, Location loc, Value x) {
+  F32 f(b, loc, x);
+  return sinReduced(f, x, 1);
+}
+
 } // namespace ds

@@ -44,6 +44,8 @@ mlir::Value buildGeluTanh(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x)
 /// sin x and cos x; 1.6 ulp. Lanes beyond 65536 in magnitude are left to the math dialect's op (libm), in a branch.
 mlir::Value buildSin(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 mlir::Value buildCos(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
+/// cos x for |x| <= 65536.
+mlir::Value buildCosOfSmall(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 
 } // namespace ds
 

@@ -111,6 +111,10 @@ def DS_ResizeNearest : DS_Enum<"ResizeNearest", [
   I32EnumAttrCase<"ceil", 3>]>;
 def DS_ResizeNearestAttr : DS_EnumAttr<DS_ResizeNearest, "resize_nearest">;
 
+def DS_RandomDistribution : DS_Enum<"RandomDistribution", [
+  I32EnumAttrCase<"uniform", 0>, I32EnumAttrCase<"normal", 1>]>;
+def DS_RandomDistributionAttr : DS_EnumAttr<DS_RandomDistribution, "random_distribution">;
+
 def DS_Direction : DS_Enum<"Direction", [
   I32EnumAttrCase<"forward", 0>, I32EnumAttrCase<"reverse", 1>, I32EnumAttrCase<"bidirectional", 2>]>;
 def DS_DirectionAttr : DS_EnumAttr<DS_Direction, "direction">;

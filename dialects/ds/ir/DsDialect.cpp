@@ -103,6 +103,10 @@ void DsDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/ds/ir/DsSpectral.cpp.inc"
       >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/ds/ir/DsRandom.cpp.inc"
+      >();
 }
 
 Operation *DsDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {

@@ -20,6 +20,8 @@
 #define GET_OP_CLASSES
 #include "dialects/ds/ir/DsSource.h.inc"
 #define GET_OP_CLASSES
+#include "dialects/ds/ir/DsRandom.h.inc"
+#define GET_OP_CLASSES
 #include "dialects/ds/ir/DsMovement.h.inc"
 #define GET_OP_CLASSES
 #include "dialects/ds/ir/DsReduction.h.inc"

@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 include "dialects/ds/ir/DsElementwise.td"
 include "dialects/ds/ir/DsSource.td"
+include "dialects/ds/ir/DsRandom.td"
 include "dialects/ds/ir/DsMovement.td"
 include "dialects/ds/ir/DsReduction.td"
 include "dialects/ds/ir/DsContraction.td"

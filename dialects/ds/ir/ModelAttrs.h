@@ -20,9 +20,12 @@ inline constexpr llvm::StringLiteral kRequirementsAttr = "ds.requirements";
 inline constexpr llvm::StringLiteral kDefaultAttr = "ds.default";
 /// On the model's function: the names (an array of strings) of the source model's inputs that are constants here.
 inline constexpr llvm::StringLiteral kFixedAttr = "ds.fixed";
-/// On arguments and results of a function that is to be trained: what they are, `data`, `parameter` or `state` (which a
-/// result gives its next value; both have one name).
-inline constexpr llvm::StringLiteral kRoleAttr = "ds.role";
+/// On arguments and results of a function that is to be trained: what they are, `data`, `parameter`, `state` (which a
+/// result gives its next value; both have one name), or what random numbers are drawn by, `seed` and `run`.
+inline constexpr llvm::StringLiteral kRoleAttr = "ds.role", kSeedRole = "seed", kRunRole = "run";
+/// The property of a model that draws random numbers: the name of its generator, an input of two i64 (the seed, and the
+/// number of the run), which is donated to its next value.
+inline constexpr llvm::StringLiteral kGeneratorProperty = "ds.generator";
 /// On a parameter or state: how it is drawn anew (runtime/train/Initialize.h has the rules).
 inline constexpr llvm::StringLiteral kDrawAttr = "ds.draw";
 /// On the function that is to be trained: the one that computes the same outputs when it is evaluated.

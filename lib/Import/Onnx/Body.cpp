@@ -10,6 +10,8 @@ using namespace ds;
 using namespace ds::importer;
 
 Body::Body(GraphImporter &importer, mlir::Location loc, mlir::Block *caller) : importer(importer), caller(caller) {
+  drawing.outer = importer.drawing;
+  drawing.body = this;
   mlir::OpBuilder::InsertionGuard guard(importer.builder);
   importer.builder.setInsertionPointToEnd(importer.module->getBody());
   function = mlir::func::FuncOp::create(importer.builder, loc, "body" + std::to_string(importer.bodyCount++),

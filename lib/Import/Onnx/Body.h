@@ -21,6 +21,16 @@ namespace ds::importer {
 
 class GraphImporter;
 
+struct Body;
+
+/// What random numbers are drawn by in a function (Random.cpp): null until something is.
+struct Drawing {
+  Drawing *outer = nullptr;
+  Body *body = nullptr; ///< null: the model's function
+  Value iteration;      ///< its number, in a loop's body
+  Value seed, epoch;    ///< i64 scalars; the epoch is the number of the run, and differs in each iteration
+};
+
 struct Body {
   Body(GraphImporter &importer, mlir::Location loc, mlir::Block *caller);
   /// What stands in the function for a value of its caller: a copy of a constant, sizes, or a new argument.
@@ -41,6 +51,7 @@ struct Body {
   mlir::func::FuncOp function;
   llvm::SmallVector<Value> captured; ///< of the caller: the last arguments
   llvm::SmallVector<SymExpr> own;
+  Drawing drawing;
 
 private:
   llvm::DenseMap<Value, Value> captures;

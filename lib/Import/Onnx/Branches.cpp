@@ -5,6 +5,8 @@
 
 #include "GraphImporter.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
@@ -40,6 +42,7 @@ bool GraphImporter::runBranches(Node &node, Value condition,
   for (int i : {0, 1}) {
     mlir::OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&both[i].function.getBody().front());
+    SaveAndRestore draws(drawing, &both[i].drawing);
     if (!build(i, both[i], items[i]))
       return false;
   }

@@ -27,9 +27,9 @@ std::string ds::importer::nodeName(const NodeProto &node) {
 }
 
 GraphImporter::GraphImporter(mlir::MLIRContext &context, ModelFile &file, TensorReader &tensors,
-                             const ImportOptions &options, const OptionalInputs &optional)
-    : context(context), model(*file.model), inputDims(options), tensors(tensors), optional(optional),
-      builder(&context) {
+                             const ImportOptions &options, const OptionalInputs &optional, Purpose purpose)
+    : context(context), model(*file.model), inputDims(options), tensors(tensors), optional(optional), builder(&context),
+      purpose(purpose) {
   for (const std::string &domain : options.customDomains)
     customDomains.insert(domain);
   for (const auto &[node, taken] : options.branches)
@@ -239,6 +239,8 @@ bool GraphImporter::importNode(const NodeProto &proto, ArrayRef<bool> wanted, Sc
   node.opset = opsets.lookup(domain);
   node.wanted.assign(wanted.begin(), wanted.end());
   node.outputs.resize(wanted.size());
+  node.evaluates = purpose == Purpose::Evaluation;
+  node.randomKey = [this](Node &of, std::optional<float> seed) { return randomKey(of, seed); };
   if (!spend(1, depth))
     return false;
   if (NodeProto changed; withoutAbsent(proto, scope, changed))

@@ -47,10 +47,13 @@ struct OptionalInputs {
   llvm::StringSet<> unread; ///< the graph computes with the initializer, whatever the run gives
 };
 
+/// What a model is imported for. A training step is made of two imports, as it trains and as it is evaluated.
+enum class Purpose { Inference, Training, Evaluation };
+
 class GraphImporter {
 public:
   GraphImporter(mlir::MLIRContext &context, ModelFile &file, TensorReader &tensors, const ImportOptions &options,
-                const OptionalInputs &optional = {});
+                const OptionalInputs &optional = {}, Purpose purpose = Purpose::Inference);
 
   mlir::OwningOpRef<mlir::ModuleOp> run();
 
@@ -343,6 +346,15 @@ private:
 
   bool importOutputs(const onnx::GraphProto &graph, Scope &scope);
 
+  // Random.cpp
+  /// Makes the seed and the number of the run arguments of the model's function.
+  void beginDrawing();
+  /// What a run hands on to the next one becomes a result.
+  void endDrawing();
+  Value seedOf(Drawing &of);
+  Value epochOf(Drawing &of);
+  Value randomKey(Node &node, std::optional<float> seed);
+
   Item *find(Scope &scope, llvm::StringRef name);
   /// Null and an error where `name` is a list or not known.
   Value findTensor(Node &node, Scope &scope, llvm::StringRef name);
@@ -364,6 +376,9 @@ private:
   Opsets modelOpsets;
   llvm::StringMap<LocalFunction> functions; ///< by domain, name and overload
   int64_t fileNodes = 0, importedNodes = 0, maxNodes = MaxNodes;
+  const Purpose purpose;
+  Drawing drawn, *drawing = &drawn; ///< of the model's function, and of the one that is being made
+  int64_t streams = 0;              ///< of random numbers
   unsigned bodyCount = 0;
   llvm::SmallVector<mlir::func::FuncOp> bodies;
   Rest *rest = nullptr;

@@ -135,7 +135,8 @@ bool GraphImporter::importInputs(const onnx::GraphProto &graph, Scope &scope) {
   for (const auto &[symbol, given] : inputDims.displayNames())
     names.push_back(builder.getNamedAttr(symbol, builder.getStringAttr(shown(given))));
   for (const onnx::StringStringEntryProto &entry : model.metadata_props())
-    if (!entry.key().empty() && none_of(properties, [&](auto known) { return known.getName() == entry.key(); }))
+    if (!entry.key().empty() && entry.key() != kGeneratorProperty &&
+        none_of(properties, [&](auto known) { return known.getName() == entry.key(); }))
       properties.push_back(builder.getNamedAttr(entry.key(), builder.getStringAttr(entry.value())));
   if (!names.empty())
     (*module)->setAttr(kDimNamesAttr, builder.getDictionaryAttr(names));
@@ -252,5 +253,6 @@ bool GraphImporter::importOutputs(const onnx::GraphProto &graph, Scope &scope) {
   function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), types));
   for (auto [index, name] : enumerate(names))
     function.setResultAttr(index, kNameAttr, builder.getStringAttr(name));
+  endDrawing();
   return true;
 }

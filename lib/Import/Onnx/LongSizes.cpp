@@ -87,6 +87,8 @@ bool GraphImporter::translate(Node &node, Handler handler, const NodeProto &prot
       forget(op);
       op->erase();
     }
+    if (!last) // what numbers are drawn by went with it
+      drawing->epoch = drawing->seed = {};
     node.failed = false;
     node.undecided = {};
     std::fill(node.outputs.begin(), node.outputs.end(), Value());

@@ -53,6 +53,8 @@ bool GraphImporter::runLoop(Node &node, const LoopParts &parts, SmallVectorImpl<
       mlir::OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToEnd(&body.function.getBody().front());
       SaveAndRestore inside(loopAround, &notes);
+      SaveAndRestore draws(drawing, &body.drawing);
+      body.drawing.iteration = arguments[0];
       notes.met.clear();
       if (!parts.build(body, arguments, made) || node.failed)
         return false;
@@ -136,6 +138,7 @@ std::optional<unsigned> GraphImporter::elementRank(Node &node, const GraphProto 
     Body body(*this, node.loc, builder.getInsertionBlock());
     mlir::OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&body.function.getBody().front());
+    SaveAndRestore draws(drawing, &body.drawing);
     SmallVector<Item> inputs{Item(body.addArgument(builder.getI64Type(), {})),
                              Item(quiet.intScalar(1, builder.getI1Type()))};
     for (const Item &item : state)

@@ -474,6 +474,7 @@ Handler ds::importer::findHandler(StringRef op) {
     registerSelection(result);
     registerSampling(result);
     registerSignal(result);
+    registerRandom(result);
     registerTraining(result);
     registerMachineLearning(result);
     registerSource(result);

@@ -16,6 +16,7 @@
 
 #include "llvm/ADT/StringMap.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -51,6 +52,11 @@ public:
   llvm::SmallVector<bool> wanted;   ///< one entry a declared output: does anything have its name?
   llvm::SmallVector<Value> outputs; ///< as long as `wanted`
   llvm::StringMap<NodeAttribute> attributes;
+
+  /// The model is evaluated after training: what only training does, it does not.
+  bool evaluates = false;
+  /// A key for the node's own random numbers (i64, rank 0), or for those of all nodes of a `seed`.
+  std::function<Value(Node &, std::optional<float> seed)> randomKey;
 
   bool has(unsigned i) const { return i < inputs.size() && inputs[i]; }
   Value in(unsigned i) const { return i < inputs.size() ? inputs[i] : Value(); }
@@ -281,6 +287,7 @@ void registerResize(Registry &registry);
 void registerSelection(Registry &registry);
 void registerSampling(Registry &registry);
 void registerSignal(Registry &registry);
+void registerRandom(Registry &registry);
 void registerTraining(Registry &registry);
 void registerMachineLearning(Registry &registry);
 void registerSource(Registry &registry);

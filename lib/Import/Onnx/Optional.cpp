@@ -7,6 +7,7 @@
 // Declines: more than MaxFolded such ones; then all that are left are constants.
 
 #include "Optional.h"
+#include "Random.h"
 
 #include "dialects/ds/ir/ModelAttrs.h"
 
@@ -195,9 +196,10 @@ mlir::OwningOpRef<mlir::ModuleOp> OptionalImport::attempt(ArrayRef<std::string> 
     });
     module = import(names, {});
   }
-  if (module)
+  if (module) {
+    alignGenerators(*module, mainOf(*module), folded, mainOf(folded));
     reason = difference(mainOf(*module), mainOf(folded));
-  else if (reason.empty())
+  } else if (reason.empty())
     reason = "the model cannot be imported with it as an input";
   return reason.empty() ? std::move(module) : nullptr;
 }

@@ -98,6 +98,8 @@ bool GraphImporter::importUndecided(Node &node, const NodeProto &proto, mlir::Op
     forget(op);
     op->erase();
   }
+  if (!last) // what numbers are drawn by went with it
+    drawing->epoch = drawing->seed = {};
   return importByLength(node, proto, proto.input(int(at - node.inputs.begin())), scope, opsets, depth,
                         node.undecidedAxis);
 }

@@ -6,6 +6,8 @@
 #include "DataShapes.h"
 #include "SequenceBuilder.h"
 
+#include "llvm/Support/SaveAndRestore.h"
+
 using namespace llvm;
 using namespace ds;
 using namespace ds::importer;
@@ -152,6 +154,7 @@ bool GraphImporter::importSequenceMap(Node &node, const onnx::NodeProto &proto, 
     Body body(*this, node.loc, builder.getInsertionBlock());
     mlir::OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&body.function.getBody().front());
+    SaveAndRestore draws(drawing, &body.drawing);
     SmallVector<Item> results;
     if (!importOnce(quiet, body, body.addArgument(builder.getI64Type(), {}), results))
       return false;

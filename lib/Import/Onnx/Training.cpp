@@ -7,6 +7,7 @@
 
 #include "DrawRules.h"
 
+#include "Random.h"
 #include "Schemas.h"
 
 #include "dialects/ds/ir/ModelAttrs.h"
@@ -52,7 +53,7 @@ private:
   /// What the program that trains makes an ONNX file of (DS_TABLE_EXPORT): the fields of the model but the graph, and
   /// those of the graph but what is trained.
   mlir::Attribute exported(onnx::ModelProto original) const;
-  mlir::OwningOpRef<mlir::ModuleOp> import();
+  mlir::OwningOpRef<mlir::ModuleOp> import(Purpose purpose);
 
   mlir::MLIRContext &context;
   ModelFile &file;
@@ -319,6 +320,26 @@ static void serve(onnx::NodeProto &norm) {
       attribute.set_i(0);
 }
 
+/// Dropout that drops nothing, in branches and loops too.
+static void keepDropped(google::protobuf::RepeatedPtrField<onnx::NodeProto> &nodes, bool isOld) {
+  for (onnx::NodeProto &node : nodes) {
+    for (onnx::AttributeProto &attribute : *node.mutable_attribute())
+      if (attribute.has_g())
+        keepDropped(*attribute.mutable_g()->mutable_node(), isOld);
+    if (!isOperator(node, "Dropout"))
+      continue;
+    if (node.input_size() > 2) // training_mode
+      node.mutable_input()->DeleteSubrange(2, node.input_size() - 2);
+    if (isOld) {
+      const onnx::AttributeProto *known = findAttribute(node, "is_test");
+      onnx::AttributeProto &isTest = known ? const_cast<onnx::AttributeProto &>(*known) : *node.add_attribute();
+      isTest.set_name("is_test");
+      isTest.set_type(onnx::AttributeProto::INT);
+      isTest.set_i(1);
+    }
+  }
+}
+
 void TrainingImporter::leaveTraining() {
   graph.mutable_output()->DeleteSubrange(graph.output_size() - int(states.size()), int(states.size()));
   // Nothing else names its values so: takeStatistics chose the prefix.
@@ -366,18 +387,20 @@ mlir::Attribute TrainingImporter::exported(onnx::ModelProto original) const {
   for (onnx::NodeProto &node : *served.mutable_node())
     if (isInTrainingMode(node))
       serve(node);
-    else if (isOperator(node, "Dropout") && node.input_size() > 2)
-      node.mutable_input()->DeleteSubrange(2, node.input_size() - 2);
+  const bool isOld = opset("") < 7; // an attribute says it then, which by default is false
+  keepDropped(*served.mutable_node(), isOld);
+  for (onnx::FunctionProto &called : *original.mutable_functions())
+    keepDropped(*called.mutable_node(), isOld);
   mlir::Builder builder(&context);
   return builder.getArrayAttr(
       {builder.getStringAttr(original.SerializeAsString()), builder.getStringAttr(served.SerializeAsString())});
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> TrainingImporter::import() {
+mlir::OwningOpRef<mlir::ModuleOp> TrainingImporter::import(Purpose purpose) {
   OptionalInputs optional;
   optional.read.insert_range(parameters);
   optional.read.insert_range(states);
-  return GraphImporter(context, file, tensors, options, optional).run();
+  return GraphImporter(context, file, tensors, options, optional, purpose).run();
 }
 
 static mlir::func::FuncOp mainOf(mlir::ModuleOp module) {
@@ -435,18 +458,21 @@ mlir::OwningOpRef<mlir::ModuleOp> TrainingImporter::run() {
   std::vector<std::string> names = parameters;
   append_range(names, states);
   declareInputs(names);
-  mlir::OwningOpRef<mlir::ModuleOp> module = import();
+  mlir::OwningOpRef<mlir::ModuleOp> module = import(Purpose::Training);
   if (!module)
     return {};
   leaveTraining();
-  mlir::OwningOpRef<mlir::ModuleOp> evaluation = import();
+  mlir::OwningOpRef<mlir::ModuleOp> evaluation = import(Purpose::Evaluation);
   if (!evaluation)
     return {};
   mlir::func::FuncOp main = mainOf(*module), evaluate = moveFunctions(*evaluation, *module, "_evaluate");
   mlir::Builder builder(&context);
   StringSet<> isParameter(from_range, parameters), isState(from_range, states);
+  alignSeeds(main, evaluate);
   for (mlir::func::FuncOp function : {main, evaluate})
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      if (function.getArgAttr(i, kRoleAttr)) // what random numbers are drawn by
+        continue;
       StringRef name = function.getArgAttrOfType<mlir::StringAttr>(i, kNameAttr).getValue();
       function.setArgAttr(i, kRoleAttr,
                           builder.getStringAttr(isParameter.contains(name) ? "parameter"

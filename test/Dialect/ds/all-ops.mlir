@@ -124,6 +124,15 @@ func.func @sources(%x: tensor<?x4xf32>, %s: tensor<i64>) {
   return
 }
 
+// CHECK-LABEL: @random
+func.func @random(%s: tensor<i64>) {
+  // CHECK: ds.random_key 
+  %0 = ds.random_key %s, %s {stream = #ds.shape<["1"]>} : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  // CHECK: ds.random %
+  %1 = ds.random %0 {distribution = #ds.random_distribution<normal>, target = #ds.shape<["N", "4"]>} : (tensor<i64>) -> tensor<?x4xf32>
+  return
+}
+
 // CHECK-LABEL: @movement
 func.func @movement(%x: tensor<3x4xf32>, %i: tensor<3x4xi64>, %l: tensor<3xi64>, %v: tensor<2xf32>, %u: tensor<3x4x4xf32>) {
   // CHECK: ds.reshape 

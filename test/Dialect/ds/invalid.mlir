@@ -133,3 +133,43 @@ func.func @bitcast_sizes(%x: tensor<4xf32>) {
   %0 = ds.bitcast %x : (tensor<4xf32>) -> tensor<4xi64>
   return
 }
+
+// -----
+
+func.func @random_key_stream(%s: tensor<i64>) {
+  // expected-error @+1 {{expected one expression in 'stream', got 2}}
+  %0 = ds.random_key %s, %s {stream = #ds.shape<["1", "2"]>} : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  return
+}
+
+// -----
+
+func.func @random_key_rank(%s: tensor<i64>, %r: tensor<1xi64>) {
+  // expected-error @+1 {{expected 'run' to be of rank 0, got 'tensor<1xi64>'}}
+  %0 = ds.random_key %s, %r {stream = #ds.shape<["1"]>} : (tensor<i64>, tensor<1xi64>) -> tensor<i64>
+  return
+}
+
+// -----
+
+func.func @random_rank(%s: tensor<2xi64>) {
+  // expected-error @+1 {{expected 'key' to be of rank 0, got 'tensor<2xi64>'}}
+  %0 = ds.random %s {distribution = #ds.random_distribution<uniform>, target = #ds.shape<["3"]>} : (tensor<2xi64>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @random_type(%s: tensor<i64>) {
+  // expected-error @+1 {{result #0 must be tensor of f32 or f64}}
+  %0 = ds.random %s {distribution = #ds.random_distribution<uniform>, target = #ds.shape<["3"]>} : (tensor<i64>) -> tensor<3xf16>
+  return
+}
+
+// -----
+
+func.func @random_target(%s: tensor<i64>) {
+  // expected-error @+1 {{expected result 0 to be compatible with}}
+  %0 = ds.random %s {distribution = #ds.random_distribution<uniform>, target = #ds.shape<["3"]>} : (tensor<i64>) -> tensor<4xf32>
+  return
+}

@@ -104,26 +104,6 @@ static void castTo(Node &n, Type element) { n.set(0, element ? n.cast(n.in(0), e
 
 static void passThrough(Node &n) { n.set(0, n.in(0)); }
 
-static void dropout(Node &n) {
-  bool training = false;
-  double ratio = n.getFloat("ratio", 0.5);
-  if (n.opset >= 12) {
-    if (n.has(2))
-      training = n.requireInt(n.in(2), "training_mode") != 0;
-    if (n.has(1) && training) {
-      std::optional<SmallVector<double>> known = n.constantDoubles(n.in(1));
-      ratio = known && known->size() == 1 ? (*known)[0] : 0.5;
-    }
-  } else if (n.opset < 7) {
-    training = n.getInt("is_test", 0) == 0;
-  }
-  if (training && ratio != 0 && n.opset >= 12)
-    return (void)n.fail("dropout in training mode draws random numbers, which is not supported");
-  n.set(0, n.in(0));
-  if (n.wants(1))
-    n.set(1, n.fill(n.dims(n.in(0)), 1, n.opset >= 10 ? n.b.getI1Type() : n.elem(n.in(0))));
-}
-
 //===----------------------------------------------------------------------===//
 // Activations
 //===----------------------------------------------------------------------===//
@@ -276,7 +256,6 @@ void ds::importer::registerElementwise(Registry &r) {
   r.add("Where", where);
   r.add("CastLike", [](Node &n) { castTo(n, n.elem(n.in(1))); });
   r.add("Identity", passThrough);
-  r.add("Dropout", dropout);
   r.add("LeakyRelu", leakyRelu);
   r.add("PRelu", prelu);
   r.add("Elu", elu);

@@ -1,7 +1,7 @@
 //===- Source.cpp - Constants, casts, and values made from shapes ---------===//
 // Assumes: see Node.h.
 // Guarantees: dims read as data become size expressions at once, unless data decides them.
-// Declines: strings, sparse tensors, random numbers.
+// Declines: strings, sparse tensors.
 
 #include "../Node.h"
 #include "../Types.h"
@@ -140,8 +140,6 @@ static void eyeLike(Node &n) {
     n.set(0, n.make<EyeLikeOp>({n.in(0)}, {n.i64("k", n.getInt("k", 0))}, element));
 }
 
-static void random(Node &n) { n.fail("draws random numbers, which is not supported"); }
-
 void ds::importer::registerSource(Registry &r) {
   r.add("Constant", constant);
   r.add("ConstantOfShape", constantOfShape);
@@ -152,6 +150,4 @@ void ds::importer::registerSource(Registry &r) {
   r.add("CastLike", castLike);
   r.add("BitCast", bitCast);
   r.add("EyeLike", eyeLike);
-  for (StringRef name : {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial"})
-    r.add(name, random);
 }
