@@ -1,8 +1,8 @@
 //===- StepMaker.h - How a training step is made --------------------------===//
 // Assumes: see ds/Train/Step.h.
 // Guarantees: the order of what a step takes (data, target, parameters, state, what the optimizer keeps, learning rate,
-//   number of the step, seed, accumulated gradients) and gives (loss, count, correct; parameters, state, what the optimizer
-//   keeps, accumulated gradients; gradients) is that of the properties' letters.
+//   number of the step, seed, accumulated gradients) and gives (loss, count, correct; parameters, state, what the
+//   optimizer keeps, accumulated gradients; gradients) is that of the properties' letters.
 // Private to lib/Train.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_TRAIN_STEPMAKER_H

@@ -216,8 +216,7 @@ void ds_session::loseStates(const ds_tensor *Inputs) {
   const size_t Generator = HasBegun && !States.empty() ? ds_model_generator(Model) : DS_NO_INPUT;
   for (size_t I = 0; HasBegun && I < States.size(); ++I)
     if (Model->Meta.Donations[I].input != Generator && States[I].Is == StateMemory::Present && Running[I].Size &&
-        Running[I].Data == States[I].Memory.Data &&
-        Runs->Model->Meta.Donations[I].in_place != DS_DONATION_UNCHANGED)
+        Running[I].Data == States[I].Memory.Data && Runs->Model->Meta.Donations[I].in_place != DS_DONATION_UNCHANGED)
       States[I].Is = StateMemory::Lost;
 }
 
