@@ -50,6 +50,11 @@ static double below(Type type, double limit) {
   return value.convertToDouble();
 }
 
+static Value scaled(Node &n, Value x, double factor, double offset) {
+  x = factor == 1 ? x : n.mul(x, factor);
+  return offset == 0 ? x : n.add(x, offset);
+}
+
 static void drawAs(Node &n, RandomDistribution distribution, ArrayRef<SymExpr> dims, Type type) {
   if (n.failed)
     return;
@@ -58,10 +63,10 @@ static void drawAs(Node &n, RandomDistribution distribution, ArrayRef<SymExpr> d
   Type drawn = drawnType(n, type);
   Value x = draw(n, distribution, dims, drawn, seedOf(n));
   if (distribution == RandomDistribution::normal) {
-    x = n.add(n.mul(x, n.getFloat("scale", 1)), n.getFloat("mean", 0));
+    x = scaled(n, x, n.getFloat("scale", 1), n.getFloat("mean", 0));
   } else {
     const double low = n.getFloat("low", 0), high = n.getFloat("high", 1);
-    x = n.add(n.mul(x, high - low), low);
+    x = scaled(n, x, high - low, low);
     if (low < high) // rounding may not reach what is excluded
       x = n.minimum(x, n.scalar(below(type, high), drawn));
   }
