@@ -9,6 +9,10 @@
 // CHECK:       ds.mul
 // CHECK-NOT: rt.kernel
 // CHECK:     func.func @main
+// CHECK:       rt.launch @[[KEY]]({{.*}}) {{.*}}#ds.shape<["1"]>
+// CHECK:       rt.launch @[[DRAW]]
+// CHECK:       rt.launch @[[KEY]]({{.*}}) {{.*}}#ds.shape<["2"]>
+// CHECK:       rt.launch @[[DRAW]]
 func.func @main(%x: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}, %y: tensor<?xf32> {ds.shape = #ds.shape<["N"]>}, %seed: tensor<i64>,
                 %run: tensor<i64>) -> (tensor<?xf32>, tensor<?xf32>) {
   %k0 = ds.random_key %seed, %run {stream = #ds.shape<["1"]>} : (tensor<i64>, tensor<i64>) -> tensor<i64>

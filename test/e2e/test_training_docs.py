@@ -65,7 +65,7 @@ def test_training_in_c(prefix, tmp_path):  # noqa: F811
 def test_training_in_python(tmp_path):
     """With a network that learns which of ten bars is bright."""
     rng = np.random.default_rng(0)
-    weights = {"w": rng.standard_normal((64, 10)).astype(np.float32) / 8, "b": np.zeros(10, np.float32)}
+    weights = {"w": rng.standard_normal((64, 10)).astype(np.float32) / 80, "b": np.zeros(10, np.float32)}
     bars = model("float[N,1,8,8] x) => (float[N,10] y", "f = Flatten(x) h = MatMul(f, w) y = Add(h, b)", **weights)
     onnx.save(bars, tmp_path / "digits.onnx")
     for name, count in (("train", 200), ("test", 50)):

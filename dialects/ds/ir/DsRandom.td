@@ -17,7 +17,7 @@ def DS_RandomKeyOp : DS_TensorOp<"random_key", [DS_NoVjp<DS_NoFloats>, DS_Elemen
     `result = word[0] + 2^32 * word[1]`, where `word` is the block of four 32-bit numbers that Philox4x32-10 makes of the key `seed` and the
     counter `(run, stream)`, each 64 bits, the lower half first.
 
-    One key derives others: with `run` an iteration's number, and `seed` the key of what is around the loop.
+    What stands for the run in a loop's iteration is a key as well: of what stands for it around the loop, as `seed`, and the iteration's number.
 
     Constraints:
     1. `seed`, `run` and the result are of rank 0.

@@ -50,11 +50,6 @@ static double below(Type type, double limit) {
   return value.convertToDouble();
 }
 
-static Value scaled(Node &n, Value x, double factor, double offset) {
-  x = factor == 1 ? x : n.mul(x, factor);
-  return offset == 0 ? x : n.add(x, offset);
-}
-
 static void drawAs(Node &n, RandomDistribution distribution, ArrayRef<SymExpr> dims, Type type) {
   if (n.failed)
     return;
@@ -62,12 +57,20 @@ static void drawAs(Node &n, RandomDistribution distribution, ArrayRef<SymExpr> d
     return (void)n.fail("draws floats; 'dtype' must say of which type");
   Type drawn = drawnType(n, type);
   Value x = draw(n, distribution, dims, drawn, seedOf(n));
+  auto scaled = [&](double factor, double offset) {
+    if (factor != 1)
+      x = n.mul(x, factor);
+    if (offset != 0)
+      x = n.add(x, offset);
+  };
   if (distribution == RandomDistribution::normal) {
-    x = scaled(n, x, n.getFloat("scale", 1), n.getFloat("mean", 0));
+    scaled(n.getFloat("scale", 1), n.getFloat("mean", 0));
   } else {
     const double low = n.getFloat("low", 0), high = n.getFloat("high", 1);
-    x = scaled(n, x, high - low, low);
-    if (low < high) // rounding may not reach what is excluded
+    scaled(high - low, low);
+    // Rounding may not reach what is excluded; numbers from 0 to 1 are below 1 as they are drawn.
+    const bool isDrawn = low == 0 && high == 1 && type == drawn;
+    if (low < high && !isDrawn)
       x = n.minimum(x, n.scalar(below(type, high), drawn));
   }
   n.set(0, n.cast(x, type));
