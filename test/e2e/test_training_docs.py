@@ -65,13 +65,13 @@ def test_training_in_c(prefix, tmp_path):  # noqa: F811
 def test_training_in_python(tmp_path):
     """With a network that learns which of ten bars is bright."""
     rng = np.random.default_rng(0)
-    weights = {"w": rng.standard_normal((64, 10)).astype(np.float32) / 8, "b": np.zeros(10, np.float32)}
+    weights = {"w": rng.standard_normal((64, 10)).astype(np.float32) / 80, "b": np.zeros(10, np.float32)}
     bars = model("float[N,1,8,8] x) => (float[N,10] y", "f = Flatten(x) h = MatMul(f, w) y = Add(h, b)", **weights)
     onnx.save(bars, tmp_path / "digits.onnx")
     for name, count in (("train", 200), ("test", 50)):
         target = np.arange(count) % 10
         x = rng.random((count, 64)).astype(np.float32)
-        x[np.arange(count), target * 6] += 2
+        x[np.arange(count), target * 6] += 8
         np.savez(tmp_path / f"{name}.npz", x=x.reshape(count, 1, 8, 8), target=target)
     (tmp_path / "trainer.py").write_text(example("trainer"))
     path = [os.path.join(tools.BUILD, "python"), *os.environ.get("PYTHONPATH", "").split(":")]
