@@ -1,8 +1,8 @@
 // RUN: ds-opt %s --ds-group --ds-generate-kernels=target-cpu=x86-64-v3 --ds-place-donations --convert-ds-to-rt | FileCheck %s
 
 // A result that is the argument donated to it has a buffer that nothing writes.
-// CHECK:      rt.program @main {{.*}}inputs
-// CHECK-SAME: donated_to = 0, in_place
+// CHECK:      rt.program @main
+// CHECK-SAME: donated_to = 0, in_place = true
 // CHECK:        %[[I:.*]] = rt.buffer input 0
 // CHECK-NEXT:   rt.buffer output 0
 // CHECK-NEXT:   %[[R:.*]] = rt.buffer output 1
