@@ -174,6 +174,41 @@ LogicalResult StepMaker::addOptimizer() {
   return addArgument("step", builder.getI64Type(), {}, kStep);
 }
 
+/// Those after `before` (null: from the block's start) and before `end`.
+static SmallVector<Operation *> opsBetween(Operation *before, Operation *end) {
+  SmallVector<Operation *> ops;
+  for (Operation *op = before ? before->getNextNode() : &end->getBlock()->front(); op != end; op = op->getNextNode())
+    ops.push_back(op);
+  return ops;
+}
+
+/// Moves `ops`, which make what takes the place of `replaced`, to where all that they need is there and nobody else reads
+/// what they replace: a gradient dies early then, and the update can be in place.
+static void moveUp(ArrayRef<Operation *> ops, ArrayRef<Value> replaced) {
+  if (ops.empty())
+    return;
+  Block *block = ops.front()->getBlock();
+  llvm::SmallPtrSet<Operation *, 16> own(ops.begin(), ops.end());
+  Operation *last = nullptr;
+  auto after = [&](Operation *op) {
+    op = op ? block->findAncestorOpInBlock(*op) : nullptr;
+    if (op && op != block->getTerminator() && !own.contains(op) && (!last || last->isBeforeInBlock(op)))
+      last = op;
+  };
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands())
+      after(operand.getDefiningOp());
+  for (Value value : replaced)
+    for (Operation *user : value.getUsers())
+      after(user);
+  if (!last)
+    return;
+  for (Operation *op : ops) {
+    op->moveAfter(last);
+    last = op;
+  }
+}
+
 FailureOr<SmallVector<Result>> StepMaker::train(unsigned output) {
   Operation *terminator = main.getBody().front().getTerminator();
   SmallVector<Result> results;
@@ -224,8 +259,14 @@ FailureOr<SmallVector<Result>> StepMaker::train(unsigned output) {
     return failure();
   OpBuilder ops(terminator);
   VjpBuilder b(ops, shapes, terminator, {});
+  Operation *before = terminator->getPrevNode();
   OptimizerBuilder optimizer(b, options.optimizer, main.getArgument(argumentsOf(kRate)[0]),
                              main.getArgument(argumentsOf(kStep)[0]));
+  // What all updates share comes first, of arguments alone.
+  Operation *first = &terminator->getBlock()->front();
+  if (before)
+    for (Operation *op : opsBetween(before, terminator))
+      op->moveBefore(first);
   SmallVector<TensorExpr> scaled;
   for (Value gradient : *gradients)
     scaled.push_back(b(gradient));
@@ -237,7 +278,12 @@ FailureOr<SmallVector<Result>> StepMaker::train(unsigned output) {
     SmallVector<TensorExpr> own;
     for (size_t k = 0; k < kept; ++k)
       own.push_back(b(main.getArgument(keptArguments[i * kept + k])));
+    before = terminator->getPrevNode();
     TensorExpr next = optimizer.update(b(main.getArgument(parameter)), scaled[i], own);
+    SmallVector<Value> replaced{main.getArgument(parameter)};
+    for (size_t k = 0; k < kept; ++k)
+      replaced.push_back(main.getArgument(keptArguments[i * kept + k]));
+    moveUp(opsBetween(before, terminator), replaced);
     results.push_back({next.get(), nameOf(parameter).str(), kParameter, parameter});
     for (size_t k = 0; k < kept; ++k) {
       const unsigned argument = keptArguments[i * kept + k];

@@ -1,10 +1,10 @@
-//===- MathFunctions.h - Elementary functions of f32 ----------------------===//
+//===- MathFunctions.h - Elementary functions of f32 and f64 --------------===//
 // Assumes: the target has fused multiply-add (without it `math.fma` becomes a call).
 // Guarantees: arith and math.fma ops, for a scalar f32 and a vector of f32 alike, so that no call stands
 // in
 //   a vector loop. NaN gives NaN; infinities give the limits. The errors below are in units in the last place (ulp) of
 //   the result, over all inputs whose result is normal, and are measured by unittests/Element.
-// Declines: f64, which goes to the math dialect. Inputs that are subnormal count as they are, or as 0 where the
+// Declines: other functions of f64, which go to the math dialect. Inputs that are subnormal count as they are, or as 0 where the
 // processor
 //   flushes them.
 //===----------------------------------------------------------------------===//
@@ -44,6 +44,10 @@ mlir::Value buildGeluTanh(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x)
 /// sin x and cos x; 1.6 ulp. Lanes beyond 65536 in magnitude are left to the math dialect's op (libm), in a branch.
 mlir::Value buildSin(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 mlir::Value buildCos(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
+
+/// e^x and tanh x of f64; 1 ulp and 2.5 ulp. As buildExp.
+mlir::Value buildExp64(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
+mlir::Value buildTanh64(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 
 } // namespace ds
 
