@@ -199,12 +199,13 @@ LogicalResult FilterVjpEmitter::emitTile() {
 LogicalResult FilterVjpEmitter::emit() {
   inlineOthers(e, op);
   const int64_t registers = type.isF64() ? 2 : 1, lanes = e.getWidth();
-  // Few rows: more vectors, for enough sums in flight.
+  const int64_t available = e.getTarget().vectorRegisters;
   vectors = 2 / registers;
   height = inputs.isConst() && !depthwise && inputs.getConst() > 0
-               ? tileHeight(inputs.getConst(), tallestTile(2, e.getTarget().vectorRegisters))
+               ? tileHeight(inputs.getConst(), tallestTile(2, available))
                : 1;
-  if (height <= 4)
+  // Few rows: more vectors, for enough sums in flight.
+  if (height <= 4 && (height + 1) * 2 * vectors * registers < available)
     vectors *= 2;
   if (outputs.isConst())
     vectors = std::clamp<int64_t>(llvm::divideCeil(outputs.getConst(), lanes), 1, vectors);
