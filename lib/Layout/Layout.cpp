@@ -160,7 +160,8 @@ static void eraseDeadOps(Block &block) {
 }
 
 void LayoutAssigner::toNhwc(Operation *op) {
-  llvm::TypeSwitch<Operation *>(op).Case<ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp, ConvFilterVjpOp, MaxPoolVjpOp>([&](auto op) { useNhwc(op); });
+  llvm::TypeSwitch<Operation *>(op).Case<ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp, ConvFilterVjpOp, MaxPoolVjpOp>(
+      [&](auto op) { useNhwc(op); });
 }
 
 void LayoutAssigner::run(Block &block) {

@@ -182,8 +182,8 @@ static SmallVector<Operation *> opsBetween(Operation *before, Operation *end) {
   return ops;
 }
 
-/// Moves `ops`, which make what takes the place of `replaced`, to where all that they need is there and nobody else reads
-/// what they replace: a gradient dies early then, and the update can be in place.
+/// Moves `ops`, which make what takes the place of `replaced`, to where all that they need is there and nobody else
+/// reads what they replace: a gradient dies early then, and the update can be in place.
 static void moveUp(ArrayRef<Operation *> ops, ArrayRef<Value> replaced) {
   if (ops.empty())
     return;

@@ -66,9 +66,7 @@ FILTERS = [
 @pytest.mark.parametrize("case", FILTERS, ids=lambda case: "x".join(map(str, case[0])))
 def test_conv_filter_vjp(tmp_path, case, kind):
     shape, outputs, kernel, strides, low, dilations, group = case
-    places = [
-        (shape[2 + d] + 2 * low[d] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1 for d in range(2)
-    ]
+    places = [(shape[2 + d] + 2 * low[d] - dilations[d] * (kernel[d] - 1) - 1) // strides[d] + 1 for d in range(2)]
     rng = np.random.default_rng(1)
     x = rng.standard_normal(shape).astype(TYPES[kind])
     g = rng.standard_normal((shape[0], outputs, *places)).astype(TYPES[kind])

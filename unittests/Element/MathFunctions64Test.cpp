@@ -1,9 +1,9 @@
 //===- MathFunctions64Test.cpp - Errors of the functions of f64 -----------===//
-// Guarantees: the bounds that MathFunctions.h states, against libm in extended precision, over ranges of both signs down to
-// the smallest numbers; special values; the scalar form equals the vector form.
+// Guarantees: the bounds that MathFunctions.h states, against libm in extended precision, over ranges of both signs
+// down to the smallest numbers; special values; the scalar form equals the vector form.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/element/MathFunctions.h"
 #include "Jit.h"
+#include "dialects/ds/element/MathFunctions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -65,7 +65,8 @@ protected:
     jit->lookup<Compiled>(name)(x.data(), vectors.data(), int64_t(x.size()));
     jit->lookup<Compiled>(name + "_scalar")(x.data(), scalars.data(), int64_t(x.size()));
     for (size_t i = 0; i < count; ++i)
-      EXPECT_TRUE(vectors[i] == scalars[i] || (std::isnan(vectors[i]) && std::isnan(scalars[i]))) << name << " " << x[i];
+      EXPECT_TRUE(vectors[i] == scalars[i] || (std::isnan(vectors[i]) && std::isnan(scalars[i])))
+          << name << " " << x[i];
     vectors.resize(count);
     return vectors;
   }

@@ -4,8 +4,8 @@
 // in
 //   a vector loop. NaN gives NaN; infinities give the limits. The errors below are in units in the last place (ulp) of
 //   the result, over all inputs whose result is normal, and are measured by unittests/Element.
-// Declines: other functions of f64, which go to the math dialect. Inputs that are subnormal count as they are, or as 0 where the
-// processor
+// Declines: other functions of f64, which go to the math dialect. Inputs that are subnormal count as they are, or as 0
+// where the processor
 //   flushes them.
 //===----------------------------------------------------------------------===//
 #ifndef DS_DIALECT_MATHFUNCTIONS_H

@@ -1,5 +1,6 @@
 //===- MathFunctions64.cpp - Elementary functions of f64 ------------------===//
-// Guarantees: see MathFunctions.h. e^r - 1 is Taylor's polynomial of degree 14 for |r| <= ln(2)/2, whose rest is less than
+// Guarantees: see MathFunctions.h. e^r - 1 is Taylor's polynomial of degree 14 for |r| <= ln(2)/2, whose rest is less
+// than
 //   3e-19 of it; ln 2 is in two parts (Cody and Waite), the first of so few bits that its product with k is exact.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/element/MathFunctions.h"

@@ -130,8 +130,8 @@ TensorExpr Windows::weights(TensorExpr x, TensorExpr y, ArrayRef<SymExpr> dims) 
   if (kernel.size() == rank() && rank() <= 2 && (element.isF32() || element.isF64()))
     return b.create<ConvFilterVjpOp>(element, x.get(), y.get(), kernel, strides, low, dilations,
                                      static_cast<uint64_t>(group), Layout::nchw);
-  // A convolution of x, batch and channels exchanged, with y as filters, strides and dilations exchanged. Each group has
-  // a part of the channels.
+  // A convolution of x, batch and channels exchanged, with y as filters, strides and dilations exchanged. Each group
+  // has a part of the channels.
   SymDims xDims = b.dims(x.get()), yDims = b.dims(y.get());
   SymExpr groups(group), batch = xDims[0], perGroup = dims[1];
   SymDims parts = {batch, groups, perGroup}, merged = {perGroup, groups * batch};

@@ -188,8 +188,8 @@ LogicalResult ConvFilterVjpOp::inferShapes(ShapeState &state) {
     return emitNodeError(*this) << "expected a positive group, got " << getGroup();
   SymExpr group{int64_t(getGroup())};
   for (const SymExpr &channels : {x[where->channel], y[where->channel]})
-    if (failed(state.requireEqual(SymExpr::mod(channels, group), SymExpr(0), *this,
-                                  "channels to be a multiple of group")))
+    if (failed(
+            state.requireEqual(SymExpr::mod(channels, group), SymExpr(0), *this, "channels to be a multiple of group")))
       return failure();
   SymDims dims = {y[where->channel], SymExpr::exactDiv(x[where->channel], group)};
   for (int64_t size : getKernel())

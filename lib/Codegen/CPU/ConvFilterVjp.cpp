@@ -1,11 +1,11 @@
 //===- ConvFilterVjp.cpp - Derivatives of convolutions by their filters ---===//
 // Assumes: layout nhwc, two spatial dims; f32 or f64; operands in memory.
 // Guarantees: a tile of the result (a tap, a few input channels, two vectors of output channels) stays in registers
-//   while pixels pass by: each is an outer product of channels that lie together in memory, nothing is packed. Taps take
-//   turns over blocks of pixels that fit into the first-level cache, and the sums of the blocks are added: rounding
-//   errors do not grow with the number of pixels. Bounds of the loops over pixels keep to the input, so that padding
-//   costs nothing. Threads share tiles, so that results do not depend on their number.
-//   Where each group has one channel on both sides, vectors run along the groups.
+//   while pixels pass by: each is an outer product of channels that lie together in memory, nothing is packed. Taps
+//   take turns over blocks of pixels that fit into the first-level cache, and the sums of the blocks are added:
+//   rounding errors do not grow with the number of pixels. Bounds of the loops over pixels keep to the input, so that
+//   padding costs nothing. Threads share tiles, so that results do not depend on their number. Where each group has one
+//   channel on both sides, vectors run along the groups.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsAdjoint.h"
 #include "lib/Codegen/CPU/RegisterTile.h"
@@ -94,11 +94,10 @@ FailureOr<SmallVector<Value>> FilterVjpEmitter::pixel(Value left, Value right, V
   for (int64_t row = 0; row < height; ++row) {
     Value one;
     if (!depthwise)
-      one = vector::BroadcastOp::create(b, loc, vectorType,
-                                        e.loadAt({left, type}, LaneIndex::uniform(e.i64(row))));
+      one = vector::BroadcastOp::create(b, loc, vectorType, e.loadAt({left, type}, LaneIndex::uniform(e.i64(row))));
     for (int64_t v = 0; v < vectors; ++v)
-      next.push_back(vector::FMAOp::create(b, loc, depthwise ? load(left, v) : one, cotangents[v],
-                                           sums[row * vectors + v]));
+      next.push_back(
+          vector::FMAOp::create(b, loc, depthwise ? load(left, v) : one, cotangents[v], sums[row * vectors + v]));
   }
   return next;
 }
@@ -123,8 +122,7 @@ LogicalResult FilterVjpEmitter::addTap(Range images, Range lines, Value kh, Valu
     });
   };
   auto sums = e.forLoop(images.first, images.past, 1, none, [&](Value n, ValueRange carried) {
-    return e.forLoop(rows.first, rows.past, 1, carried,
-                     [&](Value oh, ValueRange state) { return line(n, oh, state); });
+    return e.forLoop(rows.first, rows.past, 1, carried, [&](Value oh, ValueRange state) { return line(n, oh, state); });
   });
   if (failed(sums))
     return failure();
@@ -222,7 +220,8 @@ LogicalResult FilterVjpEmitter::emit() {
   SymExpr perItem = x[0] * y[1] * y[2] * SymExpr(perShare * height * columns);
   e.setRange(tiles * SymExpr(shares), SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));
   return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) {
-    SmallVector<LaneIndex> at = e.delinearize(LaneIndex::uniform(item), {groups, columnTiles, rowTiles, SymExpr(shares)});
+    SmallVector<LaneIndex> at =
+        e.delinearize(LaneIndex::uniform(item), {groups, columnTiles, rowTiles, SymExpr(shares)});
     group = at[0].getValue();
     Value column = e.mulI(at[1].getValue(), e.i64(columns));
     firstOut = e.addI(e.mulI(group, e.size(outputs)), column);

@@ -1,10 +1,12 @@
 //===- Gemm.cpp - Kernels whose root is a matrix product or convolution ---===//
-// Assumes: f32 or f64; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows the
+// Assumes: f32 or f64; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows
+// the
 //   root is pointwise in its result.
 // Guarantees: register tiles over the whole depth (RegisterTile.h); the epilogue works on a tile while it is in the
 //   first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into the
-//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there. The rows of a transposed
-//   matrix are columns in memory: they are copied as they lie, and the tiles step along the depth with a stride.
+//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there. The rows of a
+//   transposed matrix are columns in memory: they are copied as they lie, and the tiles step along the depth with a
+//   stride.
 // The loops, outside in: items (batch or group, block of rows, share of the panels); panels; tiles of rows; depth.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Epilogue.h"
@@ -21,8 +23,8 @@ namespace {
 class GemmEmitter {
 public:
   GemmEmitter(CpuKernelEmitter &e, Operation *root)
-      : e(e), b(e.builder()), loc(e.getLoc()), root(root),
-        element(getElementTypeOrSelf(root->getResult(0).getType())), epilogue(e, root) {}
+      : e(e), b(e.builder()), loc(e.getLoc()), root(root), element(getElementTypeOrSelf(root->getResult(0).getType())),
+        epilogue(e, root) {}
 
   LogicalResult emit();
 

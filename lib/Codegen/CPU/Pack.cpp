@@ -1,7 +1,7 @@
 //===- Pack.cpp - Products and convolutions with packed right operands ----===//
 // Assumes: ds-layout ran: convolutions of two spatial dims are nhwc.
-// Guarantees: those of f32 and f64 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or ds.depthwise.
-// Declines: see Passes.td.
+// Guarantees: those of f32 and f64 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or
+// ds.depthwise. Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
 #include "ds/Codegen/CPU/Passes.h"
 #include "ds/Layout/Transposes.h"

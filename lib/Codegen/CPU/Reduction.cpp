@@ -2,8 +2,8 @@
 // Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result.
 // Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators,
 // folded
-//   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads. Floats are
-//   summed in parts of at most kPart, and these parts again: rounding errors grow with the logarithm of the count.
+//   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads. Floats
+//   are summed in parts of at most kPart, and these parts again: rounding errors grow with the logarithm of the count.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -249,7 +249,8 @@ LogicalResult ReductionEmitter::emitColumns() {
   };
   const int64_t columns = columnVectors * width;
   Value end = e.minI(e.addI(first, e.i64(columns)), limit);
-  Value isWhole = b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first), e.i64(columns));
+  Value isWhole =
+      b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first), e.i64(columns));
   if (failed(e.ifThen(isWhole, [&] { return block(columnVectors, first); })))
     return failure();
   if (dims[innermost].isDivisibleBy(columns))

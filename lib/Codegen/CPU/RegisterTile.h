@@ -27,7 +27,8 @@ int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest);
 
 class RegisterTile {
 public:
-  /// `columns` is the width of a panel of `element`s; blocks of `rows` rows hold `block` of them, the last one what is left.
+  /// `columns` is the width of a panel of `element`s; blocks of `rows` rows hold `block` of them, the last one what is
+  /// left.
   RegisterTile(CpuKernelEmitter &e, mlir::Type element, int64_t columns, const SymExpr &rows, int64_t block);
 
   int64_t getTallest() const { return tallest; }
@@ -57,8 +58,8 @@ private:
   CpuKernelEmitter &e;
   mlir::Type element;
   int64_t columns, lanes, vectors, tallest; // `lanes` of a register
-  llvm::SmallVector<int64_t> heights; // those that may occur, ascending
-  bool general = false;               // the number of rows is not known
+  llvm::SmallVector<int64_t> heights;       // those that may occur, ascending
+  bool general = false;                     // the number of rows is not known
 };
 
 } // namespace ds

@@ -21,7 +21,6 @@ bool isTiled(Operation *op) {
   return element.isF32() || element.isF64();
 }
 
-
 bool isNhwc(Operation *op) {
   auto layout = op->getAttrOfType<LayoutAttr>("layout");
   return layout && layout.getValue() == Layout::nhwc;

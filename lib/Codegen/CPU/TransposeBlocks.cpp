@@ -119,7 +119,7 @@ LogicalResult emitTransposeOfRows(CpuKernelEmitter &e, Operation *root) {
   auto op = cast<TransposeOp>(root);
   Type element = getElementTypeOrSelf(op.getX().getType());
   SymDims x = e.dimsOf(op.getX()), y = e.dimsOf(op.getResult());
-  const int64_t rank = x.size(), across = op.getPerm().back(); // of x, innermost in y
+  const int64_t rank = x.size(), across = op.getPerm().back();                     // of x, innermost in y
   const int64_t along = llvm::find(op.getPerm(), rank - 1) - op.getPerm().begin(); // of y, innermost in x
   constexpr int64_t kRows = 64;
   SymExpr blocks = SymExpr::ceilDiv(x[across], kRows);
@@ -134,9 +134,7 @@ LogicalResult emitTransposeOfRows(CpuKernelEmitter &e, Operation *root) {
     Value first = e.mulI(at.back().getValue(), e.i64(kRows));
     SmallVector<LaneIndex> source, target;
     for (int64_t d = 0, next = 0; d < rank; ++d)
-      source.push_back(d == across     ? LaneIndex::uniform(first)
-                       : d == rank - 1 ? e.constantIndex(0)
-                                       : at[next++]);
+      source.push_back(d == across ? LaneIndex::uniform(first) : d == rank - 1 ? e.constantIndex(0) : at[next++]);
     for (int64_t d : op.getPerm())
       target.push_back(source[d]);
     auto stride = [&](const SymDims &dims, int64_t d) {

@@ -314,8 +314,7 @@ LogicalResult WinogradEmitter::emit() {
         Value matrix = e.addI(e.mulI(panel, e.i64(positions)), p);
         RegisterTile::Operands operands{
             e.advance(transformed, b.getF32Type(), e.mulI(p, positionStride)), e.size(channels),
-            e.advance(right.pointer, right.elementType, e.mulI(matrix, e.i64(depth * tile))), channels,
-            Value()};
+            e.advance(right.pointer, right.elementType, e.mulI(matrix, e.i64(depth * tile))), channels, Value()};
         Value target = e.advance(products, b.getF32Type(), e.mulI(p, e.i64(block * tile)));
         return registers.emit(
             operands, count, height,
