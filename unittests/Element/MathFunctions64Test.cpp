@@ -50,7 +50,8 @@ protected:
     test::loadDialects(context);
     OpBuilder b(&context);
     module = ModuleOp::create(b.getUnknownLoc());
-    for (auto [name, function] : {std::pair{"exp", buildExp64}, std::pair{"tanh", buildTanh64}}) {
+    for (auto [name, function] :
+         {std::pair<const char *, Builder>{"exp", buildExp64}, std::pair<const char *, Builder>{"tanh", buildTanh64}}) {
       buildLoop(b, *module, name, function, kLanes);
       buildLoop(b, *module, std::string(name) + "_scalar", function, 1);
     }
