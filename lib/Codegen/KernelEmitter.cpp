@@ -85,17 +85,20 @@ void KernelEmitter::storeAt(MemoryRef memory, LaneIndex position, Value value) {
   LLVM::StoreOp::create(b, loc, value, address, storageBytes(storageType(memory.elementType)));
 }
 
-Value KernelEmitter::loadVector(Value pointer, Value position, int64_t lanes) {
-  Value address = advance(pointer, b.getF32Type(), position);
-  return LLVM::LoadOp::create(b, loc, VectorType::get({lanes}, b.getF32Type()), address, /*alignment=*/4);
+Value KernelEmitter::loadVector(Value pointer, Value position, int64_t lanes, Type element) {
+  element = element ? element : Type(b.getF32Type());
+  return LLVM::LoadOp::create(b, loc, VectorType::get({lanes}, element), advance(pointer, element, position),
+                              storageBytes(element));
 }
 
-Value KernelEmitter::loadScalar(Value pointer, Value position) {
-  return LLVM::LoadOp::create(b, loc, b.getF32Type(), advance(pointer, b.getF32Type(), position), /*alignment=*/4);
+Value KernelEmitter::loadScalar(Value pointer, Value position, Type element) {
+  element = element ? element : Type(b.getF32Type());
+  return LLVM::LoadOp::create(b, loc, element, advance(pointer, element, position), storageBytes(element));
 }
 
 void KernelEmitter::storeVector(Value pointer, Value position, Value vector) {
-  LLVM::StoreOp::create(b, loc, vector, advance(pointer, b.getF32Type(), position), /*alignment=*/4);
+  Type element = getElementTypeOrSelf(vector.getType());
+  LLVM::StoreOp::create(b, loc, vector, advance(pointer, element, position), storageBytes(element));
 }
 
 FailureOr<Value> KernelEmitter::load(Value tensor, ArrayRef<LaneIndex> indices) {

@@ -39,9 +39,10 @@ public:
   /// Element or vector at a linear position (in elements) of `memory`, as its compute type.
   mlir::Value loadAt(MemoryRef memory, LaneIndex position);
   void storeAt(MemoryRef memory, LaneIndex position, mlir::Value value);
-  /// Whole vectors of f32 for kernels that keep their own addresses: no mask, no conversion.
-  mlir::Value loadVector(mlir::Value pointer, mlir::Value position, int64_t lanes);
-  mlir::Value loadScalar(mlir::Value pointer, mlir::Value position);
+  /// Whole vectors (of f32, if `element` says nothing else) for kernels that keep their own addresses: no mask, no
+  /// conversion.
+  mlir::Value loadVector(mlir::Value pointer, mlir::Value position, int64_t lanes, mlir::Type element = {});
+  mlir::Value loadScalar(mlir::Value pointer, mlir::Value position, mlir::Type element = {});
   void storeVector(mlir::Value pointer, mlir::Value position, mlir::Value vector);
   /// `pointer` moved by `position` elements of `elementType`.
   mlir::Value advance(mlir::Value pointer, mlir::Type elementType, mlir::Value position);

@@ -4,6 +4,7 @@
 // hoisted where that removes some; those that move only dims of 1 are reshapes.
 // Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/ir/DsAdjoint.h"
 #include "dialects/ds/shape/RefineTypes.h"
 #include "ds/Layout/Passes.h"
 #include "lib/Layout/SinkTransposes.h"
@@ -50,7 +51,7 @@ public:
 
 /// A pool alone gains less than two transposes cost; convolutions always are nhwc.
 static bool wantsNhwc(Operation *op) {
-  if (isa<ConvOp, ConvTransposeOp>(op))
+  if (isa<ConvOp, ConvTransposeOp, ConvFilterVjpOp, MaxPoolVjpOp>(op))
     return true;
   if (auto pool = dyn_cast<MaxPoolOp>(op); pool && pool.getIndices())
     return false;
@@ -76,7 +77,7 @@ template <typename OpTy> Operation *LayoutAssigner::addHeight(OpTy op) {
   };
   SmallVector<Value> operands(op->getOperands());
   operands[0] = withHeight(operands[0]);
-  if constexpr (std::is_same_v<OpTy, ConvOp> || std::is_same_v<OpTy, ConvTransposeOp>)
+  if constexpr (!std::is_same_v<OpTy, MaxPoolOp> && !std::is_same_v<OpTy, AvgPoolOp>)
     operands[1] = withHeight(operands[1]);
   Operation *plane = transposes.cloneWith(op, operands);
   for (StringRef name : {"kernel", "strides", "dilations"})
@@ -99,10 +100,15 @@ template <typename OpTy> void LayoutAssigner::useNhwc(OpTy op) {
     return;
   SmallVector<Value> operands(plane->getOperands());
   operands[0] = transposes.transpose(operands[0], kToNhwc, op.getLoc());
+  constexpr bool isFilter = std::is_same_v<OpTy, ConvFilterVjpOp>; // of the same dims in either layout
+  if constexpr (isFilter || std::is_same_v<OpTy, MaxPoolVjpOp>)
+    operands[1] = transposes.transpose(operands[1], kToNhwc, op.getLoc());
   auto inner = cast<OpTy>(transposes.cloneWith(plane, operands));
   inner.setLayout(Layout::nhwc);
   transposes.infer(inner);
-  Value outer = transposes.transpose(inner->getResult(0), kToNchw, op.getLoc());
+  Value outer = inner->getResult(0);
+  if (!isFilter)
+    outer = transposes.transpose(outer, kToNchw, op.getLoc());
   op->getResult(0).replaceAllUsesWith(transposes.reshape(outer, result, op.getLoc()));
   if (plane != op)
     plane->erase();
@@ -155,7 +161,8 @@ static void eraseDeadOps(Block &block) {
 }
 
 void LayoutAssigner::toNhwc(Operation *op) {
-  llvm::TypeSwitch<Operation *>(op).Case<ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp>([&](auto op) { useNhwc(op); });
+  llvm::TypeSwitch<Operation *>(op).Case<ConvOp, ConvTransposeOp, MaxPoolOp, AvgPoolOp, ConvFilterVjpOp, MaxPoolVjpOp>(
+      [&](auto op) { useNhwc(op); });
 }
 
 void LayoutAssigner::run(Block &block) {

@@ -319,9 +319,34 @@ void UnarySinker::sink() {
 // Entry
 //===----------------------------------------------------------------------===//
 
+/// (A B)^T = B^T A^T: products read either operand transposed for nothing (`ds-pack`), and gradients of weights that a
+/// model transposes come out as the weights lie.
+static bool transposeProduct(TransposeOp outer, TransposeBuilder &transposes) {
+  auto product = outer.getX().getDefiningOp<MatmulOp>();
+  ArrayRef<int64_t> perm = outer.getPerm();
+  const int64_t rank = perm.size();
+  if (!product || !product.getResult().hasOneUse() || rank < 2 || transposes.rank(product.getA()) != rank ||
+      transposes.rank(product.getB()) != rank || !isa<FloatType>(getElementTypeOrSelf(outer.getType())))
+    return false;
+  Permutation swapped = identityPermutation(rank);
+  std::swap(swapped[rank - 1], swapped[rank - 2]);
+  if (perm != ArrayRef<int64_t>(swapped))
+    return false;
+  Location loc = outer.getLoc();
+  Value left = transposes.transpose(product.getB(), perm, loc), right = transposes.transpose(product.getA(), perm, loc);
+  Operation *turned = transposes.cloneWith(product, {left, right});
+  transposes.infer(turned);
+  outer.getResult().replaceAllUsesWith(turned->getResult(0));
+  outer.erase();
+  product.erase();
+  return true;
+}
+
 void sinkTransposes(Operation *op, TransposeBuilder &transposes, OpBuilder &b) {
   b.setInsertionPoint(op);
   if (auto outer = dyn_cast<TransposeOp>(op)) {
+    if (transposeProduct(outer, transposes))
+      return;
     if (!outer.getX().getDefiningOp<TransposeOp>() && !isIdentity(outer.getPerm()))
       return;
     op->getResult(0).replaceAllUsesWith(transposes.transpose(outer.getX(), outer.getPerm(), op->getLoc()));

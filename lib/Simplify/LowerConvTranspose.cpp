@@ -31,6 +31,17 @@ static TensorExpr phases(VjpBuilder &b, ConvTransposeOp op, ArrayRef<int64_t> ta
   ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape(), strides = op.getStrides();
   const size_t spatial = strides.size();
   const int64_t group = op.getGroup(), in = shape[0] / group, out = shape[1];
+  if (group == 1 && llvm::all_of(strides, [](int64_t stride) { return stride == 1; })) {
+    // Only taps backwards and channels exchanged, without reshapes, so that packing reads the weights as they lie.
+    SymDims dims = b.dims(w.get()), last(2, SymExpr(0));
+    SmallVector<int64_t> step(2, 1), perm{1, 0};
+    for (size_t d = 0; d < spatial; ++d) {
+      last.push_back(SymExpr(taps[d] - 1));
+      step.push_back(-1);
+      perm.push_back(int64_t(2 + d));
+    }
+    return b.transpose(b.slice(w, last, dims, step), perm);
+  }
   SymDims none(shape.size(), SymExpr(0)), added = none;
   for (size_t d = 0; d < spatial; ++d)
     added[2 + d] = SymExpr(taps[d] * strides[d] - shape[2 + d]);

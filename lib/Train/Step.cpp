@@ -86,6 +86,41 @@ SmallVector<TensorExpr> StepMaker::accumulate(VjpBuilder &b, func::FuncOp functi
   return sums;
 }
 
+/// Those after `before` (null: from the block's start) and before `end`.
+static SmallVector<Operation *> opsBetween(Operation *before, Operation *end) {
+  SmallVector<Operation *> ops;
+  for (Operation *op = before ? before->getNextNode() : &end->getBlock()->front(); op != end; op = op->getNextNode())
+    ops.push_back(op);
+  return ops;
+}
+
+/// Moves `ops`, which make what takes the place of `replaced`, to where all that they need is there and nobody else
+/// reads what they replace: a gradient dies early then, and the update can be in place.
+static void moveUp(ArrayRef<Operation *> ops, ArrayRef<Value> replaced) {
+  if (ops.empty())
+    return;
+  Block *block = ops.front()->getBlock();
+  llvm::SmallPtrSet<Operation *, 16> own(ops.begin(), ops.end());
+  Operation *last = nullptr;
+  auto after = [&](Operation *op) {
+    op = op ? block->findAncestorOpInBlock(*op) : nullptr;
+    if (op && op != block->getTerminator() && !own.contains(op) && (!last || last->isBeforeInBlock(op)))
+      last = op;
+  };
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands())
+      after(operand.getDefiningOp());
+  for (Value value : replaced)
+    for (Operation *user : value.getUsers())
+      after(user);
+  if (!last)
+    return;
+  for (Operation *op : ops) {
+    op->moveAfter(last);
+    last = op;
+  }
+}
+
 FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode mode) {
   Operation *terminator = function.getBody().front().getTerminator();
   ShapeState shapes;
@@ -121,8 +156,14 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
     passOn(results, function, {&kParameter, 1});
     passOn(kept, function, {&kKept, 1});
   } else {
+    Operation *before = terminator->getPrevNode();
     OptimizerBuilder optimizer(b, options.optimizer, function.getArgument(argumentsOf({&kRate, 1})[0]),
                                function.getArgument(argumentsOf({&kStep, 1})[0]));
+    // What all updates share comes first, of arguments alone.
+    Operation *first = &terminator->getBlock()->front();
+    if (before)
+      for (Operation *op : opsBetween(before, terminator))
+        op->moveBefore(first);
     gradients = optimizer.clip(gradients);
     const size_t keptCount = keptBy(options.optimizer).size();
     SmallVector<unsigned> keptArguments = argumentsOf({&kKept, 1});
@@ -130,7 +171,12 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
       SmallVector<TensorExpr> own;
       for (size_t k = 0; k < keptCount; ++k)
         own.push_back(b(function.getArgument(keptArguments[i * keptCount + k])));
+      before = terminator->getPrevNode();
       TensorExpr next = optimizer.update(b(function.getArgument(parameter)), gradients[i], own);
+      SmallVector<Value> replaced{function.getArgument(parameter)};
+      for (size_t k = 0; k < keptCount; ++k)
+        replaced.push_back(function.getArgument(keptArguments[i * keptCount + k]));
+      moveUp(opsBetween(before, terminator), replaced);
       results.push_back({next.get(), nameOf(parameter).str(), kParameter, parameter});
       for (size_t k = 0; k < keptCount; ++k) {
         const unsigned argument = keptArguments[i * keptCount + k];

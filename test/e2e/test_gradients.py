@@ -407,6 +407,10 @@ CONTRACTIONS = [
     conv("groups", "kernel_shape=[3,3], group=2, strides=[2,2]", (6, 2, 3, 3)),
     conv("depthwise", "kernel_shape=[3,3], group=4, pads=[1,1,1,1]", (4, 1, 3, 3)),
     conv("line", "kernel_shape=[3], strides=[2]", (2, 4, 3), "double[N,4,H]"),
+    # More channels than a register tile has rows and columns, none of them a multiple.
+    conv("wide", "kernel_shape=[3,2], strides=[2,1], pads=[1,1,0,1]", (35, 27, 3, 2), "double[N,27,H,W]"),
+    conv("many_groups", "kernel_shape=[2,2], group=37", (37, 1, 2, 2), "double[N,37,H,W]"),
+    conv("wide_groups", "kernel_shape=[1,1], group=2", (42, 13, 1, 1), "double[N,26,H,W]"),
     conv("plain", "kernel_shape=[3,3]", (4, 2, 3, 3), op="ConvTranspose"),
     conv("strided", "kernel_shape=[3,3], strides=[2,2], pads=[1,0,1,1], output_padding=[1,0]", (4, 2, 3, 3), op="ConvTranspose"),
     conv("groups", "kernel_shape=[2,2], group=2, strides=[2,2]", (4, 3, 2, 2), op="ConvTranspose", bias=6, own=True),

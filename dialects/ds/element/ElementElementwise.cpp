@@ -70,13 +70,23 @@ DS_MATH_LANES(AtanhOp, math::AtanhOp)
 
 #define DS_F32_LANES(op, function, mathOp)                                                                             \
   Value op::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) { return f32Or<mathOp>(eb, x[0], function); }
-DS_F32_LANES(ExpOp, buildExp, math::ExpOp)
 DS_F32_LANES(LogOp, buildLog, math::LogOp)
 DS_F32_LANES(SinOp, buildSin, math::SinOp)
 DS_F32_LANES(CosOp, buildCos, math::CosOp)
-DS_F32_LANES(TanhOp, buildTanh, math::TanhOp)
 DS_F32_LANES(ErfOp, buildErf, math::ErfOp)
 #undef DS_F32_LANES
+
+/// Functions of f32 and f64; the two types are all that floats are computed in.
+static Value exponential(ElementBuilder &eb, Value x) {
+  auto build = getElementTypeOrSelf(x.getType()).isF32() ? buildExp : buildExp64;
+  return build(eb.builder(), eb.getLoc(), x);
+}
+static Value hyperbolicTangent(ElementBuilder &eb, Value x) {
+  auto build = getElementTypeOrSelf(x.getType()).isF32() ? buildTanh : buildTanh64;
+  return build(eb.builder(), eb.getLoc(), x);
+}
+Value ExpOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) { return exponential(eb, x[0]); }
+Value TanhOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) { return hyperbolicTangent(eb, x[0]); }
 
 Value AbsOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   LaneMath math(eb, elementType(getX()));
@@ -109,7 +119,7 @@ Value SigmoidOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   if (getElementTypeOrSelf(x[0].getType()).isF32())
     return buildSigmoid(b, loc, x[0]);
   Value one = fill(eb, x[0], 1.0);
-  Value power = math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, x[0]));
+  Value power = exponential(eb, arith::NegFOp::create(b, loc, x[0]));
   return arith::DivFOp::create(b, loc, one, arith::AddFOp::create(b, loc, one, power));
 }
 
@@ -124,7 +134,7 @@ Value GeluOp::buildLanes(ElementBuilder &eb, ArrayRef<Value> x) {
   if (byTanh) {
     Value square = math.mul(x[0], x[0]);
     Value sum = math.mulAdd(math.mul(square, x[0]), math.constant(0.044715), x[0]);
-    inner = math::TanhOp::create(b, loc, math.mul(sum, math.constant(0.79788456080286535588)));
+    inner = hyperbolicTangent(eb, math.mul(sum, math.constant(0.79788456080286535588)));
   } else {
     inner = math::ErfOp::create(b, loc, math.mul(x[0], math.constant(0.70710678118654752440)));
   }

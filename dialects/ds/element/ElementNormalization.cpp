@@ -77,7 +77,7 @@ static FailureOr<std::pair<Value, Value>> softmaxParts(ElementBuilder &eb, Value
 static Value exponentialOf(ElementBuilder &eb, Value x) {
   if (getElementTypeOrSelf(x.getType()).isF32())
     return buildExpNonPositive(eb.builder(), eb.getLoc(), x);
-  return math::ExpOp::create(eb.builder(), eb.getLoc(), x);
+  return buildExp64(eb.builder(), eb.getLoc(), x);
 }
 
 int64_t SoftmaxOp::elementCost() { return 20 * countFrom(getX(), getAxis(), getAxis() + 1); }

@@ -1,11 +1,11 @@
-//===- MathFunctions.h - Elementary functions of f32 ----------------------===//
+//===- MathFunctions.h - Elementary functions of f32 and f64 --------------===//
 // Assumes: the target has fused multiply-add (without it `math.fma` becomes a call).
 // Guarantees: arith and math.fma ops, for a scalar f32 and a vector of f32 alike, so that no call stands
 // in
 //   a vector loop. NaN gives NaN; infinities give the limits. The errors below are in units in the last place (ulp) of
 //   the result, over all inputs whose result is normal, and are measured by unittests/Element.
-// Declines: f64, which goes to the math dialect. Inputs that are subnormal count as they are, or as 0 where the
-// processor
+// Declines: other functions of f64, which go to the math dialect. Inputs that are subnormal count as they are, or as 0
+// where the processor
 //   flushes them.
 //===----------------------------------------------------------------------===//
 #ifndef DS_DIALECT_MATHFUNCTIONS_H
@@ -46,6 +46,10 @@ mlir::Value buildSin(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 mlir::Value buildCos(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 /// cos x for |x| <= 65536.
 mlir::Value buildCosOfSmall(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
+
+/// e^x and tanh x of f64; 1 ulp and 2.5 ulp. As buildExp.
+mlir::Value buildExp64(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
+mlir::Value buildTanh64(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x);
 
 } // namespace ds
 

@@ -5,6 +5,7 @@
 //   no window reaches gets 0.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/grad/VjpBuilder.h"
+#include "dialects/ds/ir/DsAdjoint.h"
 #include <numeric>
 
 using namespace mlir;
@@ -118,10 +119,19 @@ TensorExpr Windows::forward(TensorExpr x, TensorExpr w, ArrayRef<SymExpr> dims) 
 }
 
 TensorExpr Windows::weights(TensorExpr x, TensorExpr y, ArrayRef<SymExpr> dims) {
-  // w[o, c, k] = sum over n, p of x[n, c, p * stride - low + k * dilation] * y[n, o, p]: a convolution of x, batch and
-  // channels exchanged, with y as filters, strides and dilations exchanged. Each group has a part of the channels.
   if (!x || !y)
     return {};
+  // w[o, c, k] = sum over n, p of x[n, c, p * stride - low + k * dilation] * y[n, o, p].
+  Type element = VjpBuilder::elementOf(x.get());
+  SmallVector<int64_t> kernel;
+  for (const SymExpr &size : dims.drop_front(2))
+    if (size.isConst() && size.getConst() > 0)
+      kernel.push_back(size.getConst());
+  if (kernel.size() == rank() && rank() <= 2 && (element.isF32() || element.isF64()))
+    return b.create<ConvFilterVjpOp>(element, x.get(), y.get(), kernel, strides, low, dilations,
+                                     static_cast<uint64_t>(group), Layout::nchw);
+  // A convolution of x, batch and channels exchanged, with y as filters, strides and dilations exchanged. Each group
+  // has a part of the channels.
   SymDims xDims = b.dims(x.get()), yDims = b.dims(y.get());
   SymExpr groups(group), batch = xDims[0], perGroup = dims[1];
   SymDims parts = {batch, groups, perGroup}, merged = {perGroup, groups * batch};
@@ -179,9 +189,33 @@ LogicalResult ConvTransposeOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangent
   return failure(b.hasFailed());
 }
 
+LogicalResult ConvFilterVjpOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
+  if (getLayout() != Layout::nchw)
+    return failure();
+  // Linear in each operand: the convolution with the cotangent as filter, and its adjoint.
+  Windows windows{b, getStrides(), getPadsLow(), getDilations(), int64_t(getGroup())};
+  TensorExpr filter = b(cotangents[0]);
+  if (b.needs(0))
+    operands[0] = windows.transposed(b(getY()), filter, b.dims(getX())).get();
+  if (b.needs(1))
+    operands[1] = windows.forward(b(getX()), filter, b.dims(getY())).get();
+  return failure(b.hasFailed());
+}
+
 //===----------------------------------------------------------------------===//
 // Pools
 //===----------------------------------------------------------------------===//
+
+/// The places (flat indices of x) of the maxima of a pool with the windows of `op`; null after a failure.
+template <typename PoolOp> static Value placesOfMaxima(VjpBuilder &b, PoolOp op) {
+  SmallVector<NamedAttribute> attributes;
+  for (NamedAttribute attribute : op->getAttrs())
+    if (attribute.getName() != "column_major")
+      attributes.push_back(attribute);
+  Type index = IntegerType::get(b.context(), 64);
+  auto pool = b.createMany<MaxPoolOp>({VjpBuilder::elementOf(op.getX()), index}, op.getX(), attributes);
+  return pool ? pool.getIndices() : Value();
+}
 
 LogicalResult MaxPoolOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
   if (getLayout() != Layout::nchw)
@@ -189,22 +223,43 @@ LogicalResult MaxPoolOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, Mut
   if (!cotangents[0])
     return success();
   Type element = VjpBuilder::elementOf(getX()), index = IntegerType::get(b.context(), 64);
-  SmallVector<NamedAttribute> attributes;
-  for (NamedAttribute attribute : (*this)->getAttrs())
-    if (attribute.getName() != getColumnMajorAttrName())
-      attributes.push_back(attribute);
-  auto places = b.createMany<MaxPoolOp>({element, index}, getX(), attributes);
+  if (getStrides().size() <= 2 && (element.isF32() || element.isF64())) {
+    operands[0] = b.create<MaxPoolVjpOp>(element, getX(), cotangents[0], getKernel(), getStrides(), getPadsLow(),
+                                         getPadsHigh(), getDilations(), getCeilMode(), Layout::nchw)
+                      .get();
+    return failure(b.hasFailed());
+  }
+  Value places = placesOfMaxima(b, *this);
   if (!places)
     return failure();
   SymDims x = b.dims(getX());
   SymExpr count = product(x), made = product(b.dims(cotangents[0]));
-  TensorExpr at = b.create<ReshapeOp>(index, places.getIndices(), Value(), b.shape(made), false);
+  TensorExpr at = b.create<ReshapeOp>(index, places, Value(), b.shape(made), false);
   TensorExpr g = b.reshape(b(cotangents[0]), made);
   if (!at || !g)
     return failure();
   TensorExpr flat = b.create<ScatterElementsOp>(element, b.fill(element, count, 0).get(), at.get(), g.get(), 0,
                                                 ScatterReduction::add);
   operands[0] = b.reshape(flat, x).get();
+  return failure(b.hasFailed());
+}
+
+LogicalResult MaxPoolVjpOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
+  if (getLayout() != Layout::nchw)
+    return failure();
+  if (!cotangents[0] || !b.needs(1))
+    return success();
+  // Linear in y: each window's cotangent is that of its maximum. The places do not change with x, almost everywhere.
+  Value places = placesOfMaxima(b, *this);
+  if (!places)
+    return failure();
+  Type element = VjpBuilder::elementOf(getX()), index = IntegerType::get(b.context(), 64);
+  SymExpr count = product(b.dims(getX())), made = product(b.dims(getY()));
+  TensorExpr at = b.create<ReshapeOp>(index, places, Value(), b.shape(made), false);
+  TensorExpr h = b.reshape(b(cotangents[0]), {count});
+  if (!at || !h)
+    return failure();
+  operands[1] = b.reshape(b.create<GatherElementsOp>(element, h.get(), at.get(), 0), b.dims(getY())).get();
   return failure(b.hasFailed());
 }
 

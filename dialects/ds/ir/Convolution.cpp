@@ -1,13 +1,15 @@
 //===- Convolution.cpp - Convolutions and pools ------------------------===//
-// Guarantees: shape functions, verifiers and folds of the ops in DsConvolution.td.
+// Guarantees: shape functions, verifiers and folds of the ops in DsConvolution.td and DsAdjoint.td.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/DsAdjoint.h"
 #include "dialects/ds/shape/ShapeHelpers.h"
 
 using namespace mlir;
 
 #define GET_OP_CLASSES
 #include "dialects/ds/ir/DsConvolution.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/ds/ir/DsAdjoint.cpp.inc"
 
 namespace ds {
 
@@ -149,6 +151,64 @@ LogicalResult AvgPoolOp::inferShapes(ShapeState &state) {
   if (failed(dims))
     return failure();
   state.setDims(getResult(), *dims);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Derivatives
+//===----------------------------------------------------------------------===//
+
+/// What has vector kernels only.
+static LogicalResult checkVectorType(Operation *op) {
+  Type element = getElementTypeOrSelf(op->getResult(0).getType());
+  return element.isF32() || element.isF64() ? success()
+                                            : op->emitOpError("expected elements of f32 or f64, got ") << element;
+}
+
+LogicalResult ConvFilterVjpOp::verify() { return checkVectorType(*this); }
+LogicalResult MaxPoolVjpOp::verify() { return checkVectorType(*this); }
+
+/// Constraint 1: one or two spatial dims, of two operands alike.
+static FailureOr<ActivationDims> pairDims(Operation *op, ArrayRef<SymExpr> x, ArrayRef<SymExpr> y, Layout layout,
+                                          ShapeState &state) {
+  if (x.size() < 3 || x.size() > 4 || y.size() != x.size())
+    return emitNodeError(op) << "expected two operands of rank 3 or 4, got ranks " << x.size() << " and " << y.size();
+  if (failed(state.requireEqual(x[0], y[0], op, "equal batches")))
+    return failure();
+  return activationDims(op, x.size(), layout);
+}
+
+LogicalResult ConvFilterVjpOp::inferShapes(ShapeState &state) {
+  SymDims x = dimsOf(getX(), state), y = dimsOf(getY(), state);
+  FailureOr<ActivationDims> where = pairDims(*this, x, y, getLayout(), state);
+  if (failed(where) || failed(checkWindow(*this, "kernel", getKernel(), where->spatialRank, true)) ||
+      failed(checkWindows(*this, where->spatialRank, getStrides(), getPadsLow(), getPadsLow(), getDilations())))
+    return failure();
+  if (getGroup() < 1)
+    return emitNodeError(*this) << "expected a positive group, got " << getGroup();
+  SymExpr group{int64_t(getGroup())};
+  for (const SymExpr &channels : {x[where->channel], y[where->channel]})
+    if (failed(
+            state.requireEqual(SymExpr::mod(channels, group), SymExpr(0), *this, "channels to be a multiple of group")))
+      return failure();
+  SymDims dims = {y[where->channel], SymExpr::exactDiv(x[where->channel], group)};
+  for (int64_t size : getKernel())
+    dims.push_back(SymExpr(size));
+  state.setDims(getResult(), dims);
+  return success();
+}
+
+LogicalResult MaxPoolVjpOp::inferShapes(ShapeState &state) {
+  SymDims x = dimsOf(getX(), state), y = dimsOf(getY(), state);
+  if (failed(pairDims(*this, x, y, getLayout(), state)))
+    return failure();
+  FailureOr<SymDims> pooled = inferPool(*this, state);
+  if (failed(pooled))
+    return failure();
+  for (auto [own, wanted] : llvm::zip_equal(y, *pooled))
+    if (failed(state.requireEqual(own, wanted, *this, "a cotangent of the dims of the pool's result")))
+      return failure();
+  state.setDims(getResult(), x);
   return success();
 }
 

@@ -3,6 +3,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/ir/DsDialect.h"
 #include "dialects/ds/element/ElementBuilder.h"
+#include "dialects/ds/ir/DsAdjoint.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "mlir/IR/Builders.h"
@@ -106,6 +107,10 @@ void DsDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/ds/ir/DsRandom.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/ds/ir/DsAdjoint.cpp.inc"
       >();
 }
 

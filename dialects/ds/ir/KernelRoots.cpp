@@ -2,7 +2,7 @@
 // Guarantees: the methods of KernelRootOpInterface that are not the default. They describe loops that read each operand
 //   as few times as is sensible; a target whose loops read more computes more.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/DsAdjoint.h"
 
 using namespace mlir;
 
@@ -48,12 +48,16 @@ bool CumSumOp::hasEpilogue() { return false; }
 bool CumProdOp::hasEpilogue() { return false; }
 bool ScatterElementsOp::hasEpilogue() { return false; }
 bool ScatterNdOp::hasEpilogue() { return false; }
+bool ConvFilterVjpOp::hasEpilogue() { return false; }
+bool MaxPoolVjpOp::hasEpilogue() { return false; }
 
 // Their loops address memory themselves.
 bool ScatterElementsOp::takesComputedOperands() { return false; }
 bool ScatterNdOp::takesComputedOperands() { return false; }
 bool TopKOp::takesComputedOperands() { return false; }
 bool NonMaxSuppressionOp::takesComputedOperands() { return false; }
+bool ConvFilterVjpOp::takesComputedOperands() { return false; }
+bool MaxPoolVjpOp::takesComputedOperands() { return false; }
 
 //===----------------------------------------------------------------------===//
 // Floating-point operations
@@ -84,6 +88,11 @@ Flops ConvTransposeOp::getFlops(ShapeState &shapes) {
   return SymExpr(2) * elements(getResult(), shapes) * w[0] * product(ArrayRef<SymExpr>(w).drop_front(2));
 }
 
+Flops ConvFilterVjpOp::getFlops(ShapeState &shapes) {
+  SymDims filter = dimsOf(getResult(), shapes);
+  return SymExpr(2) * elements(getY(), shapes) * product(ArrayRef<SymExpr>(filter).drop_front());
+}
+
 Flops ConvGemmOp::getFlops(ShapeState &shapes) {
   return SymExpr(2) * elements(getResult(), shapes) * dimsOf(getW(), shapes)[2];
 }
@@ -109,6 +118,13 @@ template <typename PoolOp> static SymExpr poolFlops(PoolOp op, ShapeState &shape
 }
 Flops MaxPoolOp::getFlops(ShapeState &shapes) { return poolFlops(*this, shapes); }
 Flops AvgPoolOp::getFlops(ShapeState &shapes) { return poolFlops(*this, shapes); }
+
+Flops MaxPoolVjpOp::getFlops(ShapeState &shapes) {
+  SymExpr flops = elements(getY(), shapes);
+  for (int64_t taps : getKernel())
+    flops = flops * SymExpr(taps);
+  return flops;
+}
 
 Flops ReduceSumOp::getFlops(ShapeState &shapes) { return elements(getX(), shapes); }
 Flops ReduceMeanOp::getFlops(ShapeState &shapes) { return elements(getX(), shapes); }

@@ -1,9 +1,12 @@
 //===- Gemm.cpp - Kernels whose root is a matrix product or convolution ---===//
-// Assumes: f32; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows the
+// Assumes: f32 or f64; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows
+// the
 //   root is pointwise in its result.
 // Guarantees: register tiles over the whole depth (RegisterTile.h); the epilogue works on a tile while it is in the
 //   first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into the
-//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there.
+//   worker's scratch once (1x1 windows are read where they lie), and padding exists only there. The rows of a
+//   transposed matrix are columns in memory: they are copied as they lie, and the tiles step along the depth with a
+//   stride.
 // The loops, outside in: items (batch or group, block of rows, share of the panels); panels; tiles of rows; depth.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/Epilogue.h"
@@ -20,7 +23,8 @@ namespace {
 class GemmEmitter {
 public:
   GemmEmitter(CpuKernelEmitter &e, Operation *root)
-      : e(e), b(e.builder()), loc(e.getLoc()), root(root), epilogue(e, root) {}
+      : e(e), b(e.builder()), loc(e.getLoc()), root(root), element(getElementTypeOrSelf(root->getResult(0).getType())),
+        epilogue(e, root) {}
 
   LogicalResult emit();
 
@@ -30,6 +34,8 @@ private:
   /// Rows [first, first + count) of batch or group `batch` into the scratch.
   LogicalResult packRows(Value batch, Value first, Value count);
   LogicalResult packGemmRow(Value batch, Value row, Value target);
+  /// The same of a transposed matrix, one step of the depth after the other.
+  LogicalResult packColumns(Value batch, Value first, Value count);
   LogicalResult packConvRow(Value group, Value row, Value target);
   /// The epilogue on the rows [row, row + height) of panel `panel`.
   LogicalResult finishTile(Value height, Value batch, Value row, Value panel);
@@ -38,6 +44,7 @@ private:
   OpBuilder &b;
   Location loc;
   Operation *root;
+  Type element;
   Epilogue epilogue;
 
   Value a, w;      // operands
@@ -47,10 +54,11 @@ private:
   SymExpr columns; // of a batch
   SymExpr panels;  // ceildiv(columns, tile)
   int64_t tile = 0;
-  bool direct = false; // rows are read where they lie
+  bool direct = false;     // rows are read where they lie
+  bool transposed = false; // rows of the left operand lie along its columns in memory
+  int64_t block = 0;       // rows of a block
   bool isConv = false;
-  int64_t vectors = 0; // a row of a tile
-  Value rowsPointer, rowStride, tilePointer;
+  Value rowsPointer, rowStride, depthStride, tilePointer;
 };
 
 } // namespace
@@ -67,7 +75,11 @@ void GemmEmitter::describeGemm(GemmOp op) {
   columns = op.getColumns().getDim(0);
   panels = packed[packed.size() - 3];
   tile = packed.back().getConst();
-  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()).isF32();
+  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()) == element;
+  // Rows over several dims need not lie together.
+  auto transpose = a.getDefiningOp<TransposeOp>();
+  transposed = transpose && transpose.getPerm()[dims.size() - 2] == int64_t(dims.size()) - 1 &&
+               (!batches.isConst(1) || llvm::all_of(leading, [](const SymExpr &dim) { return dim.isConst(1); }));
 }
 
 void GemmEmitter::describeConv(ConvGemmOp op) {
@@ -84,7 +96,7 @@ void GemmEmitter::describeConv(ConvGemmOp op) {
   auto all = [](ArrayRef<int64_t> values, int64_t value) {
     return llvm::all_of(values, [&](int64_t v) { return v == value; });
   };
-  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()).isF32() && op.getGroup() == 1 &&
+  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()) == element && op.getGroup() == 1 &&
            all(op.getKernel(), 1) && all(op.getStrides(), 1) && all(op.getPadsLow(), 0) && all(op.getPadsHigh(), 0);
 }
 
@@ -102,11 +114,30 @@ LogicalResult GemmEmitter::packGemmRow(Value batch, Value row, Value target) {
   indices.push_back(e.constantIndex(0));
   return e.vectorLoop(e.i64(0), e.size(depth), [&](LaneIndex k) -> LogicalResult {
     indices.back() = k;
-    FailureOr<Value> element = e.element(a, indices);
-    if (failed(element))
+    FailureOr<Value> value = e.element(a, indices);
+    if (failed(value))
       return failure();
-    e.storeAt({target, b.getF32Type()}, k, *element);
+    e.storeAt({target, element}, k, *value);
     return success();
+  });
+}
+
+LogicalResult GemmEmitter::packColumns(Value batch, Value first, Value count) {
+  SymDims dims = e.dimsOf(a);
+  SmallVector<LaneIndex> indices(dims.size(), e.constantIndex(0));
+  if (!batches.isConst(1))
+    llvm::copy(e.delinearize(LaneIndex::uniform(batch), ArrayRef<SymExpr>(dims).drop_back(2)), indices.begin());
+  return e.forLoop(e.i64(0), e.size(depth), 1, [&](Value k) {
+    Value target = e.advance(rowsPointer, element, e.mulI(k, depthStride));
+    indices.back() = LaneIndex::uniform(k);
+    return e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
+      indices[dims.size() - 2] = e.add(i, LaneIndex::uniform(first));
+      FailureOr<Value> value = e.element(a, indices);
+      if (failed(value))
+        return failure();
+      e.storeAt({target, element}, i, *value);
+      return success();
+    });
   });
 }
 
@@ -120,7 +151,7 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
   Value height = e.size(x[1]), width = e.size(x[2]);
   Value topEdge = e.addI(e.mulI(position[1].getValue(), e.i64(op.getStrides()[0])), e.i64(-op.getPadsLow()[0]));
   Value leftEdge = e.addI(e.mulI(position[2].getValue(), e.i64(op.getStrides()[1])), e.i64(-op.getPadsLow()[1]));
-  MemoryRef scratch{target, b.getF32Type()};
+  MemoryRef scratch{target, element};
   // Negative positions are above every size as unsigned numbers.
   auto inside = [&](Value at, Value size) -> Value {
     return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, at, size);
@@ -132,18 +163,18 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
     CpuKernelEmitter::Scope scope(e);
     b.setInsertionPoint(ifOp.thenBlock()->getTerminator());
     LogicalResult copied = e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
-      FailureOr<Value> element = e.element(a, {position[0], LaneIndex::uniform(y), LaneIndex::uniform(xPosition),
-                                               e.add(i, LaneIndex::uniform(firstChannel))});
-      if (failed(element))
+      FailureOr<Value> value = e.element(a, {position[0], LaneIndex::uniform(y), LaneIndex::uniform(xPosition),
+                                             e.add(i, LaneIndex::uniform(firstChannel))});
+      if (failed(value))
         return failure();
-      e.storeAt(scratch, e.add(i, LaneIndex::uniform(at)), *element);
+      e.storeAt(scratch, e.add(i, LaneIndex::uniform(at)), *value);
       return success();
     });
     if (failed(copied))
       return failure();
     b.setInsertionPoint(ifOp.elseBlock()->getTerminator());
     return e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
-      e.storeAt(scratch, e.add(i, LaneIndex::uniform(at)), e.constantFloat(b.getF32Type(), 0.0));
+      e.storeAt(scratch, e.add(i, LaneIndex::uniform(at)), e.constantFloat(element, 0.0));
       return success();
     });
   };
@@ -183,8 +214,10 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
 }
 
 LogicalResult GemmEmitter::packRows(Value batch, Value first, Value count) {
+  if (transposed)
+    return packColumns(batch, first, count);
   return e.forLoop(e.i64(0), count, 1, [&](Value i) {
-    Value target = e.advance(rowsPointer, b.getF32Type(), e.mulI(i, rowStride));
+    Value target = e.advance(rowsPointer, element, e.mulI(i, rowStride));
     Value row = e.addI(first, i);
     return isConv ? packConvRow(batch, row, target) : packGemmRow(batch, row, target);
   });
@@ -197,13 +230,14 @@ LogicalResult GemmEmitter::finishTile(Value height, Value batch, Value row, Valu
   return e.forLoop(e.i64(0), height, 1, [&](Value r) -> LogicalResult {
     SmallVector<LaneIndex> indices =
         epilogue.rowIndices(isConv || batches.isConst(1) ? Value() : batch, e.addI(row, r));
-    for (int64_t v = 0; v < vectors; ++v) {
+    // A kernel's vectors are of as many elements whatever their type is: a register or two.
+    for (int64_t first = 0; first < tile; first += e.getWidth()) {
       CpuKernelEmitter::Scope scope(e);
-      Value column = e.addI(base, e.i64(v * e.getWidth()));
+      Value column = e.addI(base, e.i64(first));
       if (!whole)
         e.setMask(e.lanesBelow(column, limit));
-      Value at = e.addI(e.mulI(r, e.i64(tile)), e.i64(v * e.getWidth()));
-      e.bind(root->getResult(0), e.loadVector(tilePointer, at, e.getWidth()));
+      Value at = e.addI(e.mulI(r, e.i64(tile)), e.i64(first));
+      e.bind(root->getResult(0), e.loadVector(tilePointer, at, e.getWidth(), element));
       Value resultColumn = isConv ? e.addI(column, e.mulI(batch, limit)) : column;
       indices.back() = LaneIndex::consecutive(resultColumn);
       if (failed(storeResults(e, indices)))
@@ -221,20 +255,22 @@ LogicalResult GemmEmitter::emit() {
   for (Operation &op : e.getKernel().getBody().front().without_terminator())
     if (&op != root)
       e.setInlined(&op);
-  vectors = tile / e.getWidth();
-  int64_t tallest = tallestTile(vectors, e.getTarget().vectorRegisters);
+  if (tile % e.getWidth() != 0)
+    return root->emitOpError("expected panels of whole vectors of ") << e.getWidth() << ", got " << tile << " columns";
+  const int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  int64_t tallest = tallestTile(tile / registerLanes(e, element), e.getTarget().vectorRegisters);
 
   // Rows of a block: what stays in the second-level cache beside a panel, or beside all of them. Each block reads all
   // panels: where they do not fit, more rows at once are worth more than a place in that cache.
   constexpr int64_t kCacheBytes = 1024 * 1024;
   constexpr int64_t kItems = 16;
-  SymExpr panelBytes = SymExpr(4 * tile) * depth * panels;
+  SymExpr panelBytes = SymExpr(bytes * tile) * depth * panels;
   int64_t blockBytes = panelBytes.isConst() && panelBytes.getConst() > kCacheBytes ? kCacheBytes : 192 * 1024;
-  int64_t block = 4 * tallest;
+  block = 4 * tallest;
   if (depth.isConst() && depth.getConst() > 0)
-    block = std::clamp<int64_t>(blockBytes / (4 * depth.getConst()), tallest, 16 * tallest);
+    block = std::clamp<int64_t>(blockBytes / (bytes * depth.getConst()), tallest, 16 * tallest);
   block = rows.isConst() ? balancedBlock(rows.getConst(), block, tallest) : block - block % tallest;
-  RegisterTile registers(e, tile, rows, block);
+  RegisterTile registers(e, element, tile, rows, block);
   SymExpr blocks = SymExpr::ceilDiv(rows, block);
   // Blocks of equal height: a short last one would leave the thread that gets it idle.
   SymExpr step = rows.isConst() ? SymExpr(block) : SymExpr::ceilDiv(rows, SymExpr::max(blocks, 1));
@@ -244,10 +280,12 @@ LogicalResult GemmEmitter::emit() {
   SymExpr perItem = SymExpr::min(rows, block) * depth * share * SymExpr(tile);
   e.setRange(batches * blocks * shares, SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));
 
-  tilePointer = e.scratch(SymExpr(4 * tallest * tile));
-  rowStride = e.size(depth);
+  tilePointer = e.scratch(SymExpr(bytes * tallest * tile));
+  rowStride = transposed ? e.i64(1) : e.size(depth);
+  if (transposed)
+    depthStride = e.i64(block);
   MemoryRef left = direct ? e.argument(a) : MemoryRef{};
-  Value packed = direct ? Value() : e.scratch(SymExpr(4 * block) * depth);
+  Value packed = direct ? Value() : e.scratch(SymExpr(bytes * block) * depth);
   MemoryRef right = e.argument(w);
   bool sharedWeights = batches.isConst(1);
 
@@ -274,7 +312,7 @@ LogicalResult GemmEmitter::emit() {
       Value number = e.addI(e.mulI(batch, e.size(panels)), panel);
       Value pointer = e.advance(right.pointer, right.elementType, e.mulI(number, e.mulI(e.size(depth), e.i64(tile))));
       return registers.emit(
-          {rowsPointer, rowStride, pointer, depth}, count, height, [&](Value) { return tilePointer; },
+          {rowsPointer, rowStride, pointer, depth, depthStride}, count, height, [&](Value) { return tilePointer; },
           [&](Value row) { return finishTile(height, batch, e.addI(firstRow, row), panel); });
     });
     if (failed(done))

@@ -1,7 +1,7 @@
 //===- Pack.cpp - Products and convolutions with packed right operands ----===//
 // Assumes: ds-layout ran: convolutions of two spatial dims are nhwc.
-// Guarantees: those of f32 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or ds.depthwise.
-// Declines: see Passes.td.
+// Guarantees: those of f32 and f64 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or
+// ds.depthwise. Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/RefineTypes.h"
 #include "ds/Codegen/CPU/Passes.h"
@@ -36,10 +36,16 @@ public:
 
 private:
   SymDims dims(Value value) const { return transposes.dims(value); }
-  template <typename OpTy, typename... Args> Value make(Location loc, Args &&...args) {
-    auto op = OpTy::create(b, loc, placeholderType(b.getF32Type()), std::forward<Args>(args)...);
+  /// An op of the element type of its first operand.
+  template <typename OpTy, typename... Args> Value make(Location loc, Value first, Args &&...args) {
+    auto op = OpTy::create(b, loc, placeholderType(getElementTypeOrSelf(first.getType())), first,
+                           std::forward<Args>(args)...);
     transposes.infer(op);
     return op;
+  }
+  /// Columns of a panel: two registers.
+  uint64_t panel(Value value) const {
+    return getElementTypeOrSelf(value.getType()).isF64() ? std::max<int64_t>(1, tile / 2) : tile;
   }
   Value expand(Value value, ArrayRef<SymExpr> target, Location loc);
   /// Panels of one vector, half a product's.
@@ -65,6 +71,7 @@ public:
 } // namespace
 
 static bool isF32(Operation *op) { return getElementTypeOrSelf(op->getResult(0).getType()).isF32(); }
+static bool isTiled(Operation *op) { return isF32(op) || getElementTypeOrSelf(op->getResult(0).getType()).isF64(); }
 
 static bool isFew(const SymExpr &size) {
   std::optional<int64_t> known = size.tryConst();
@@ -98,7 +105,7 @@ Value Packer::expand(Value value, ArrayRef<SymExpr> target, Location loc) {
 }
 
 Value Packer::gemm(Value a, Value right, bool transposed, const SymExpr &columns, Location loc) {
-  Value packed = make<PackOp>(loc, right, static_cast<uint64_t>(tile), transposed);
+  Value packed = make<PackOp>(loc, right, panel(right), transposed);
   return make<GemmOp>(loc, a, packed, ShapeAttr::get(b.getContext(), ArrayRef<SymExpr>(columns)));
 }
 
@@ -119,7 +126,7 @@ Value Packer::pack(MatmulOp op) {
   Location loc = op.getLoc();
   Value a = op.getA(), right = op.getB();
   SymDims left = dims(a), own = dims(right), result = dims(op.getResult());
-  if (!isF32(op) || own.size() < 2 || isFew(own.back()))
+  if (!isTiled(op) || own.size() < 2 || isFew(own.back()))
     return {};
   if (left.size() == 1)
     a = transposes.reshape(a, left = {SymExpr(1), left[0]}, loc);
@@ -170,7 +177,7 @@ static std::optional<SmallVector<int64_t>> constants(ArrayRef<SymExpr> dims) {
 Value Packer::convGemm(Value x, Value w, ArrayRef<int64_t> strides, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
                        ArrayRef<int64_t> dilations, int64_t group, Location loc) {
   SmallVector<int64_t> filter = *constants(dims(w));
-  Value packed = make<PackFilterOp>(loc, w, static_cast<uint64_t>(tile), static_cast<uint64_t>(group));
+  Value packed = make<PackFilterOp>(loc, w, panel(w), static_cast<uint64_t>(group));
   return make<ConvGemmOp>(loc, x, packed, ArrayRef<int64_t>(filter).take_back(2), strides, low, high, dilations,
                           static_cast<uint64_t>(group), static_cast<uint64_t>(filter[0]));
 }
@@ -196,7 +203,7 @@ static int64_t winogradOutputs(const SymExpr &height, const SymExpr &width) {
 
 Value Packer::convWinograd(ConvOp op, ArrayRef<int64_t> filter) {
   constexpr int64_t kFewest = 64; // channels, on both sides, below which the transformations cost too much
-  if (!winograd || op.getGroup() != 1 || filter[2] != 3 || filter[3] != 3 || filter[0] < kFewest ||
+  if (!winograd || !isF32(op) || op.getGroup() != 1 || filter[2] != 3 || filter[3] != 3 || filter[0] < kFewest ||
       filter[1] < kFewest || !all(op.getStrides(), 1) || !all(op.getDilations(), 1) ||
       !op.getW().getDefiningOp<ConstantOp>())
     return {};
@@ -213,7 +220,7 @@ Value Packer::convWinograd(ConvOp op, ArrayRef<int64_t> filter) {
 Value Packer::pack(ConvOp op) {
   Location loc = op.getLoc();
   std::optional<SmallVector<int64_t>> filter = constants(dims(op.getW()));
-  if (!isF32(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
+  if (!isTiled(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
     return {};
   int64_t group = op.getGroup(), outputs = (*filter)[0], inputs = (*filter)[1];
   Value result = convWinograd(op, *filter);
@@ -282,7 +289,7 @@ Value Packer::convolveStuffed(ConvTransposeOp op) {
 
 Value Packer::pack(ConvTransposeOp op) {
   std::optional<SmallVector<int64_t>> filter = constants(dims(op.getW()));
-  if (!isF32(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
+  if (!isTiled(op) || op.getLayout() != Layout::nhwc || op.getStrides().size() != 2 || !filter)
     return {};
   int64_t group = op.getGroup();
   if (!fitsGemm((*filter)[1] * group, (*filter)[0] / group, group))

@@ -213,8 +213,8 @@ bool RecurrentLoops::slopeNeedsArgument(int64_t function) {
   return needs(functions[function]) || (directions == 2 && needs(functions[functionCount + function]));
 }
 
-Value RecurrentLoops::exp(Value x) { return type.isF32() ? buildExp(b, loc, x) : math::ExpOp::create(b, loc, x); }
-Value RecurrentLoops::tanh(Value x) { return type.isF32() ? buildTanh(b, loc, x) : math::TanhOp::create(b, loc, x); }
+Value RecurrentLoops::exp(Value x) { return type.isF32() ? buildExp(b, loc, x) : buildExp64(b, loc, x); }
+Value RecurrentLoops::tanh(Value x) { return type.isF32() ? buildTanh(b, loc, x) : buildTanh64(b, loc, x); }
 
 Value RecurrentLoops::sigmoid(Value x) {
   return type.isF32() ? buildSigmoid(b, loc, x) : m.div(one(), m.add(one(), exp(arith::NegFOp::create(b, loc, x))));

@@ -2,7 +2,8 @@
 // Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result.
 // Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators,
 // folded
-//   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads.
+//   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads. Floats
+//   are summed in parts of at most kPart, and these parts again: rounding errors grow with the logarithm of the count.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,8 +25,13 @@ private:
   LogicalResult emitRows();
   LogicalResult emitColumns();
   /// Loops over the outer reduced dimensions around `inner`.
-  FailureOr<SmallVector<Value>> reduceOuter(unsigned next, SmallVector<Value> init,
-                                            function_ref<FailureOr<SmallVector<Value>>(SmallVector<Value>)> inner);
+  using StateFn = function_ref<FailureOr<SmallVector<Value>>(SmallVector<Value>)>;
+  FailureOr<SmallVector<Value>> reduceOuter(unsigned next, SmallVector<Value> init, StateFn inner);
+  /// `body`, which goes on from a state, applied to a state of its own, which is then combined with `state`.
+  FailureOr<SmallVector<Value>> apart(SmallVector<Value> state, StateFn body);
+  /// for (i = lower; i < upper; i += step) in parts that are summed apart.
+  FailureOr<SmallVector<Value>> loopInParts(Value lower, Value upper, int64_t step, const SymExpr &size,
+                                            SmallVector<Value> init, KernelEmitter::CarryFn body);
   Value combine(Value x, Value y);
   Value neutral();
   Value finish(Value value);
@@ -42,7 +48,9 @@ private:
   llvm::SmallBitVector reduced;
   bool keepDims = false;
   bool isFloat = false, isUnsigned = false;
+  bool isRounded = false; // a sum of floats, whose parts are summed apart
   unsigned innermost = 0;
+  int64_t columnVectors = 4; // of a block of columns
   SmallVector<unsigned> outerReduced, outerKept;
   SmallVector<LaneIndex> indices;
 };
@@ -117,17 +125,41 @@ SmallVector<LaneIndex> ReductionEmitter::resultIndices(LaneIndex last) {
   return result;
 }
 
-FailureOr<SmallVector<Value>>
-ReductionEmitter::reduceOuter(unsigned next, SmallVector<Value> init,
-                              function_ref<FailureOr<SmallVector<Value>>(SmallVector<Value>)> inner) {
+/// Terms of a sum that are added to one accumulator.
+static constexpr int64_t kPart = 64;
+
+FailureOr<SmallVector<Value>> ReductionEmitter::apart(SmallVector<Value> state, StateFn body) {
+  FailureOr<SmallVector<Value>> part = body(SmallVector<Value>(state.size(), e.broadcast(neutral())));
+  if (failed(part))
+    return failure();
+  for (auto [sum, own] : llvm::zip_equal(state, *part))
+    sum = combine(sum, own);
+  return state;
+}
+
+FailureOr<SmallVector<Value>> ReductionEmitter::loopInParts(Value lower, Value upper, int64_t step, const SymExpr &size,
+                                                            SmallVector<Value> init, KernelEmitter::CarryFn body) {
+  if (!isRounded || (size.isConst() && size.getConst() <= kPart * step))
+    return e.forLoop(lower, upper, step, init, body);
+  return e.forLoop(lower, upper, kPart * step, init, [&](Value first, ValueRange state) {
+    Value past = e.minI(e.addI(first, e.i64(kPart * step)), upper);
+    return apart(SmallVector<Value>(state),
+                 [&](SmallVector<Value> own) { return e.forLoop(first, past, step, own, body); });
+  });
+}
+
+FailureOr<SmallVector<Value>> ReductionEmitter::reduceOuter(unsigned next, SmallVector<Value> init, StateFn inner) {
   if (next == outerReduced.size())
     return inner(std::move(init));
   unsigned d = outerReduced[next];
-  return e.forLoop(e.i64(0), e.size(dims[d]), 1, init,
-                   [&](Value index, ValueRange state) -> FailureOr<SmallVector<Value>> {
-                     indices[d] = LaneIndex::uniform(index);
-                     return reduceOuter(next + 1, SmallVector<Value>(state), inner);
-                   });
+  // What the loops within sum is a part already.
+  bool isPart = isRounded && next + 1 < outerReduced.size();
+  auto step = [&](Value index, ValueRange state) -> FailureOr<SmallVector<Value>> {
+    indices[d] = LaneIndex::uniform(index);
+    auto deeper = [&](SmallVector<Value> own) { return reduceOuter(next + 1, std::move(own), inner); };
+    return isPart ? apart(SmallVector<Value>(state), deeper) : deeper(SmallVector<Value>(state));
+  };
+  return loopInParts(e.i64(0), e.size(dims[d]), 1, dims[d], std::move(init), step);
 }
 
 /// The innermost dimension is reduced.
@@ -139,17 +171,17 @@ LogicalResult ReductionEmitter::emitRows() {
   SmallVector<Value> init(kAccumulators, start);
   auto sums = reduceOuter(0, init, [&](SmallVector<Value> state) -> FailureOr<SmallVector<Value>> {
     Value whole = e.roundDown(upper, kAccumulators * width);
-    auto blocks = e.forLoop(e.i64(0), whole, kAccumulators * width, state,
-                            [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-                              SmallVector<Value> next;
-                              for (int64_t k = 0; k < kAccumulators; ++k) {
-                                auto value = input(LaneIndex::consecutive(e.addI(i, e.i64(k * width))));
-                                if (failed(value))
-                                  return failure();
-                                next.push_back(combine(carried[k], e.broadcast(*value)));
-                              }
-                              return next;
-                            });
+    auto blocks = loopInParts(e.i64(0), whole, kAccumulators * width, dims[innermost], state,
+                              [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+                                SmallVector<Value> next;
+                                for (int64_t k = 0; k < kAccumulators; ++k) {
+                                  auto value = input(LaneIndex::consecutive(e.addI(i, e.i64(k * width))));
+                                  if (failed(value))
+                                    return failure();
+                                  next.push_back(combine(carried[k], e.broadcast(*value)));
+                                }
+                                return next;
+                              });
     if (failed(blocks))
       return failure();
     if (dims[innermost].isDivisibleBy(kAccumulators * width))
@@ -188,7 +220,7 @@ LogicalResult ReductionEmitter::emitRows() {
   return storeResults(e, resultIndices(e.constantIndex(0)));
 }
 
-/// The innermost dimension is kept: `kBlock` vectors of columns at a time.
+/// The innermost dimension is kept: `columnVectors` vectors of columns at a time.
 LogicalResult ReductionEmitter::emitColumns() {
   Value limit = e.size(dims[innermost]);
   // The first outer kept dimension is a block of columns (set by emit); its index is in `indices[innermost]`.
@@ -215,15 +247,15 @@ LogicalResult ReductionEmitter::emitColumns() {
     }
     return success();
   };
-  constexpr int64_t kBlock = 4;
-  Value end = e.minI(e.addI(first, e.i64(kBlock * width)), limit);
+  const int64_t columns = columnVectors * width;
+  Value end = e.minI(e.addI(first, e.i64(columns)), limit);
   Value isWhole =
-      b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first), e.i64(kBlock * width));
-  if (failed(e.ifThen(isWhole, [&] { return block(kBlock, first); })))
+      b.createOrFold<arith::CmpIOp>(e.getLoc(), arith::CmpIPredicate::eq, e.subI(end, first), e.i64(columns));
+  if (failed(e.ifThen(isWhole, [&] { return block(columnVectors, first); })))
     return failure();
-  if (dims[innermost].isDivisibleBy(kBlock * width))
+  if (dims[innermost].isDivisibleBy(columns))
     return success();
-  return e.ifThen(e.lessI(e.subI(end, first), e.i64(kBlock * width)), [&] {
+  return e.ifThen(e.lessI(e.subI(end, first), e.i64(columns)), [&] {
     return e.forLoop(first, end, width, [&](Value start) -> LogicalResult {
       e.setMask(e.lanesBelow(start, end));
       return block(1, start);
@@ -238,6 +270,7 @@ LogicalResult ReductionEmitter::emit() {
   type = ElementBuilder::computeType(element);
   isFloat = isa<FloatType>(type);
   isUnsigned = element.isUnsignedInteger();
+  isRounded = isFloat && isa<ReduceSumOp, ReduceMeanOp>(root);
   keepDims = e.dimsOf(root->getResult(0)).size() == dims.size();
   reduced.resize(dims.size());
   for (int64_t axis : cast<DenseI64ArrayAttr>(root->getAttr("axes")).asArrayRef())
@@ -260,12 +293,17 @@ LogicalResult ReductionEmitter::emit() {
     (reduced.test(d) ? outerReduced : outerKept).push_back(d);
   }
 
-  constexpr int64_t kBlock = 4;
   bool rows = reduced.test(innermost);
   SmallVector<SymExpr> loops;
   for (unsigned d : outerKept)
     loops.push_back(dims[d]);
-  int64_t block = kBlock * e.getWidth();
+  // Few columns, as the channels of an image are: each thread shall get some.
+  constexpr int64_t kFewBlocks = 8;
+  if (!rows && dims[innermost].isConst() && product(loops).isConst()) {
+    int64_t vectors = product(loops).getConst() * llvm::divideCeil(dims[innermost].getConst(), e.getWidth());
+    columnVectors = vectors >= 4 * kFewBlocks ? 4 : vectors >= 2 * kFewBlocks ? 2 : 1;
+  }
+  int64_t block = columnVectors * e.getWidth();
   if (!rows)
     loops.push_back(SymExpr::ceilDiv(dims[innermost], block));
   SymExpr items = product(loops);

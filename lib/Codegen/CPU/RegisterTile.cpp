@@ -45,8 +45,12 @@ int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest) {
   return best;
 }
 
-RegisterTile::RegisterTile(CpuKernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block)
-    : e(e), columns(columns), vectors(columns / e.getWidth()),
+int64_t registerLanes(CpuKernelEmitter &e, Type element) {
+  return std::max<int64_t>(1, e.getWidth() * 32 / element.getIntOrFloatBitWidth());
+}
+
+RegisterTile::RegisterTile(CpuKernelEmitter &e, Type element, int64_t columns, const SymExpr &rows, int64_t block)
+    : e(e), element(element), columns(columns), lanes(registerLanes(e, element)), vectors(columns / lanes),
       tallest(tallestTile(vectors, e.getTarget().vectorRegisters)) {
   if (rows.isConst()) {
     int64_t count = rows.getConst();
@@ -79,29 +83,30 @@ Value RegisterTile::height(Value count) {
   return arith::SelectOp::create(b, loc, e.lessI(e.i64(4), height), even, height);
 }
 
-LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Value row, Value target) {
+FailureOr<SmallVector<Value>> RegisterTile::sum(const Operands &operands, int64_t rows, Value rowStart, Value first,
+                                                Value past) {
   OpBuilder &b = e.builder();
   Location loc = e.getLoc();
-  int64_t lanes = e.getWidth();
-  auto vectorType = VectorType::get({lanes}, b.getF32Type());
-  Value zero = e.broadcast(e.constantFloat(b.getF32Type(), 0.0));
-  Value rowStart = e.advance(operands.left, b.getF32Type(), e.mulI(row, operands.rowStride));
+  auto vectorType = VectorType::get({lanes}, element);
+  Value zero = vector::BroadcastOp::create(b, loc, vectorType, e.constantFloat(element, 0.0));
   // What comes later in the panel, into the second-level cache: what the processor fetches by itself ends with each
   // page.
-  constexpr int64_t kLine = 16, kAhead = 128;
+  constexpr int64_t kLineBytes = 64, kAhead = 128;
+  const int64_t perLine = kLineBytes * 8 / element.getIntOrFloatBitWidth();
   // Low tiles sum alternate steps of the depth apart: enough additions in flight to hide their latency.
   int64_t chains = std::max<int64_t>(1, llvm::bit_floor(static_cast<uint64_t>(8 / (rows * vectors))));
   auto step = [&](Value k, MutableArrayRef<Value> sums) {
     SmallVector<Value> right;
     Value at = e.mulI(k, e.i64(columns));
     for (int64_t v = 0; v < vectors; ++v)
-      right.push_back(e.loadVector(operands.panel, e.addI(at, e.i64(v * lanes)), lanes));
-    for (int64_t line = 0; line < columns; line += kLine) {
-      Value ahead = e.advance(operands.panel, b.getF32Type(), e.addI(at, e.i64(kAhead * columns + line)));
+      right.push_back(e.loadVector(operands.panel, e.addI(at, e.i64(v * lanes)), lanes, element));
+    for (int64_t line = 0; line < columns; line += perLine) {
+      Value ahead = e.advance(operands.panel, element, e.addI(at, e.i64(kAhead * columns + line)));
       LLVM::Prefetch::create(b, loc, ahead, /*rw=*/0, /*hint=*/2, /*cache=*/1);
     }
+    Value along = operands.depthStride ? e.mulI(k, operands.depthStride) : k;
     for (int64_t r = 0; r < rows; ++r) {
-      Value left = e.loadScalar(rowStart, e.addI(e.mulI(e.i64(r), operands.rowStride), k));
+      Value left = e.loadScalar(rowStart, e.addI(e.mulI(e.i64(r), operands.rowStride), along), element);
       left = vector::BroadcastOp::create(b, loc, vectorType, left);
       for (int64_t v = 0; v < vectors; ++v)
         sums[r * vectors + v] = vector::FMAOp::create(b, loc, left, right[v], sums[r * vectors + v]);
@@ -109,9 +114,8 @@ LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Valu
   };
   int64_t count = rows * vectors;
   SmallVector<Value> init(count * chains, zero);
-  Value limit = e.size(operands.depth);
-  Value whole = chains == 1 ? limit : e.roundDown(limit, chains);
-  auto sums = e.forLoop(e.i64(0), whole, chains, init, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+  Value whole = chains == 1 ? past : e.addI(first, e.roundDown(e.subI(past, first), chains));
+  auto sums = e.forLoop(first, whole, chains, init, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
     SmallVector<Value> next(state);
     for (int64_t c = 0; c < chains; ++c)
       step(e.addI(k, e.i64(c)), MutableArrayRef<Value>(next).slice(c * count, count));
@@ -123,18 +127,46 @@ LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Valu
     for (int64_t i = 0; i < count * c / 2; ++i)
       (*sums)[i] = arith::AddFOp::create(b, loc, (*sums)[i], (*sums)[i + count * c / 2]);
   sums->resize(count);
-  if (chains > 1 && !operands.depth.isDivisibleBy(chains)) {
-    sums = e.forLoop(whole, limit, 1, *sums, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
-      SmallVector<Value> next(state);
-      step(k, next);
-      return next;
-    });
+  if (chains == 1 || operands.depth.isDivisibleBy(chains))
+    return sums;
+  return e.forLoop(whole, past, 1, *sums, [&](Value k, ValueRange state) -> FailureOr<SmallVector<Value>> {
+    SmallVector<Value> next(state);
+    step(k, next);
+    return next;
+  });
+}
+
+LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Value row, Value target) {
+  OpBuilder &b = e.builder();
+  Location loc = e.getLoc();
+  // Steps of the depth that one accumulator sums. Its error is that of as many additions; those of the parts' sums are
+  // few.
+  constexpr int64_t kPart = 256;
+  Value rowStart = e.advance(operands.left, element, e.mulI(row, operands.rowStride));
+  Value limit = e.size(operands.depth);
+  int64_t count = rows * vectors;
+  auto store = [&](ArrayRef<Value> sums) {
+    for (int64_t i = 0; i < count; ++i)
+      e.storeVector(target, e.i64(i * lanes), sums[i]);
+  };
+  if (operands.depth.isConst() && operands.depth.getConst() <= kPart + kPart / 2) {
+    auto sums = sum(operands, rows, rowStart, e.i64(0), limit);
     if (failed(sums))
       return failure();
+    store(*sums);
+    return success();
   }
-  for (int64_t i = 0; i < count; ++i)
-    e.storeVector(target, e.i64(i * lanes), (*sums)[i]);
-  return success();
+  Value zero = vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, element), e.constantFloat(element, 0.0));
+  store(SmallVector<Value>(count, zero));
+  return e.forLoop(e.i64(0), limit, kPart, [&](Value first) -> LogicalResult {
+    auto sums = sum(operands, rows, rowStart, first, e.minI(e.addI(first, e.i64(kPart)), limit));
+    if (failed(sums))
+      return failure();
+    for (int64_t i = 0; i < count; ++i)
+      (*sums)[i] = arith::AddFOp::create(b, loc, e.loadVector(target, e.i64(i * lanes), lanes, element), (*sums)[i]);
+    store(*sums);
+    return success();
+  });
 }
 
 /// The same number, of which LLVM knows nothing: where sizes are constants, its loop strength reduction would otherwise

@@ -1,6 +1,8 @@
 //===- RegisterTile.h - Products of a few rows by one panel ---------------===//
-// Assumes: f32; a right operand in panels of two vectors (ds.pack); rows of the left operand at one distance.
-// Guarantees: accumulators stay in registers over the whole depth. The rows of a block are covered by tiles of one
+// Assumes: f32 or f64; a right operand in panels of two vectors (ds.pack); elements of the left operand at one distance
+//   from row to row, and at another along the depth.
+// Guarantees: accumulators stay in registers over parts of the depth, whose sums are added: rounding errors do not grow
+//   with it. The rows of a block are covered by tiles of one
 //   height: as few as possible, none much lower than the others. Where the height does not divide the rows, the last
 //   tile moves back over rows that the one before it computed, and computes them again, to the same values.
 //===----------------------------------------------------------------------===//
@@ -10,6 +12,9 @@
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 
 namespace ds {
+
+/// Elements of a register.
+int64_t registerLanes(CpuKernelEmitter &e, mlir::Type element);
 
 /// Rows of the highest register tile whose rows have `vectors` vectors, on a machine with `registers` of them.
 int64_t tallestTile(int64_t vectors, int64_t registers);
@@ -22,8 +27,9 @@ int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest);
 
 class RegisterTile {
 public:
-  /// `columns` is the width of a panel; blocks of `rows` rows hold `block` of them, the last one what is left.
-  RegisterTile(CpuKernelEmitter &e, int64_t columns, const SymExpr &rows, int64_t block);
+  /// `columns` is the width of a panel of `element`s; blocks of `rows` rows hold `block` of them, the last one what is
+  /// left.
+  RegisterTile(CpuKernelEmitter &e, mlir::Type element, int64_t columns, const SymExpr &rows, int64_t block);
 
   int64_t getTallest() const { return tallest; }
   int64_t getVectors() const { return vectors; }
@@ -33,6 +39,7 @@ public:
     mlir::Value rowStride; // elements from one row to the next
     mlir::Value panel;
     SymExpr depth;
+    mlir::Value depthStride; // elements from one to the next along the depth; null: 1
   };
   /// The tile height for `count` rows, to be computed once a block.
   mlir::Value height(mlir::Value count);
@@ -45,11 +52,14 @@ public:
 private:
   mlir::Value opaque(mlir::Value number);
   mlir::LogicalResult product(const Operands &operands, int64_t rows, mlir::Value row, mlir::Value target);
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> sum(const Operands &operands, int64_t rows, mlir::Value rowStart,
+                                                      mlir::Value first, mlir::Value past);
 
   CpuKernelEmitter &e;
-  int64_t columns, vectors, tallest;
-  llvm::SmallVector<int64_t> heights; // those that may occur, ascending
-  bool general = false;               // the number of rows is not known
+  mlir::Type element;
+  int64_t columns, lanes, vectors, tallest; // `lanes` of a register
+  llvm::SmallVector<int64_t> heights;       // those that may occur, ascending
+  bool general = false;                     // the number of rows is not known
 };
 
 } // namespace ds

@@ -1,7 +1,7 @@
 //===- RootEmitters.cpp - Which emitter computes which op on a CPU --------===//
 // Guarantees: see CpuRootInterface.td.
 //===----------------------------------------------------------------------===//
-#include "dialects/ds/ir/DsOps.h"
+#include "dialects/ds/ir/DsAdjoint.h"
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "lib/Codegen/CPU/CpuRootInterface.h"
 
@@ -15,14 +15,19 @@ namespace {
 
 bool always(Operation *) { return true; }
 
-/// Register tiles hold f32.
-bool isF32(Operation *op) { return getElementTypeOrSelf(op->getResult(0).getType()).isF32(); }
+/// What register tiles hold.
+bool isTiled(Operation *op) {
+  Type element = getElementTypeOrSelf(op->getResult(0).getType());
+  return element.isF32() || element.isF64();
+}
+
+bool isNhwc(Operation *op) {
+  auto layout = op->getAttrOfType<LayoutAttr>("layout");
+  return layout && layout.getValue() == Layout::nhwc;
+}
 
 /// Vectors lie along channels; a pool that also says where its maxima are goes element by element.
-bool isChannelsLast(Operation *op) {
-  auto layout = op->getAttrOfType<LayoutAttr>("layout");
-  return op->getNumResults() == 1 && layout && layout.getValue() == Layout::nhwc;
-}
+bool isChannelsLast(Operation *op) { return op->getNumResults() == 1 && isNhwc(op); }
 
 template <typename Op> bool isAlongRows(Operation *op) {
   auto arg = cast<Op>(op);
@@ -57,12 +62,16 @@ void registerCpuRootEmitters(DialectRegistry &registry) {
     attach<CumProdOp, emitScan>(context);
     attach<TopKOp, emitTopK>(context);
     attach<NonMaxSuppressionOp, emitNonMaxSuppression>(context);
-    attach<GemmOp, emitGemm, isF32>(context);
-    attach<ConvGemmOp, emitGemm, isF32>(context);
+    attach<GemmOp, emitGemm, isTiled>(context);
+    attach<ConvGemmOp, emitGemm, isTiled>(context);
     attach<ConvWinogradOp, emitWinograd>(context);
     attach<DepthwiseOp, emitDepthwise>(context);
     attach<MaxPoolOp, emitPool, isChannelsLast>(context);
     attach<AvgPoolOp, emitPool, isChannelsLast>(context);
+    attach<ConvFilterVjpOp, emitConvFilterVjp, isNhwc>(context);
+    attach<MaxPoolVjpOp, emitMaxPoolVjp, isNhwc>(context);
+    attach<PackOp, emitPackOfTransposed, isPackOfTransposed>(context);
+    attach<TransposeOp, emitTransposeOfRows, isTransposeOfRows>(context);
     attach<SoftmaxOp, emitSoftmax>(context);
     attach<LogSoftmaxOp, emitSoftmax>(context);
     attach<LayerNormOp, emitLayerNorm>(context);

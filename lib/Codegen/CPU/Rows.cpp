@@ -39,7 +39,7 @@ Value FloatMath::log(Value x) {
   return type.isF32() ? buildLog(b, e.getLoc(), x) : math::LogOp::create(b, e.getLoc(), x);
 }
 Value FloatMath::expNonPositive(Value x) {
-  return type.isF32() ? buildExpNonPositive(b, e.getLoc(), x) : math::ExpOp::create(b, e.getLoc(), x);
+  return type.isF32() ? buildExpNonPositive(b, e.getLoc(), x) : buildExp64(b, e.getLoc(), x);
 }
 Value FloatMath::exp2NonPositive(Value x) {
   return type.isF32() ? buildExp2NonPositive(b, e.getLoc(), x) : math::Exp2Op::create(b, e.getLoc(), x);

@@ -200,6 +200,10 @@ func.func @roots(%x: tensor<1x4x8xf32>, %w: tensor<4x4x3xf32>, %a: tensor<2x3x4x
   %0 = ds.matmul %a, %b : (tensor<2x3x4xf32>, tensor<4x5xf32>) -> tensor<2x3x5xf32>
   // CHECK: ds.conv_transpose 
   %1 = ds.conv_transpose %x, %w {strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 1>, output_padding = array<i64: 0>} : (tensor<1x4x8xf32>, tensor<4x4x3xf32>) -> tensor<1x4x10xf32>
+  // CHECK: ds.conv_filter_vjp 
+  %10 = ds.conv_filter_vjp %x, %1 {kernel = array<i64: 3>, strides = array<i64: 1>, pads_low = array<i64: 2>, dilations = array<i64: 1>, group = 2 : i64} : (tensor<1x4x8xf32>, tensor<1x4x10xf32>) -> tensor<4x2x3xf32>
+  // CHECK: ds.max_pool_vjp 
+  %11 = ds.max_pool_vjp %1, %x {kernel = array<i64: 3>, strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 1>} : (tensor<1x4x10xf32>, tensor<1x4x8xf32>) -> tensor<1x4x10xf32>
   // CHECK: ds.avg_pool 
   %2 = ds.avg_pool %x {kernel = array<i64: 3>, strides = array<i64: 1>, pads_low = array<i64: 0>, pads_high = array<i64: 0>, dilations = array<i64: 1>} : (tensor<1x4x8xf32>) -> tensor<1x4x6xf32>
   // CHECK: ds.layer_norm 
