@@ -16,6 +16,16 @@ namespace ds {
 #define GEN_PASS_DEF_RECOGNIZEPASS
 #include "ds/Simplify/Passes.h.inc"
 
+bool isRounded(double a, double b, Type element, int roundings) {
+  auto type = dyn_cast<FloatType>(element);
+  if (!type)
+    return false;
+  const int digits = llvm::APFloat::semanticsPrecision(type.getFloatSemantics());
+  // A little more for the rounding of what is computed here.
+  const double unit = std::ldexp(1.01, -digits);
+  return std::fabs(a - b) <= std::min(1e-3, roundings * unit) * std::fabs(b);
+}
+
 std::optional<double> scalarConstant(Value value) {
   auto constant = value.getDefiningOp<ConstantOp>();
   std::optional<ElementsView> view = constant ? ElementsView::get(constant.getValue()) : std::nullopt;
@@ -77,10 +87,11 @@ struct Polynomial {
           return std::nullopt;
     return c[0][0];
   }
-  bool matches(const Polynomial &other) const {
+  /// Whether this is `other`, whose coefficients are products of up to four constants of type `element`.
+  bool matches(const Polynomial &other, Type element) const {
     for (int i = 0; i <= kDegree; ++i)
       for (int j = 0; j < 2; ++j)
-        if (other.c[i][j] == 0 ? c[i][j] != 0 : !isClose(c[i][j], other.c[i][j]))
+        if (other.c[i][j] == 0 ? c[i][j] != 0 : !isRounded(c[i][j], other.c[i][j], element, /*roundings=*/4))
           return false;
     return true;
   }
@@ -202,6 +213,7 @@ static bool recognizeLogistic(ExpOp op, ShapeState &state) {
   if (!op->hasOneUse())
     return false;
   Value sum = op->user_begin()->getNumResults() == 1 ? Value((*op->user_begin())->getResult(0)) : Value();
+  Type element = getElementTypeOrSelf(op.getType());
   SmallVector<Value> bases;
   collectBases(op.getX(), bases);
   for (Value x : bases) {
@@ -210,7 +222,8 @@ static bool recognizeLogistic(ExpOp op, ShapeState &state) {
     Polynomial minus, onePlus = Polynomial::constant(1);
     minus.c[1][0] = -1;
     onePlus.c[0][1] = 1;
-    if (!argument || !denominator || !argument->matches(minus) || !denominator->matches(onePlus) || !sum.hasOneUse())
+    if (!argument || !denominator || !argument->matches(minus, element) || !denominator->matches(onePlus, element) ||
+        !sum.hasOneUse())
       continue;
     Operation *user = *sum.user_begin();
     auto div = dyn_cast<DivOp>(user);
@@ -220,7 +233,6 @@ static bool recognizeLogistic(ExpOp op, ShapeState &state) {
     if (!isQuotient || scalarConstant(div.getA()) == 1.0)
       return replaceActivation(user->getResult(0), x, Activation::Sigmoid, state);
     OpBuilder builder(user);
-    Type element = getElementTypeOrSelf(sum);
     FailureOr<SigmoidOp> sigmoid = createInferred<SigmoidOp>(builder, user->getLoc(), state, element, x);
     if (failed(sigmoid))
       return false;
@@ -237,12 +249,13 @@ bool recognizeActivation(Operation *op, ShapeState &state) {
   if (!isa<ErfOp, TanhOp>(op) || !op->hasOneUse())
     return false;
   Value t = op->getResult(0);
+  Type element = getElementTypeOrSelf(t);
   SmallVector<Value> bases;
   collectBases(op->getOperand(0), bases);
   for (const Activation &activation : activationsOf(op))
     for (Value x : bases) {
       std::optional<Polynomial> argument = polynomialOf(op->getOperand(0), x, t);
-      if (!argument || !argument->matches(activation.argument))
+      if (!argument || !argument->matches(activation.argument, element))
         continue;
       // Climb the users until the value is the activation.
       Value root = t;
@@ -251,7 +264,7 @@ bool recognizeActivation(Operation *op, ShapeState &state) {
         std::optional<Polynomial> polynomial = polynomialOf(root, x, t);
         if (!polynomial)
           break;
-        if (polynomial->matches(activation.root))
+        if (polynomial->matches(activation.root, element))
           return replaceActivation(root, x, activation.kind, state);
       }
     }

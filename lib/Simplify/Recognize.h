@@ -14,8 +14,9 @@ namespace ds {
 /// The value of a float constant that holds one number.
 std::optional<double> scalarConstant(mlir::Value value);
 
-/// Equal to 1e-4 relative: the rounding of a float32 or float16 export.
-inline bool isClose(double a, double b) { return std::fabs(a - b) <= 1e-4 * std::fabs(b); }
+/// Whether `a` may be `b` after `roundings` roundings to `element`, and is not 1e-3 or more away: constants that a
+/// model spells with fewer digits, or a sum over n divided by n - 1, are others.
+bool isRounded(double a, double b, mlir::Type element, int roundings);
 
 /// value = scale * rest, where muls and divs by scalar constants with one use are peeled off.
 mlir::Value peelScale(mlir::Value value, double &scale);

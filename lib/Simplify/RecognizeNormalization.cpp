@@ -76,7 +76,7 @@ static std::optional<Mean> meanOf(Value value) {
   double count = 1;
   for (int64_t axis : sum.getAxes())
     count *= double(sum.getX().getType().getDimSize(axis));
-  if (!isClose(scale * count, 1))
+  if (!isRounded(scale * count, 1, getElementTypeOrSelf(sum.getType()), /*roundings=*/1))
     return std::nullopt;
   return Mean{sum.getX(), llvm::to_vector(sum.getAxes())};
 }

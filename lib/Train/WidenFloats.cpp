@@ -1,16 +1,50 @@
 //===- WidenFloats.cpp - From f32 to f64 ----------------------------------===//
 // Guarantees: see widenFloats in ds/Train/Step.h. Types, constants, defaults and numbers in attributes; a cast to f32
-//   becomes one to f64.
+//   becomes one to f64. Weights keep their values; single numbers become what they stand for (meantBy).
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "ds/Train/Step.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <charconv>
+#include <cmath>
 
 using namespace mlir;
 
 namespace ds {
+
+double meantBy(float value) {
+  if (!std::isfinite(value) || value == std::nearbyint(value))
+    return value;
+  char text[64];
+  const char *end = std::to_chars(text, std::end(text), value, std::chars_format::scientific).ptr;
+  double shortest = value;
+  std::from_chars(text, end, shortest);
+  StringRef mantissa = StringRef(text, end - text).split('e').first;
+  if (llvm::count_if(mantissa, llvm::isDigit) <= 6)
+    return shortest;
+  // Numbers that formulas use and no short decimal names.
+  using namespace llvm::numbers;
+  const double known[] = {pi,         pi / 2, 2 * pi, 1 / pi, e,
+                          ln2,        ln10,   log2e,  log10e, 2 * inv_sqrtpi,
+                          inv_sqrtpi, 1. / 3, 2. / 3, 1. / 6, std::sqrt(2 / pi)};
+  const double magnitude = std::fabs(value);
+  for (double number : known)
+    if (float(number) == float(magnitude))
+      return std::copysign(number, value);
+  // Square roots of small integers and their inverses: an attention's scale.
+  for (bool inverts : {false, true}) {
+    double integer = std::nearbyint(inverts ? 1 / (magnitude * magnitude) : magnitude * magnitude);
+    double root = inverts ? 1 / std::sqrt(integer) : std::sqrt(integer);
+    if (integer <= 4096 && float(root) == float(magnitude))
+      return std::copysign(root, value);
+  }
+  return shortest;
+}
 
 static Type widened(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -19,9 +53,16 @@ static Type widened(Type type) {
              : type;
 }
 
+/// A number in an attribute: an f64 that is an f32 exactly was one in the model (ONNX's attributes are f32).
+static FloatAttr widenedNumber(FloatAttr number) {
+  double value = number.getValueAsDouble();
+  if (!(number.getType().isF32() || number.getType().isF64()) || double(float(value)) != value)
+    return number;
+  return FloatAttr::get(Float64Type::get(number.getContext()), meantBy(float(value)));
+}
+
+/// The same values, of f64.
 static Attribute widened(Attribute attribute) {
-  if (auto number = dyn_cast_if_present<FloatAttr>(attribute); number && number.getType().isF32())
-    return FloatAttr::get(Float64Type::get(attribute.getContext()), number.getValueAsDouble());
   auto elements = dyn_cast_if_present<ElementsAttr>(attribute);
   if (!elements || !elements.getShapedType().getElementType().isF32())
     return attribute;
@@ -37,6 +78,17 @@ static Attribute widened(Attribute attribute) {
   return makeElements(type, packFloats(ElementKind::F64, values), "weights");
 }
 
+/// What an op has as a constant or a number.
+static Attribute widenedConstant(Attribute attribute) {
+  if (auto number = dyn_cast<FloatAttr>(attribute))
+    return widenedNumber(number);
+  Attribute wide = widened(attribute);
+  auto elements = dyn_cast<DenseElementsAttr>(wide);
+  if (wide == attribute || !elements || elements.getNumElements() != 1)
+    return wide;
+  return DenseElementsAttr::get(elements.getType(), meantBy(float(*elements.value_begin<double>())));
+}
+
 void widenFloats(ModuleOp module) {
   module.walk([](Operation *op) {
     for (Value result : op->getResults())
@@ -48,7 +100,7 @@ void widenFloats(ModuleOp module) {
     auto function = dyn_cast<func::FuncOp>(op);
     if (!function) {
       for (NamedAttribute attribute : op->getAttrs())
-        if (Attribute wide = widened(attribute.getValue()); wide != attribute.getValue())
+        if (Attribute wide = widenedConstant(attribute.getValue()); wide != attribute.getValue())
           op->setAttr(attribute.getName(), wide);
       return;
     }

@@ -51,6 +51,24 @@ func.func @plain(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   return %d : tensor<?x8xf32>
 }
 
+// Over n - 1: no mean.
+// CHECK-LABEL: @unbiased(
+// CHECK-NOT: ds.layer_norm
+// CHECK: return
+func.func @unbiased(%x: tensor<?x20001xf32>) -> tensor<?x20001xf32> {
+  %n = ds.constant dense<20000.0> : tensor<f32>
+  %eps = ds.constant dense<1.0e-5> : tensor<f32>
+  %m = ds.reduce_mean %x {axes = array<i64: 1>, keepdims} : (tensor<?x20001xf32>) -> tensor<?x1xf32>
+  %c = ds.sub %x, %m : (tensor<?x20001xf32>, tensor<?x1xf32>) -> tensor<?x20001xf32>
+  %p = ds.mul %c, %c : (tensor<?x20001xf32>, tensor<?x20001xf32>) -> tensor<?x20001xf32>
+  %u = ds.reduce_sum %p {axes = array<i64: 1>, keepdims} : (tensor<?x20001xf32>) -> tensor<?x1xf32>
+  %v = ds.div %u, %n : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %e = ds.add %v, %eps : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %s = ds.sqrt %e : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %d = ds.div %c, %s : (tensor<?x20001xf32>, tensor<?x1xf32>) -> tensor<?x20001xf32>
+  return %d : tensor<?x20001xf32>
+}
+
 // Over a dim that is not the last.
 // CHECK-LABEL: @notLast(
 // CHECK-NOT: ds.layer_norm

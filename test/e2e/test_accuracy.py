@@ -123,3 +123,27 @@ def test_layer_norm_of_rows_that_differ_in_magnitude(tmp_path):
     exact = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-30) * s + b
     scale = np.abs(wide).max(-1, keepdims=True) / np.sqrt((centred**2).mean(-1, keepdims=True))
     assert (np.abs(run(library, x, s, b) - exact) <= 16 * EPSILON * (scale * np.abs(s) + np.abs(b))).all()
+
+
+# Normalizations of what varies by 1 around a large mean: an error is the input's own rounding over its deviation.
+NORMALIZATIONS = {
+    "MeanVarianceNormalization": ("y = MeanVarianceNormalization<axes = [0, 2]>(x)", (0, 2), 0.0),
+    "InstanceNormalization": ("y = InstanceNormalization<epsilon = 1e-5>(x, one, zero)", (2,), 1e-5),
+    "LayerNormalization": ("y = LayerNormalization<axis = 2, epsilon = 1e-5>(x, ones)", (2,), 1e-5),
+}
+
+
+@pytest.mark.parametrize("op", NORMALIZATIONS)
+@pytest.mark.parametrize("mean", [0, 100, 10000])
+def test_normalizations_around_a_large_mean(op, mean, tmp_path):
+    body, axes, epsilon = NORMALIZATIONS[op]
+    constants = """one = Constant<value = float[3] {1, 1, 1}>() zero = Constant<value = float[3] {0, 0, 0}>()
+      shape = Constant<value = int64[1] {70}>() ones = ConstantOfShape<value = float[1] {1}>(shape) """
+    library = program(tmp_path, "float[N, 3, 70] x => float[N, 3, 70] y", constants + body, opset=17)
+    x = (np.random.default_rng(4).standard_normal((4, 3, 70)) + mean).astype(np.float32)
+    wide = x.astype(np.float64)
+    centered = wide - wide.mean(axes, keepdims=True)
+    expected = centered / np.sqrt((centered**2).mean(axes, keepdims=True) + epsilon)
+    assert np.abs(run(library, x) - expected).max() <= 8 * EPSILON * max(mean, 1)
+    flat = run(library, np.full((2, 3, 70), 113.3, np.float32))
+    assert np.all(np.isfinite(flat)), "a deviation of 0"

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from harness import text_model
 from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.loader import load_model_tests
 
 from dsutil import tools
 
@@ -461,3 +462,47 @@ def test_long_texts_are_cut(tmp_path):
     model.graph.node[0].attribute[0].s = b"i" * 1_000_000 + b"->\xc3\xa4" + b"\xc3\xa4" * 1000
     line = refuse(tmp_path, model, "Einsum", r"more \.\.\.\]")
     assert len(line) < 2500
+
+
+def operators() -> dict[str, onnx.ModelProto]:
+    """A model of each operator of ONNX: the last of its backend tests that has a single node."""
+    found = {}
+    for test in load_model_tests(kind="node"):
+        path = os.path.join(test.model_dir or "", "model.onnx")
+        if os.path.exists(path):
+            model = onnx.load(path)
+            if len(model.graph.node) == 1:
+                found[model.graph.node[0].domain + model.graph.node[0].op_type] = model
+    return found
+
+
+def with_rank(model: onnx.ModelProto, numbers: list[int], rank: int) -> onnx.ModelProto:
+    """The inputs of these numbers have that rank, and the outputs any shape."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for number in numbers:
+        shape = changed.graph.input[number].type.tensor_type.shape
+        sizes = ([dim.dim_value for dim in shape.dim] + [2] * rank)[:rank]
+        del shape.dim[:]
+        for size in sizes:
+            shape.dim.add().dim_value = size
+    for output in changed.graph.output:
+        if output.type.HasField("tensor_type"):
+            output.type.tensor_type.ClearField("shape")
+    return changed
+
+
+def test_operators_of_other_ranks(tmp_path):
+    """Each operator imports or is refused with a line, whatever ranks its inputs have."""
+    models = operators()
+    assert len(models) > 150
+    path, faults = str(tmp_path / "model.onnx"), []
+    for name, model in models.items():
+        tensors = [i for i, value in enumerate(model.graph.input) if value.type.HasField("tensor_type")]
+        for numbers in [*([i] for i in tensors), tensors]:
+            for rank in (0, 1, 5):
+                onnx.save(with_rank(model, numbers, rank), path)
+                result = tools.compile_model(path, str(tmp_path / "out.mlir"), "--stop-after=import", timeout=60)
+                if result.code not in (0, 1):
+                    faults.append(f"{name}, inputs {numbers} of rank {rank}: {result.message()}")
+    assert not faults, "\n".join(faults)

@@ -18,6 +18,7 @@ struct Options {
   std::string mask;     // the dims of a mask
   std::string maskType; // its tensor type
   bool causal = false, zeroMaskedRows = false;
+  bool infinite = false; // values hold an infinity and a NaN
   double scale = 0.125;
 };
 
@@ -67,7 +68,9 @@ std::vector<double> reference(const Shape &n, const float *q, const float *k, co
 void expectNear(const Buffer<float> &y, const std::vector<double> &expected, const std::string &what) {
   for (size_t i = 0; i < y.size(); ++i) {
     ASSERT_EQ(std::isnan(y[i]), std::isnan(expected[i])) << what << " at " << i;
-    if (!std::isnan(expected[i])) {
+    if (std::isinf(expected[i])) {
+      ASSERT_EQ(y[i], expected[i]) << what << " at " << i;
+    } else if (!std::isnan(expected[i])) {
       ASSERT_NEAR(y[i], expected[i], 4e-6 * std::max(1.0, std::abs(expected[i]))) << what << " at " << i;
     }
   }
@@ -94,6 +97,10 @@ void check(const Options &options, std::vector<Shape> shapes, MaskFn mask = {},
   for (const Shape &n : shapes) {
     Buffer<float> q = randomFloats(n.heads * n.t * n.d, 1, 2.0f), k = randomFloats(n.heads * n.s * n.d, 2);
     Buffer<float> v = randomFloats(n.heads * n.s * n.e, 3), y(n.heads * n.t * n.e);
+    if (options.infinite && v.size() > 0) {
+      v[0] = float(kInf);
+      v[v.size() - 1] = std::nanf("");
+    }
     std::vector<void *> arguments{q.data(), k.data(), v.data()};
     std::optional<Buffer<float>> numbers;
     std::optional<Buffer<uint8_t>> bools;
@@ -156,8 +163,9 @@ TEST(Attention, Flags) {
   options.maskType = "tensor<?x1x?xi1>";
   // Every second head sees nothing.
   auto seen = [](int64_t h, int64_t s) { return h % 2 == 0 && s % 3 != 1; };
-  for (bool zero : {false, true}) {
+  for (auto [zero, infinite] : {std::pair(false, false), {true, false}, {true, true}}) {
     options.zeroMaskedRows = zero;
+    options.infinite = infinite;
     check(
         options, allShapes(), [&](int64_t h, int64_t, int64_t s) { return seen(h, s) ? 0.0 : -kInf; },
         [&](const Shape &n) {

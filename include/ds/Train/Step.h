@@ -22,7 +22,13 @@ namespace ds {
 /// Emits a diagnostic on failure.
 llvm::LogicalResult makeTrainingStep(mlir::ModuleOp module, const TrainingOptions &options);
 
-/// Everything that is computed in f32 becomes f64, constants and arguments too.
+/// The number that a model's f32 stands for: a decimal of up to six digits (0.9), else a constant of mathematics (pi,
+/// ln 2, sqrt(2/pi), 1/3, ...) or a square root of an integer or its inverse, else the shortest decimal. All are
+/// rounded to `value` by f32.
+double meantBy(float value);
+
+/// Everything that is computed in f32 becomes f64, constants and arguments too. Weights keep their values; numbers in
+/// attributes and constants of one element become what they stand for (meantBy), as a model in f64 would have them.
 void widenFloats(mlir::ModuleOp module);
 
 } // namespace ds

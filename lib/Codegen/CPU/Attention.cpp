@@ -461,9 +461,12 @@ LogicalResult AttentionEmitter::outputBlock(const Tile &tile, Value column, int6
       (*sums)[i] = math.add((*sums)[i], (*sums)[i + count * c / 2]);
   for (int64_t r = 0; r < tile.height; ++r) {
     Value sum = tile.sums[r], factor = math.div(math.constant(1), sum), empty;
-    if (op.getZeroMaskedRows())
-      empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UEQ, sum, math.constant(0));
-    else if (!keysCount.isPositive())
+    if (op.getZeroMaskedRows()) {
+      // A row without keys has weights of 0 as well as a sum of 0: its result is 0 * v, NaN where v is not finite.
+      Value none = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, sum, math.constant(0));
+      factor = e.select(none, math.constant(1), factor);
+      empty = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, sum, sum);
+    } else if (!keysCount.isPositive())
       empty = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, e.size(keysCount), e.i64(0));
     for (int64_t i = 0; i < vectors; ++i) {
       Value result = math.mul((*sums)[r * vectors + i], factor);

@@ -58,6 +58,8 @@ Sequence GraphImporter::splitToSequence(Node &node, Value x, Value parts, int64_
     Value from = node.mul(node.iota(SymExpr::ceilDiv(size, step)), asScalar(node, node.shapeValue({step}, true)));
     Value all = node.make<ShapeOfOp>({x}, {node.i64("start", axis), node.i64("end", axis + 1)}, i64);
     lengths = node.minimum(node.sub(asScalar(node, all), from), asScalar(node, node.shapeValue({step}, true)));
+  } else if (node.rank(parts) != 1) {
+    return node.fail("'split' must be a scalar or of rank 1, got rank " + Twine(node.rank(parts))), Sequence();
   } else {
     lengths = node.cast(parts, i64);
     requireSize(node, node.reduce<ReduceSumOp>(lengths, {0}, /*keepdims=*/false), size,

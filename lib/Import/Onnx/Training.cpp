@@ -193,19 +193,16 @@ void TrainingImporter::makeUnbiased(const onnx::NodeProto &norm, const std::stri
     type.set_type(onnx::AttributeProto::INT);
     type.set_i(initializers[state]->data_type());
   };
-  const double momentum = [&] {
+  const float momentum = [&] {
     const onnx::AttributeProto *given = findAttribute(norm, "momentum");
     return given ? given->f() : 0.9f;
   }();
-  auto scalar = [&](const std::string &name, double value) {
-    onnx::TensorProto &tensor = *graph.add_initializer();
-    tensor.set_name(name);
-    tensor.set_data_type(onnx::TensorProto::DOUBLE);
-    tensor.add_double_data(value);
-    cast(name, name + ".cast");
-    return name + ".cast";
-  };
-  std::string m = scalar(prefix + "momentum", momentum);
+  onnx::TensorProto &factor = *graph.add_initializer();
+  factor.set_name(prefix + "momentum");
+  factor.set_data_type(onnx::TensorProto::FLOAT);
+  factor.add_float_data(momentum);
+  const std::string m = prefix + "m";
+  cast(factor.name(), m);
   onnx::TensorProto &one = *graph.add_initializer();
   one.set_name(prefix + "one");
   one.set_data_type(onnx::TensorProto::INT64);

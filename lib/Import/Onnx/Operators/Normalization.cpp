@@ -69,7 +69,7 @@ static void batchNorm(Node &n) {
   n.set(0, n.cast(n.add(n.mul(normal, channel(1)), channel(2)), n.elem(x)));
   auto running = [&](Value old, Value now) {
     Value flat = n.cast(n.squeeze(now, axes), n.elem(old));
-    return n.add(n.mul(old, momentum), n.mul(flat, 1 - momentum));
+    return n.add(flat, n.mul(n.sub(old, flat), momentum));
   };
   if (n.wants(1))
     n.set(1, running(n.in(3), m.mean));
@@ -86,6 +86,17 @@ static void instanceNorm(Node &n) {
   Value normal = n.mul(m.centered, inverseRoot(n, m.variance, n.getFloat("epsilon", 1e-5)));
   auto channel = [&](unsigned i) { return perChannel(n, n.cast(n.in(i), type), n.rank(x)); };
   n.set(0, n.cast(n.add(n.mul(normal, channel(1)), channel(2)), n.elem(x)));
+}
+
+/// (x - mean) / (deviation + 1e-9). ONNX's function takes the variance as E[x^2] - E[x]^2, which is the same number and
+/// loses all its digits where the mean is large against the deviation.
+static void meanVarianceNorm(Node &n) {
+  Value x = n.in(0);
+  Ints axes = n.axes(n.hasAttr("axes") ? n.getInts("axes") : Ints{0, 2, 3}, n.rank(x));
+  if (n.failed)
+    return;
+  Moments m = moments(n, n.cast(x, statisticsType(n, x)), axes);
+  n.set(0, n.cast(n.div(m.centered, n.add(n.make<SqrtOp>({m.variance}), 1e-9)), n.elem(x)));
 }
 
 /// Groups of channels are normalized together: N×G×(C/G · spatial). Scale and bias are one a group before operator set
@@ -177,6 +188,7 @@ static void lpNorm(Node &n) {
 void ds::importer::registerNormalization(Registry &r) {
   r.add("BatchNormalization", batchNorm);
   r.add("InstanceNormalization", instanceNorm);
+  r.add("MeanVarianceNormalization", meanVarianceNorm);
   r.add("GroupNormalization", groupNorm);
   r.add("LayerNormalization", layerNorm);
   r.add("Softmax", softmax<SoftmaxOp>);

@@ -221,6 +221,9 @@ static void resize(Node &n) {
   Ints axes;
   for (int64_t axis : n.hasAttr("axes") ? n.getInts("axes") : span(0, rank))
     axes.push_back(n.axis(axis, rank));
+  n.axes(axes, rank); // each once
+  if (n.failed)
+    return;
   auto fits = [&](size_t count, StringRef what) {
     if (count != axes.size())
       n.fail("has " + Twine(count) + " " + what + " for " + Twine(axes.size()) + " axes");

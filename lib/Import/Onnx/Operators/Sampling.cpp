@@ -18,6 +18,7 @@ namespace {
 /// Reads elements of `image` ([N, C, sizes...]) at `base` + sum(index_d * stride_d).
 class Image {
 public:
+  /// `image` has a batch, channels, and spatial dims.
   Image(Node &n, Value image) : n(n), flat(n.reshape(image, {product(n.dims(image))})) {
     SymDims dims = n.dims(image);
     sizes.assign(dims.begin() + 2, dims.end());
@@ -203,8 +204,6 @@ Value GridSampler::cubic() {
 void GridSampler::run() {
   Value input = n.in(0), grid = n.in(1);
   unsigned rank = n.rank(input);
-  if (rank < 3 || n.rank(grid) != rank)
-    return (void)n.fail("needs an input and a grid of the same rank, at least 3");
   if (!readModes())
     return;
   if (n.staticDim(grid, rank - 1, "the grid") != int64_t(rank - 2))
@@ -234,6 +233,8 @@ void GridSampler::run() {
 static void gridSample(Node &n) {
   if (n.isString(n.in(0)))
     return (void)n.fail("interpolates between elements, which is not defined for strings");
+  if (n.rank(n.in(0)) < 3 || n.rank(n.in(1)) != n.rank(n.in(0)))
+    return (void)n.fail("needs an input and a grid of the same rank, at least 3");
   GridSampler(n).run();
 }
 
