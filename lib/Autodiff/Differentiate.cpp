@@ -16,8 +16,7 @@ namespace ds {
 #define GEN_PASS_DEF_DIFFERENTIATEPASS
 #include "ds/Autodiff/Passes.h.inc"
 
-/// Private functions that no function runs any more: others are in their place.
-static void eraseUnreached(ModuleOp module) {
+void eraseUnreached(ModuleOp module, ShapeState *shapes) {
   SmallVector<func::FuncOp> open;
   llvm::DenseSet<Operation *> reached;
   for (auto function : module.getOps<func::FuncOp>())
@@ -32,36 +31,35 @@ static void eraseUnreached(ModuleOp module) {
       });
     });
   for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-    if (!reached.contains(function))
+    if (!reached.contains(function)) {
+      if (shapes)
+        function.walk<WalkOrder::PreOrder>([&](Block *block) {
+          for (Value argument : block->getArguments())
+            shapes->forget(argument);
+          for (Operation &op : *block)
+            for (Value result : op.getResults())
+              shapes->forget(result);
+        });
       function.erase();
+    }
 }
 
-FailureOr<SmallVector<Value>> buildGradients(func::FuncOp function, unsigned of, ArrayRef<BlockArgument> wrt) {
-  auto module = function->getParentOfType<ModuleOp>();
-  // Versions have results and constants of their own. Runs that leave inputs out, or have the sizes, take the function.
-  function->removeAttr(kVersionsAttr);
-  Block &block = function.getBody().front();
-  Operation *terminator = block.getTerminator();
-  Reverser shared(module);
+/// Gradients of the sum of the elements of result `of`.
+static FailureOr<SmallVector<Value>> reverseOf(Reverser &shared, func::FuncOp function, unsigned of,
+                                               ArrayRef<BlockArgument> wrt) {
+  Operation *terminator = function.getBody().front().getTerminator();
   ShapeState &shapes = shared.shapes;
-  if (failed(inferFunction(function, shapes)))
-    return failure();
   SmallVector<Value> roots(wrt.begin(), wrt.end());
   Walk walk(shared, function, roots);
   if (failed(walk.prepare()))
     return failure();
   Value loss = terminator->getOperand(of);
-  SymDims dims = *shapes.getDims(loss);
-  if (!product(dims).isConst(1)) {
-    function.emitError("the gradient is of a result with one element, not of ") << loss.getType();
-    return failure();
-  }
   OpBuilder builder(terminator);
   auto fill = [&](Location loc, Type element, ArrayRef<SymExpr> dims, double value) {
     return createInferred<FillOp>(builder, loc, shapes, element, Value(), ShapeAttr::get(builder.getContext(), dims),
                                   cast<TypedAttr>(builder.getFloatAttr(element, value)));
   };
-  FailureOr<FillOp> seed = fill(loss.getLoc(), getElementTypeOrSelf(loss), dims, 1);
+  FailureOr<FillOp> seed = fill(loss.getLoc(), getElementTypeOrSelf(loss), *shapes.getDims(loss), 1);
   if (failed(seed) || failed(walk.add(loss, *seed)) || failed(walk.run()))
     return failure();
   SmallVector<Value> gradients;
@@ -75,7 +73,33 @@ FailureOr<SmallVector<Value>> buildGradients(func::FuncOp function, unsigned of,
     }
     gradients.push_back(gradient);
   }
-  eraseUnreached(module);
+  return gradients;
+}
+
+FailureOr<SmallVector<Value>> buildGradients(func::FuncOp function, unsigned of, ArrayRef<BlockArgument> wrt) {
+  auto module = function->getParentOfType<ModuleOp>();
+  // Versions have results and constants of their own. Runs that leave inputs out, or have the sizes, take the function.
+  function->removeAttr(kVersionsAttr);
+  Reverser shared(module);
+  if (failed(inferFunction(function, shared.shapes)))
+    return failure();
+  Value loss = function.getBody().front().getTerminator()->getOperand(of);
+  if (!product(*shared.shapes.getDims(loss)).isConst(1)) {
+    function.emitError("the gradient is of a result with one element, not of ") << loss.getType();
+    return failure();
+  }
+  FailureOr<SmallVector<Value>> gradients = reverseOf(shared, function, of, wrt);
+  if (succeeded(gradients))
+    eraseUnreached(module);
+  return gradients;
+}
+
+FailureOr<SmallVector<Value>> buildSumGradients(func::FuncOp function, unsigned of, ArrayRef<BlockArgument> wrt,
+                                                ShapeState &shapes) {
+  Reverser shared(function->getParentOfType<ModuleOp>());
+  shared.shapes = std::move(shapes);
+  FailureOr<SmallVector<Value>> gradients = reverseOf(shared, function, of, wrt);
+  shapes = std::move(shared.shapes);
   return gradients;
 }
 

@@ -4,6 +4,7 @@
 //   Chen et al. 2023 (Lion).
 //===----------------------------------------------------------------------===//
 #include "Optimizer.h"
+#include "ds/Train/Updates.h"
 #include <numeric>
 
 using namespace mlir;
@@ -55,9 +56,8 @@ SmallVector<TensorExpr> OptimizerBuilder::clip(ArrayRef<TensorExpr> gradients) {
 }
 
 TensorExpr OptimizerBuilder::adam(TensorExpr parameter, TensorExpr gradient, MutableArrayRef<TensorExpr> kept) {
-  kept[0] = kept[0] * options.beta1 + gradient * (1 - options.beta1);
-  kept[1] = kept[1] * options.beta2 + gradient * gradient * (1 - options.beta2);
-  return parameter - rate / firstBias * (kept[0] / (squareRoot(kept[1]) / secondRoot + options.epsilon));
+  return adamUpdate(parameter, gradient, kept[0], kept[1], rate / firstBias, options.beta1, options.beta2,
+                    options.epsilon, &secondRoot);
 }
 
 TensorExpr OptimizerBuilder::update(TensorExpr parameter, TensorExpr gradient, MutableArrayRef<TensorExpr> kept) {
@@ -71,8 +71,7 @@ TensorExpr OptimizerBuilder::update(TensorExpr parameter, TensorExpr gradient, M
   case OptimizerOptions::Sgd: {
     if (options.momentum == 0)
       return parameter - rate * gradient;
-    kept[0] = kept[0] * options.momentum + gradient;
-    return parameter - rate * (options.nesterov ? gradient + kept[0] * options.momentum : kept[0]);
+    return momentumUpdate(parameter, gradient, gradient, kept[0], rate, options.momentum, options.nesterov);
   }
   case OptimizerOptions::Lion: {
     TensorExpr direction = sign(kept[0] * options.beta1 + gradient * (1 - options.beta1));

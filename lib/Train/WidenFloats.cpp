@@ -1,6 +1,7 @@
 //===- WidenFloats.cpp - From f32 to f64 ----------------------------------===//
 // Guarantees: see widenFloats in ds/Train/Step.h. Types, constants, defaults and numbers in attributes; a cast to f32
-//   becomes one to f64. Weights keep their values; single numbers become what they stand for (meantBy).
+//   becomes one to f64. Weights keep their values; single numbers become what they stand for (meantBy). What ops take in
+//   f32 alone, which decides places and sizes but no values, is rounded for them.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
@@ -89,6 +90,15 @@ static Attribute widenedConstant(Attribute attribute) {
   return DenseElementsAttr::get(elements.getType(), meantBy(float(*elements.value_begin<double>())));
 }
 
+/// Operands that are f32 whatever else is f64.
+static MutableArrayRef<OpOperand> alwaysF32(Operation *op) {
+  if (isa<NonMaxSuppressionOp>(op))
+    return op->getOpOperands();
+  if (auto resize = dyn_cast<ResizeOp>(op); resize && resize.getGiven())
+    return op->getOpOperands().drop_front();
+  return {};
+}
+
 void widenFloats(ModuleOp module) {
   module.walk([](Operation *op) {
     for (Value result : op->getResults())
@@ -110,6 +120,12 @@ void widenFloats(ModuleOp module) {
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       if (Attribute initial = function.getArgAttr(i, kDefaultAttr))
         function.setArgAttr(i, kDefaultAttr, widened(initial));
+  });
+  module.walk([](Operation *op) {
+    OpBuilder builder(op);
+    for (OpOperand &operand : alwaysF32(op))
+      if (auto type = dyn_cast<RankedTensorType>(operand.get().getType()); type && type.getElementType().isF64())
+        operand.set(CastOp::create(builder, op->getLoc(), type.clone(builder.getF32Type()), operand.get()));
   });
 }
 

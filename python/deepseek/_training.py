@@ -44,9 +44,12 @@ class Trainer:
     """A training step with its parameters and the state of its optimizer, which live in one place and are updated in
     place. Used by one thread at a time.
 
-    steps  how many steps there will be, for schedules that end with the run (`total` left out)"""
+    steps  how many steps there will be, for schedules that end with the run (`total` left out)
+    seed   what Dropout and other nodes draw random numbers by, with the number of the step"""
 
-    def __init__(self, artifact: str | os.PathLike | bytes, threads: int = 0, *, steps: int | None = None):
+    def __init__(
+        self, artifact: str | os.PathLike | bytes, threads: int = 0, *, steps: int | None = None, seed: int = 0
+    ):
         model = Model(artifact, threads)
         if "ds.train" not in model.properties:
             raise Error(
@@ -58,6 +61,7 @@ class Trainer:
         if steps is not None and not _is_count(steps):
             raise Error(f"steps={steps!r} is no number of steps", BAD_ARGUMENT)
         self._total = 0 if steps is None else operator.index(steps)
+        self._seed = _seed(seed)
         schedule = model.properties["ds.train.schedule"]
         if self._step.needs_total and not self._total:
             raise Error(
@@ -72,7 +76,6 @@ class Trainer:
         self._accumulators = [i for i, role in enumerate(self._roles) if role == "a"]
         self._number = next((self._caller.inputs[i].name for i, role in enumerate(self._roles) if role == "k"), "step")
         self._steps = self._accumulated = 0
-        self._seed = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -174,10 +177,9 @@ class Trainer:
 
     def initialize(self, seed: int) -> None:
         """Draws the parameters anew, by the rules of docs/Training.md, and begins with the first step."""
-        if not _is_count(seed):
-            raise Error(f"seed={seed!r} is no seed; expected an integer that is not negative", BAD_ARGUMENT)
+        number = _seed(seed)
         self._begin()
-        self._step.initialize(self._session, operator.index(seed))
+        self._step.initialize(self._session, number)
         self._steps = self._accumulated = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -247,6 +249,12 @@ def _is_count(number: Any) -> bool:
     return hasattr(number, "__index__") and not isinstance(number, bool) and 0 <= operator.index(number) < 1 << 48
 
 
+def _seed(seed: Any) -> int:
+    if not _is_count(seed):
+        raise Error(f"seed={seed!r} is no seed; expected an integer that is not negative", BAD_ARGUMENT)
+    return operator.index(seed)
+
+
 def _rate(lr: Any) -> float:
     try:
         rate = float(lr)
@@ -257,9 +265,11 @@ def _rate(lr: Any) -> float:
     return rate
 
 
-def load_training(artifact: str | os.PathLike | bytes, threads: int = 0, *, steps: int | None = None) -> Trainer:
+def load_training(
+    artifact: str | os.PathLike | bytes, threads: int = 0, *, steps: int | None = None, seed: int = 0
+) -> Trainer:
     """Loads what compile_training, or ds-compile --train --emit=library, wrote: a path, or the file's bytes."""
-    return Trainer(artifact, threads, steps=steps)
+    return Trainer(artifact, threads, steps=steps, seed=seed)
 
 
 @overload
@@ -273,6 +283,7 @@ def compile_training(
     precision: Literal["fp32", "fp64"] = "fp32",
     freeze: Sequence[str] = (),
     steps: int | None = None,
+    seed: int = 0,
     target_cpu: str = "",
     shapes: Mapping[str, int] | None = None,
     opt_level: int = 3,
@@ -313,6 +324,7 @@ def compile_training(
     precision="fp32",
     freeze=(),
     steps=None,
+    seed=0,
     target="",
     target_cpu="",
     shapes=None,
@@ -332,6 +344,7 @@ def compile_training(
                "cosine:warmup=100,total=1000"; `total` may be left out where `steps` says how many there will be
     precision  "fp32" (as the model says), or "fp64": all in double precision, weights and inputs included
     freeze     patterns of names of parameters that stay as they are: ["embed*"]
+    seed       what the Trainer draws Dropout's random numbers by, as ./train --seed
 
     The others are those of `compile_onnx`. Raises CompileError with the compiler's message."""
     if emit not in ("library", "executable", "object"):
@@ -363,4 +376,4 @@ def compile_training(
         "precision": precision,
         "training": (loss, optimizer, schedule, list(freeze)),
     }
-    return compile_source(model, output, options, cache, lambda path: Trainer(path, threads, steps=steps))
+    return compile_source(model, output, options, cache, lambda path: Trainer(path, threads, steps=steps, seed=seed))

@@ -173,6 +173,30 @@ def test_initializes(trainer):
     assert all(np.array_equal(first[name], value) for name, value in trainer.state_dict().items())
 
 
+def test_draws_by_a_seed(tmp_path):
+    """Dropout of rows of ones: which of them a step has dropped shows in the loss."""
+    text = """<ir_version: 9, opset_import: ["": 17]> g (float[N,64] x) => (float loss)
+        <float ratio = {0.5}, bool training = {1}> {
+            kept = Dropout(x, ratio, training) y = MatMul(kept, w) loss = ReduceSum<keepdims=0>(y) }"""
+    proto = onnx.parser.parse_model(text)
+    weights = (2.0 ** np.arange(64) % 1009).astype(np.float32).reshape(64, 1)
+    proto.graph.initializer.append(numpy_helper.from_array(weights, "w"))
+    path = ds.compile_training(proto, tmp_path / "step.so", loss="output", optimizer="sgd:lr=0")
+    ones = {"x": np.ones((3, 64), np.float32)}
+
+    def losses(**arguments) -> list[float]:
+        trainer = ds.load_training(path, threads=1, **arguments)
+        return [trainer.step(ones) for _ in range(3)]
+
+    assert losses() == losses(seed=0)
+    assert losses(seed=7) == losses(seed=7)
+    assert len({*losses(seed=0), *losses(seed=7), *losses(seed=8)}) == 9
+    again = ds.compile_training(proto, loss="output", optimizer="sgd:lr=0", seed=7, threads=1)
+    assert [again.step(ones) for _ in range(3)] == losses(seed=7)
+    with pytest.raises(ds.Error, match="seed=-1 is no seed"):
+        ds.load_training(path, seed=-1)
+
+
 def test_schedules():
     trainer = ds.compile_training(linear(), schedule="linear:warmup=2", optimizer="sgd:lr=1", steps=4, threads=1)
     rates = []

@@ -68,6 +68,10 @@ class _TensorInfo(ctypes.Structure):
     ]
 
 
+class _SymbolValue(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("value", ctypes.c_int64)]
+
+
 class _Options(ctypes.Structure):
     _fields_ = [
         ("threads", ctypes.c_uint32),
@@ -119,14 +123,21 @@ def _tensor(array: np.ndarray) -> tuple[_Tensor, tuple]:
 
 
 class Model:
-    """`guard`: DS_SESSION_GUARD, each buffer between guard pages."""
+    """`guard`: DS_SESSION_GUARD, each buffer between guard pages. `given`: symbols that no input has."""
 
-    def __init__(self, path: str, threads: int = 1, guard: bool = False):
+    def __init__(self, path: str, threads: int = 1, guard: bool = False, given: dict[str, int] | None = None):
         self._library = library()
         self._model = ctypes.c_void_p()
         self._session = ctypes.c_void_p()
         _check(self._library.ds_model_load, path.encode(), ctypes.byref(self._model))
-        options = _Options(threads=threads, flags=int(guard))
+        symbols = [(name.encode(), value) for name, value in (given or {}).items()]
+        values = (_SymbolValue * max(len(symbols), 1))(*symbols)
+        options = _Options(
+            threads=threads,
+            flags=int(guard),
+            given=ctypes.cast(values, ctypes.c_void_p),
+            given_count=len(symbols),
+        )
         try:
             _check(self._library.ds_session_create, self._model, ctypes.byref(options), ctypes.byref(self._session))
         except RuntimeFailure:
@@ -168,8 +179,22 @@ class Model:
     def seed(self, seed: int) -> None:
         _check(self._library.ds_session_seed, self._session, ctypes.c_int64(seed))
 
-    def run(self, arrays: list[np.ndarray | None]) -> list[np.ndarray]:
-        """None is an optional input that is left out."""
+    def set_symbol(self, name: str, value: int) -> None:
+        _check(self._library.ds_session_set_symbol, self._session, name.encode(), ctypes.c_int64(value))
+
+    def state(self, index: int) -> np.ndarray:
+        """The session's own state of a donated input, to be read and written between runs. Not after `close`."""
+        tensor = _Tensor()
+        _check(self._library.ds_session_state_get, self._session, ctypes.c_size_t(index), ctypes.byref(tensor))
+        shape = tuple(tensor.shape[i] for i in range(tensor.rank))
+        dtype = DTYPES[tensor.dtype]
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        memory = (ctypes.c_char * size).from_address(tensor.data) if size else bytearray()
+        return np.frombuffer(memory, dtype).reshape(shape)
+
+    def run(self, arrays: list[np.ndarray | None], wanted: set[int] | None = None) -> list[np.ndarray | None]:
+        """None is an optional input that is left out, or the session's state. Of the outputs, those in `wanted` are
+        copied (default: all), and the others are None."""
         # ascontiguousarray would make a scalar an array of rank 1.
         kept = [(_Tensor(), None) if array is None else _tensor(np.asarray(array, order="C")) for array in arrays]
         inputs = (_Tensor * len(kept))(*[tensor for tensor, _ in kept])
@@ -183,8 +208,11 @@ class Model:
             outputs,
             ctypes.c_size_t(count),
         )
-        results = []
-        for output in outputs:
+        results: list[np.ndarray | None] = []
+        for index, output in enumerate(outputs):
+            if wanted is not None and index not in wanted:
+                results.append(None)
+                continue
             shape = tuple(output.shape[i] for i in range(output.rank))
             if output.dtype == STRING:
                 count = int(np.prod(shape, dtype=np.int64))

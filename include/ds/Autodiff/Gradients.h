@@ -6,7 +6,9 @@
 #ifndef DS_AUTODIFF_GRADIENTS_H
 #define DS_AUTODIFF_GRADIENTS_H
 
+#include "dialects/ds/shape/ShapeState.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 
 namespace ds {
 
@@ -14,6 +16,13 @@ namespace ds {
 /// that names the node.
 llvm::FailureOr<llvm::SmallVector<mlir::Value>> buildGradients(mlir::func::FuncOp function, unsigned of,
                                                                llvm::ArrayRef<mlir::BlockArgument> wrt);
+/// Those of the sum of the elements of result `of`, in a module that is still being made: `shapes` is what is known of
+/// its values, and knows what is added. Functions that none runs are not erased.
+llvm::FailureOr<llvm::SmallVector<mlir::Value>> buildSumGradients(mlir::func::FuncOp function, unsigned of,
+                                                                  llvm::ArrayRef<mlir::BlockArgument> wrt,
+                                                                  ShapeState &shapes);
+/// Private functions that no function runs any more: others are in their place. `shapes` knows nothing of them then.
+void eraseUnreached(mlir::ModuleOp module, ShapeState *shapes = nullptr);
 
 } // namespace ds
 

@@ -111,10 +111,29 @@ Value GraphImporter::findTensor(Node &node, Scope &scope, StringRef name) {
   return item->tensor;
 }
 
+/// The values that a node names in attributes: Gradient's y, xs and zs.
+static std::vector<std::string> namedValues(const NodeProto &node) {
+  std::vector<std::string> names;
+  if (fullName(node) != "ai.onnx.preview.training.Gradient")
+    return names;
+  for (const char *wanted : {"y", "xs", "zs"})
+    for (const AttributeProto &attribute : node.attribute())
+      if (attribute.name() == wanted) {
+        if (attribute.has_s())
+          names.push_back(attribute.s());
+        append_range(names, attribute.strings());
+      }
+  return names;
+}
+
+/// What attributes name follows the node's own inputs.
 bool GraphImporter::findInputs(Node &node, const NodeProto &proto, Scope &scope) {
   for (const std::string &name : proto.input())
     if (!node.failed)
       node.inputs.push_back(name.empty() ? Value() : findTensor(node, scope, name));
+  for (const std::string &name : namedValues(proto))
+    if (!node.failed)
+      node.inputs.push_back(findTensor(node, scope, name));
   return !node.failed;
 }
 
@@ -127,6 +146,7 @@ mlir::Location GraphImporter::nodeLoc(const NodeProto &proto, std::optional<mlir
 static void collectUses(const NodeProto &node, StringSet<> &uses) {
   for (const std::string &name : node.input())
     uses.insert(name);
+  uses.insert_range(namedValues(node));
   for (const AttributeProto &attribute : node.attribute()) {
     auto collectGraph = [&](const GraphProto &graph) {
       for (const NodeProto &inner : graph.node())

@@ -92,7 +92,8 @@ bool GraphImporter::translate(Node &node, Handler handler, const NodeProto &prot
     node.failed = false;
     node.undecided = {};
     std::fill(node.outputs.begin(), node.outputs.end(), Value());
-    for (auto [index, value] : enumerate(node.inputs)) {
+    // What attributes name stays what the graph has: gradients are with respect to it.
+    for (auto [index, value] : enumerate(MutableArrayRef<Value>(node.inputs).take_front(size_t(proto.input_size())))) {
       Value named = withNamedSizes(node, value, /*all=*/true);
       if (named != value)
         scope.set(proto.input(int(index)), Item(named));

@@ -1,0 +1,100 @@
+"""What utils/verify-gradients compares: the loss that it adds to a graph, and that a wrong gradient is noticed."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from harness import text_model
+from onnx import numpy_helper
+
+from dsutil import gradients, tools
+from dsutil.venv import ROOT
+
+STEPS = (1e-5, 1e-7, 1e-8, 1e-9)
+
+
+def network() -> onnx.ModelProto:
+    """`k` is added to all classes alike in front of the softmax: nothing depends on it."""
+    model = text_model(
+        "float[N,6] x => float[N,3] y, int64[N] best, float[N,8] r",
+        "h = MatMul(x, w); i = Add(h, b); r = Relu(i); p = MatMul(r, v); q = Add(p, k); y = Softmax<axis=1>(q); best = ArgMax<axis=1, keepdims=0>(y)",
+    )
+    rng = np.random.default_rng(3)
+    for name, shape in (("w", (6, 8)), ("b", (8,)), ("v", (8, 3)), ("k", (1, 1))):
+        model.graph.initializer.append(numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name))
+    return model
+
+
+def batch() -> dict[str, np.ndarray]:
+    return {"x": np.random.default_rng(1).standard_normal((5, 6)).astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def step(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("step")
+    model = network()
+    gradients.add_loss(model)
+    onnx.save(model, folder / "model.onnx")
+    flags = ["--train", f"--loss=output:name={gradients.LOSS}", "--optimizer=sgd", "--precision=fp64", "--emit=library"]
+    compiled = tools.compile_model(str(folder / "model.onnx"), str(folder / "step.so"), *flags, timeout=300)
+    assert compiled.code == 0, compiled.stderr
+    made = gradients.Step(str(folder / "step.so"), threads=1)
+    made.set_batch(batch())
+    yield made
+    made.close()
+
+
+def test_the_loss_is_a_sum_of_all_floats(step):
+    model = network()
+    outputs = gradients.add_loss(model)
+    assert outputs == ["y", "r"]
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    *values, loss = session.run([*outputs, gradients.LOSS], batch())
+    expected = sum((value * gradients.factors(value.shape, i)).sum() for i, value in enumerate(values))
+    assert abs(loss - expected) < 1e-5
+    assert abs(step.gradients()[0] - expected) < 1e-5
+    assert step.loss() == step.gradients()[0]
+
+
+def test_gradients_agree_and_parameters_stay(step):
+    differences = gradients.Differences(step, magnitude=10)
+    before = [values.copy() for values in step.parameters()]
+    assert differences.agreeing([0, 1, 2, 3], 0, 1e-5, STEPS).error <= 1e-5
+    for i, name in enumerate(step.names):
+        found = differences.agreeing([i], 0, 1e-5, STEPS)
+        assert found.is_nothing == (name == "k")
+        assert found.is_nothing or found.error <= 1e-5
+    for values, was in zip(step.parameters(), before):
+        np.testing.assert_array_equal(values, was)
+
+
+def test_a_wrong_gradient_is_noticed(step):
+    differences = gradients.Differences(step, magnitude=10)
+    for i, name in enumerate(step.names):
+        right = differences.gradients[i]
+        differences.gradients[i] = right * (1 + 1e-3) + (1e-3 if name == "k" else 0)
+        found = differences.agreeing([i], 0, 1e-5, STEPS)
+        assert found.error > 1e-4 and not found.is_nothing, name
+        assert differences.agreeing([0, 1, 2, 3], 0, 1e-5, STEPS).error > 1e-5, name
+        differences.gradients[i] = right
+
+
+def test_the_command(tmp_path):
+    path = tmp_path / "small.onnx"
+    onnx.save(network(), path)
+    command = [
+        sys.executable,
+        os.path.join(ROOT, "utils", "verify-gradients"),
+        str(path),
+        "--threads",
+        "1",
+        "--explain",
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 without effect" in result.stdout
+    assert result.stdout.rstrip().endswith("ok")

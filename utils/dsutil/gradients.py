@@ -1,0 +1,170 @@
+"""Losses of any graph, and central differences of a compiled training step.
+
+Assumes: the graph is of operator set 11 or later. The step was compiled by `--train --precision=fp64 --optimizer=sgd`.
+Guarantees: the loss is a fixed sum of all elements of all float outputs, with factors from -1 to 1 that differ from element to
+element; it adds no parameters. Differences change the session's own parameters, and put them back bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from . import runtime
+
+LOSS = "ds.loss"
+FACTORS = 1013  # different ones, all exact in float32 up to the division
+FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+
+def add_loss(model: onnx.ModelProto) -> list[str]:
+    """Appends the output LOSS, a float of rank 0; returns the float outputs that it is made of."""
+    graph = model.graph
+    prefix = LOSS + "."
+
+    def constant(name: str, value: int) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), prefix + name))
+        return prefix + name
+
+    def add(op: str, inputs: list[str], name: str, **attributes) -> str:
+        graph.node.append(helper.make_node(op, inputs, [prefix + name], name=prefix + name, **attributes))
+        return prefix + name
+
+    outputs = [output.name for output in graph.output if output.type.tensor_type.elem_type in FLOATS]
+    if not outputs:
+        raise ValueError("the graph has no output of floats, and so no gradients")
+    zero, one, square, once, modulus, half = (
+        constant(name, value)
+        for name, value in [("0", 0), ("1", 1), ("31", 31), ("7919", 7919), ("m", FACTORS), ("h", FACTORS // 2)]
+    )
+    terms = []
+    for i, output in enumerate(outputs):
+        own = f"{i}."
+        places = add("Range", [zero, add("Size", [output], own + "size"), one], own + "places")
+        squares = add("Mul", [add("Mul", [places, places], own + "squared"), square], own + "squares")
+        mixed = add("Add", [squares, add("Mul", [places, once], own + "linear")], own + "mixed")
+        mixed = add("Add", [mixed, constant(own + "offset", 101 * i)], own + "from")
+        centred = add("Sub", [add("Mod", [mixed, modulus], own + "mod"), half], own + "centred")
+        halves = add("Cast", [half], own + "half", to=TensorProto.FLOAT)
+        factors = add("Div", [add("Cast", [centred], own + "float", to=TensorProto.FLOAT), halves], own + "flat")
+        factors = add("Reshape", [factors, add("Shape", [output], own + "shape")], own + "factors")
+        values = add("Cast", [output], own + "values", to=TensorProto.FLOAT)
+        terms.append(add("ReduceSum", [add("Mul", [values, factors], own + "product")], own + "sum", keepdims=0))
+    graph.node.append(helper.make_node("Sum", terms, [LOSS], name=LOSS))
+    graph.output.append(helper.make_tensor_value_info(LOSS, TensorProto.FLOAT, []))
+    return outputs
+
+
+def factors(shape: tuple[int, ...], index: int) -> np.ndarray:
+    """What add_loss multiplies the elements of float output number `index` with."""
+    places = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.int64)
+    mixed = (places * places * 31 + places * 7919 + 101 * index) % FACTORS
+    return ((mixed - FACTORS // 2) / (FACTORS // 2)).reshape(shape)
+
+
+@dataclasses.dataclass
+class Difference:
+    """A directional derivative by the gradient, and by central differences of one step."""
+
+    analytic: float
+    numeric: float
+    step: float
+    scale: float  # the gradient's norm, as the direction weighs it: what `analytic` is expected to be as large as
+    noise: float  # what rounding of the loss may add to `numeric`
+
+    @property
+    def error(self) -> float:
+        return abs(self.analytic - self.numeric) / max(self.scale, 1e-300)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether both are too small for the loss to show it: what the loss does not depend on."""
+        return self.scale <= self.noise and abs(self.numeric) <= self.noise
+
+
+class Step:
+    """A training step's program on one batch: the loss as a function of its parameters."""
+
+    def __init__(self, path: str, threads: int):
+        self.model = runtime.Model(path, threads=threads, given={"mode": 1})
+        self.roles = self.model.property("ds.train.inputs")
+        outputs = self.model.property("ds.train.outputs")
+        self.loss_at = outputs.index("L")
+        self.gradients_at = [i for i, role in enumerate(outputs) if role == "g"]
+        self.parameters_at = [i for i, role in enumerate(self.roles) if role == "p"]
+        self.names = [self.model.inputs[i] for i in self.parameters_at]
+
+    def close(self) -> None:
+        self.model.close()
+
+    def set_batch(self, arrays: dict[str, np.ndarray]) -> None:
+        """Floats become float64, as the program has them. The learning rate is 0: a step changes nothing."""
+        self.inputs: list[np.ndarray | None] = []
+        for name, role in zip(self.model.inputs, self.roles):
+            if role == "d":
+                array = arrays[name]
+                self.inputs.append(array.astype(np.float64) if array.dtype == np.float32 else array)
+            else:
+                self.inputs.append({"l": np.float64(0), "k": np.int64(1), "s": np.int64(0)}.get(role))
+
+    def gradients(self) -> tuple[float, list[np.ndarray]]:
+        self.model.set_symbol("mode", 1)
+        results = self.model.run(self.inputs, {self.loss_at, *self.gradients_at})
+        return float(results[self.loss_at]), [results[i] for i in self.gradients_at]
+
+    def loss(self) -> float:
+        self.model.set_symbol("mode", 2)
+        return float(self.model.run(self.inputs, {self.loss_at})[self.loss_at])
+
+    def parameters(self) -> list[np.ndarray]:
+        """Views of the session's own, which a run must have made."""
+        return [self.model.state(i) for i in self.parameters_at]
+
+
+def direction(name: str, values: np.ndarray, number: int) -> np.ndarray:
+    """A random direction whose elements are as large as the parameter's typical one: a step of h changes it by its h-th part."""
+    rng = np.random.default_rng([zlib.crc32(name.encode()), number])
+    size = float(np.sqrt(np.mean(values * values))) if values.size else 0.0
+    return rng.standard_normal(values.shape) * (size or 0.01)
+
+
+class Differences:
+    """Of a step at its parameters; `magnitude` is the sum of the loss's terms without their signs."""
+
+    def __init__(self, step: Step, magnitude: float):
+        self.step, self.magnitude = step, magnitude
+        self.loss, self.gradients = step.gradients()
+        self.values = [values.copy() for values in step.parameters()]
+
+    def along(self, which: list[int], number: int, h: float) -> Difference:
+        """By all parameters in `which` at once."""
+        views = self.step.parameters()
+        analytic = squares = 0.0
+        directions = {}
+        for i in which:
+            directions[i] = direction(self.step.names[i], self.values[i], number)
+            weighed = self.gradients[i] * directions[i]
+            analytic += float(weighed.sum())
+            squares += float((weighed * weighed).sum())
+        losses = []
+        for sign in (1, -1):
+            for i in which:
+                views[i][...] = self.values[i] + sign * h * directions[i]
+            losses.append(self.step.loss())
+        for i in which:
+            views[i][...] = self.values[i]
+        noise = 8 * np.finfo(np.float64).eps * self.magnitude / h
+        return Difference(analytic, (losses[0] - losses[1]) / (2 * h), h, squares**0.5, noise)
+
+    def agreeing(self, which: list[int], number: int, limit: float, steps: tuple[float, ...]) -> Difference:
+        """The first of the steps that agrees within `limit`, otherwise the one that is nearest. Where the loss has kinks, a
+        step may cross some: what they add goes to 0 with the step, and what a wrong gradient adds does not."""
+        tried = []
+        for h in steps:
+            tried.append(self.along(which, number, h))
+            if tried[-1].error <= limit or tried[-1].is_nothing:
+                return tried[-1]
+        return min(tried, key=lambda each: each.error)
