@@ -1,7 +1,7 @@
 //===- WidenFloats.cpp - From f32 to f64 ----------------------------------===//
 // Guarantees: see widenFloats in ds/Train/Step.h. Types, constants, defaults and numbers in attributes; a cast to f32
-//   becomes one to f64. Weights keep their values; single numbers become what they stand for (meantBy). What ops take in
-//   f32 alone, which decides places and sizes but no values, is rounded for them.
+//   becomes one to f64. Weights keep their values; single numbers become what they stand for (meantBy). What ops take
+//   in f32 alone, which decides places and sizes but no values, is rounded for them.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/fold/Elements.h"
 #include "dialects/ds/ir/DsOps.h"
