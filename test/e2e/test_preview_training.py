@@ -199,6 +199,23 @@ def test_what_the_result_does_not_depend_on_and_what_nobody_wants(tmp_path):
     close(found["du"], np.zeros(3))
 
 
+def test_in_a_function_of_the_model(tmp_path):
+    """Called twice: its names are its own."""
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(TRAINING, 1), helper.make_opsetid("own", 1)]
+    body = [helper.make_node("Sin", ["x"], ["y"]), gradient(["x"], ["d"], "y", ["x"])]
+    slope = helper.make_function("own", "Slope", ["x"], ["d"], body, opsets)
+    nodes = [
+        helper.make_node("Slope", ["x"], ["c"], domain="own"),
+        helper.make_node("Mul", ["c", "c"], ["y"]),
+        helper.make_node("Slope", ["y"], ["d"], domain="own"),
+    ]
+    model = make_model(nodes, {"x": ["N"]}, {"d": ["N"]})
+    model.opset_import.append(opsets[-1])
+    model.functions.append(slope)
+    x = RNG.standard_normal(4)
+    close(run(tmp_path, model, {"x": x})["d"], np.cos(np.cos(x) ** 2))
+
+
 def test_a_step_of_training_is_a_model(tmp_path):
     """A parameter, its gradient, and Momentum or Adam: run after run, as the formulas say."""
     settings = {"alpha": 0.9, "beta": 0.999, "norm_coefficient": 0.0}

@@ -83,6 +83,17 @@ def test_a_wrong_gradient_is_noticed(step):
         differences.gradients[i] = right
 
 
+def test_rounding_hides_no_wrong_gradient(step):
+    """In the smallest of steps the loss's rounding is larger than a small gradient: what agrees there says nothing."""
+    differences = gradients.Differences(step, magnitude=10)
+    which = [step.names.index("b")]
+    differences.gradients[which[0]] = np.zeros_like(differences.gradients[which[0]])
+    differences.magnitude = 1e6
+    found = differences.agreeing(which, 0, 1e-5, STEPS)
+    assert found.is_below_noise or found.error > 1
+    assert not found.is_nothing
+
+
 def test_the_command(tmp_path):
     path = tmp_path / "small.onnx"
     onnx.save(network(), path)

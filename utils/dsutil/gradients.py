@@ -74,14 +74,14 @@ class Difference:
     step: float
     scale: float  # the gradient's norm, as the direction weighs it: what `analytic` is expected to be as large as
     noise: float  # what rounding of the loss may add to `numeric`
+    is_nothing: bool = False  # too small for the loss to show it: what the loss does not depend on
 
     @property
     def error(self) -> float:
         return abs(self.analytic - self.numeric) / max(self.scale, 1e-300)
 
     @property
-    def is_nothing(self) -> bool:
-        """Whether both are too small for the loss to show it: what the loss does not depend on."""
+    def is_below_noise(self) -> bool:
         return self.scale <= self.noise and abs(self.numeric) <= self.noise
 
 
@@ -125,10 +125,11 @@ class Step:
 
 
 def direction(name: str, values: np.ndarray, number: int) -> np.ndarray:
-    """A random direction whose elements are as large as the parameter's typical one: a step of h changes it by its h-th part."""
+    """A random direction whose elements are as large as the parameter's typical one, and no less than 0.01 (biases begin
+    as zeros): a step of h changes it by its h-th part."""
     rng = np.random.default_rng([zlib.crc32(name.encode()), number])
     size = float(np.sqrt(np.mean(values * values))) if values.size else 0.0
-    return rng.standard_normal(values.shape) * (size or 0.01)
+    return rng.standard_normal(values.shape) * max(size, 0.01)
 
 
 class Differences:
@@ -161,10 +162,12 @@ class Differences:
 
     def agreeing(self, which: list[int], number: int, limit: float, steps: tuple[float, ...]) -> Difference:
         """The first of the steps that agrees within `limit`, otherwise the one that is nearest. Where the loss has kinks, a
-        step may cross some: what they add goes to 0 with the step, and what a wrong gradient adds does not."""
+        step may cross some: what they add goes to 0 with the step, and what a wrong gradient adds does not. Whether a
+        parameter has an effect is for the first step to say, in which rounding counts least."""
         tried = []
         for h in steps:
             tried.append(self.along(which, number, h))
+            tried[-1].is_nothing = h == steps[0] and tried[-1].is_below_noise
             if tried[-1].error <= limit or tried[-1].is_nothing:
                 return tried[-1]
         return min(tried, key=lambda each: each.error)
