@@ -32,6 +32,12 @@ std::string parseMemoryBudget(StringRef text, MemoryOptions &options) {
     int64_t size;
     if (name.empty() || value.getAsInteger(10, size) || size < 0)
       return "--memory-budget expects sizes like N=32 behind the colon, not '" + entry.str() + "'";
+    if (name == "threads") {
+      if (size < 1)
+        return "--memory-budget expects threads=1 or more, not '" + entry.str() + "'";
+      options.threads = size;
+      continue;
+    }
     if (any_of(options.sizes, [&](const auto &other) { return other.first == name; }))
       return "--memory-budget gives '" + name.str() + "' twice";
     options.sizes.emplace_back(name.str(), size);

@@ -406,7 +406,7 @@ LogicalResult RematerializePass::plan(func::FuncOp function, bool isDemanded) {
            << "=32, or fix it with --shape";
   }
   const RecomputeProblem &problem = planner.problem;
-  const int64_t beside = planner.held + planner.scratch;
+  const int64_t beside = planner.held + threads * planner.scratch;
   RecomputePlan before = planWithout(problem), after = before;
   if (!patterns.empty())
     after = planMarked(problem, planner.marked(patterns, met), planner.boundary());

@@ -102,6 +102,7 @@ static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
   if (options.memory) {
     RematerializePassOptions remat;
     remat.budget = options.memory->budget;
+    remat.threads = options.memory->threads;
     for (const auto &[name, size] : options.memory->sizes)
       remat.sizes.push_back(name + "=" + std::to_string(size));
     for (const std::string &pattern : options.memory->recomputed)

@@ -165,6 +165,7 @@ def test_accumulating_and_evaluating_work_with_a_budget(folder, plain):
         (("--memory-budget=-1MB",), 2, "expects an amount of memory like 2GiB"),
         (("--memory-budget=1GB:N",), 2, "expects sizes like N=32"),
         (("--memory-budget=1GB:N=1,N=2",), 2, "gives 'N' twice"),
+        (("--memory-budget=1GB:N=1,threads=0",), 2, "expects threads=1 or more"),
         (("--recompute=nothing*", "--memory-budget=1GB:N=256"), 1, "no node of such a name"),
         (("--memory-budget=1GB:N=256", "--no-reuse"), 2, "--no-reuse shares no memory"),
     ),

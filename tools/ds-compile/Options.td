@@ -67,7 +67,7 @@ def freeze_EQ : Joined<["--", "-"], "freeze=">, MetaVarName<"<pattern>">, Group<
   HelpText<"Leave parameters of such names as they are: *, ? and [a-z] stand for characters (repeatable)">;
 def freeze : Separate<["--", "-"], "freeze">, Alias<freeze_EQ>;
 def memory_budget_EQ : Joined<["--", "-"], "memory-budget=">, MetaVarName<"<amount>[:<dim>=<n>,...]">, Group<grp_train>,
-  HelpText<"Let a step hold no more than this (2GiB, 300MB; parameters and states included) where dimensions have these sizes: what is made again then instead of being kept is told">;
+  HelpText<"Let a step hold no more than this (2GiB, 300MB; parameters and states included) where dimensions have these sizes (and threads=<n>, default 1): what is made again then instead of being kept is told">;
 def memory_budget : Separate<["--", "-"], "memory-budget">, Alias<memory_budget_EQ>;
 def recompute_EQ : Joined<["--", "-"], "recompute=">, MetaVarName<"<pattern>">, Group<grp_train>,
   HelpText<"Compute what nodes of such names make again in the backward pass instead of keeping it (repeatable)">;
