@@ -9,6 +9,7 @@
 #define DS_COMPILER_H
 
 #include "ds/Import/Options.h"
+#include "ds/Memory/Options.h"
 #include "ds/Simplify/Versions.h"
 #include "ds/Train/Options.h"
 
@@ -71,6 +72,8 @@ struct CompileOptions {
   /// Set: the artifact is a step that trains the model, and an executable trains it (docs/Training.md).
   std::optional<TrainingOptions> training;
   TrainingImport trained;
+  /// What a step of it may hold.
+  MemoryOptions memory;
   /// All that the model computes in f32 is computed in f64.
   bool widens = false;
   /// What the user says of sizes that depend on data.

@@ -444,8 +444,8 @@ CompileStatus Compilation::runPhases(size_t target, mlir::ModuleOp module) {
     mlir::LogicalResult outcome = mlir::success();
     if (phase.passes) {
       mlir::PassManager passes(module.getContext());
-      phase.passes->build(passes,
-                          {phaseContext.target, options.precise, options.forced, phaseContext.kernels, options.reuse});
+      phase.passes->build(passes, {phaseContext.target, options.precise, options.forced, phaseContext.kernels,
+                                   options.reuse, options.memory.isGiven() ? &options.memory : nullptr});
       outcome = passes.run(module);
     }
     if (succeeded(outcome) && phase.run)

@@ -97,6 +97,18 @@ static void buildKernels(OpPassManager &pm, const PipelineOptions &options) {
 static void buildHost(OpPassManager &pm, const PipelineOptions &options) {
   if (options.reuse)
     pm.addNestedPass<func::FuncOp>(createPlaceDonationsPass());
+  // On launches, whose operands and results are the buffers to be, and behind everything that joins equal ops; once
+  // donations are placed, so that nothing runs again that would read what is overwritten.
+  if (options.memory) {
+    RematerializePassOptions remat;
+    remat.budget = options.memory->budget;
+    remat.threads = options.memory->threads;
+    for (const auto &[name, size] : options.memory->sizes)
+      remat.sizes.push_back(name + "=" + std::to_string(size));
+    for (const std::string &pattern : options.memory->recomputed)
+      remat.recompute.push_back(pattern);
+    pm.addPass(createRematerializePass(remat));
+  }
   pm.addPass(createConvertDsToRtPass());
   pm.addNestedPass<rt::ProgramOp>(createAssignMemoryPass({options.reuse}));
   pm.addPass(createConvertRtToLLVMPass());

@@ -66,6 +66,12 @@ def schedule : Separate<["--", "-"], "schedule">, Alias<schedule_EQ>;
 def freeze_EQ : Joined<["--", "-"], "freeze=">, MetaVarName<"<pattern>">, Group<grp_train>,
   HelpText<"Leave parameters of such names as they are: *, ? and [a-z] stand for characters (repeatable)">;
 def freeze : Separate<["--", "-"], "freeze">, Alias<freeze_EQ>;
+def memory_budget_EQ : Joined<["--", "-"], "memory-budget=">, MetaVarName<"<amount>[:<dim>=<n>,...]">, Group<grp_train>,
+  HelpText<"Let a step hold no more than this (2GiB, 300MB; parameters and states included) where dimensions have these sizes (and threads=<n>, default 1): what is made again then instead of being kept is told">;
+def memory_budget : Separate<["--", "-"], "memory-budget">, Alias<memory_budget_EQ>;
+def recompute_EQ : Joined<["--", "-"], "recompute=">, MetaVarName<"<pattern>">, Group<grp_train>,
+  HelpText<"Compute what nodes of such names make again in the backward pass instead of keeping it (repeatable)">;
+def recompute : Separate<["--", "-"], "recompute">, Alias<recompute_EQ>;
 
 def cache_dir_EQ : Joined<["--", "-"], "cache-dir=">, MetaVarName<"<dir>">, Group<grp_cache>,
   HelpText<"Keep the code of kernels in <dir> and take it from there (default: $XDG_CACHE_HOME/ds or ~/.cache/ds)">;

@@ -161,7 +161,8 @@ static std::string parseDomains(StringRef text, ds::CompileOptions &options) {
 /// Reads --train and what belongs to it; the reason on failure.
 static std::string parseTraining(const opt::InputArgList &args, ds::CompileOptions &options) {
   if (!args.hasArg(OPT_train)) {
-    for (auto id : {OPT_loss_EQ, OPT_optimizer_EQ, OPT_schedule_EQ, OPT_freeze_EQ})
+    for (auto id :
+         {OPT_loss_EQ, OPT_optimizer_EQ, OPT_schedule_EQ, OPT_freeze_EQ, OPT_memory_budget_EQ, OPT_recompute_EQ})
       if (const opt::Arg *arg = args.getLastArg(id))
         return "'" + arg->getSpelling().rtrim('=').str() + "' goes with --train";
     return {};
@@ -171,6 +172,12 @@ static std::string parseTraining(const opt::InputArgList &args, ds::CompileOptio
   training.optimizerText = args.getLastArgValue(OPT_optimizer_EQ, training.optimizerText).str();
   training.schedule = args.getLastArgValue(OPT_schedule_EQ, training.schedule).str();
   options.trained.frozen = args.getAllArgValues(OPT_freeze_EQ);
+  options.memory.recomputed = args.getAllArgValues(OPT_recompute_EQ);
+  if (const opt::Arg *budget = args.getLastArg(OPT_memory_budget_EQ))
+    if (std::string reason = ds::parseMemoryBudget(budget->getValue(), options.memory); !reason.empty())
+      return reason;
+  if (options.memory.isGiven() && args.hasArg(OPT_no_reuse))
+    return "--no-reuse shares no memory, so that --memory-budget and --recompute free none; leave one of them out";
   return ds::parseTexts(training);
 }
 
@@ -213,8 +220,9 @@ int main(int argc, char **argv) {
     if (arg->getNumValues() == 1 && StringRef(arg->getValue()).empty())
       return usage(arg->getOption().getID() == OPT_INPUT ? Twine("the model's name is empty")
                                                          : "'" + arg->getSpelling() + "' needs a value");
-  constexpr unsigned repeatable[] = {OPT_INPUT,       OPT_shape,           OPT_specialize_EQ, OPT_donate_EQ,
-                                     OPT_optional_EQ, OPT_force_static_EQ, OPT_custom_ops,    OPT_freeze_EQ};
+  constexpr unsigned repeatable[] = {OPT_INPUT,      OPT_shape,       OPT_specialize_EQ,
+                                     OPT_donate_EQ,  OPT_optional_EQ, OPT_force_static_EQ,
+                                     OPT_custom_ops, OPT_freeze_EQ,   OPT_recompute_EQ};
   std::map<unsigned, unsigned> counts;
   for (const opt::Arg *arg : args)
     if (unsigned id = arg->getOption().getUnaliasedOption().getID();

@@ -34,6 +34,43 @@ def PlaceDonationsPass : Pass<"ds-place-donations", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RematerializePass : Pass<"ds-rematerialize", "::mlir::ModuleOp"> {
+  let summary = "Runs launches again, so that less memory is held between them";
+  let description = [{
+    Before: launches on tensors, whose kernels are code; donations are placed. What launches make are the program's temporaries, so that
+    the plan is one of real buffers, and a launch that runs again needs no new code. No pass behind this one joins equal launches.
+
+    ```mlir
+    %0 = rt.launch @gelu(%a) : ...
+    %1 = rt.launch @matmul(%0, %w) : ...
+    ...
+    %8 = rt.launch @matmul_1(%0, %7) : ...
+    ```
+
+    After:
+
+    ```mlir
+    %0 = rt.launch @gelu(%a) : ...
+    %1 = rt.launch @matmul(%0, %w) : ...
+    ...
+    %9 = rt.launch @gelu(%a) : ...
+    %8 = rt.launch @matmul_1(%9, %7) : ...
+    ```
+
+    Afterwards a step holds no more than `budget` bytes at `sizes`: states and results, the arena that the runtime plans, and the
+    scratch of `threads`. What nodes of `recompute` make before the first result (the loss) is there is not kept for what follows it. Each launch that runs again
+    lies before its first reader and computes the same bits. What makes a result (the next running mean, say) runs once, and donations stay in place.
+    Of a training step's versions the budget is demanded of the one that trains; others have the same room for temporaries, or come as near as they can. A note says what was planned.
+
+    Fails, saying how little can be, where no plan keeps the budget, and where a size that memory depends on is not stated.
+  }];
+  let options = [Option<"budget", "budget", "int64_t", "0", "Bytes; 0: any number">,
+                 Option<"threads", "threads", "int64_t", "1", "How many threads run it">,
+                 ListOption<"sizes", "sizes", "std::string", "NAME=SIZE,... of symbols">,
+                 ListOption<"recompute", "recompute", "std::string", "Patterns of names of nodes">];
+  let dependentDialects = ["::ds::DsDialect", "::ds::rt::RtDialect"];
+}
+
 def AssignMemoryPass : Pass<"ds-assign-memory", "::ds::rt::ProgramOp"> {
   let summary = "Says how long temporaries live, and lets kernels work in place";
   let description = [{

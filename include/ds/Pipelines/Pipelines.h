@@ -7,6 +7,7 @@
 
 #include "ds/Codegen/KernelCache.h"
 #include "ds/Codegen/Target.h"
+#include "ds/Memory/Options.h"
 #include "ds/Simplify/Versions.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -23,6 +24,8 @@ struct PipelineOptions {
   ProgramKernels *kernels = nullptr;
   /// Kernels may work in place, and memory of tensors may be shared.
   bool reuse = true;
+  /// What a training step may hold, or null.
+  const MemoryOptions *memory = nullptr;
 };
 
 struct PassPhase {
