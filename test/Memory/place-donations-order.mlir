@@ -72,3 +72,19 @@ func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %t: tensor<4x8xf32> {
   %2 = ds.reduce_sum %s {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
   return %0, %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>
 }
+
+// -----
+
+// One launch makes the next values of two states and of what they are kept for, each where it reads the old one.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME:    %arg0: tensor<4x8xf32> {ds.donate = 0 : i64, ds.in_place}
+// CHECK-SAME:    %arg1: tensor<4x8xf32> {ds.donate = 1 : i64, ds.in_place}
+// CHECK:         rt.launch
+// CHECK-NOT:     rt.launch
+// CHECK:         return
+func.func @main(%p: tensor<4x8xf32> {ds.donate = 0 : i64}, %m: tensor<4x8xf32> {ds.donate = 1 : i64},
+                %g: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  %0 = ds.add %m, %g : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.sub %p, %0 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %1, %0 : tensor<4x8xf32>, tensor<4x8xf32>
+}

@@ -71,6 +71,7 @@ void registerCpuRootEmitters(DialectRegistry &registry) {
     attach<ConvFilterVjpOp, emitConvFilterVjp, isNhwc>(context);
     attach<MaxPoolVjpOp, emitMaxPoolVjp, isNhwc>(context);
     attach<PackOp, emitPackOfTransposed, isPackOfTransposed>(context);
+    attach<PackFilterOp, emitPackOfFilter, isPackOfFilter>(context);
     attach<TransposeOp, emitTransposeOfRows, isTransposeOfRows>(context);
     attach<SoftmaxOp, emitSoftmax>(context);
     attach<LogSoftmaxOp, emitSoftmax>(context);
