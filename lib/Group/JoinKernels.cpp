@@ -1,8 +1,8 @@
 //===- JoinKernels.cpp - Kernels that are computed together ---------------===//
 // Guarantees: see JoinKernels.h; one walk over the block.
-//   Joined are kernels that go element by element over the same dims (an optimizer's moments and its parameter), where one
-//   reads what another makes or both read a tensor of these dims; and reductions of the same dims over the same axes that
-//   read a tensor of these dims both (the sums of a normalization's derivative).
+//   Joined are kernels that go element by element over the same dims (an optimizer's moments and its parameter), where
+//   one reads what another makes or both read a tensor of these dims; and reductions of the same dims over the same
+//   axes that read a tensor of these dims both (the sums of a normalization's derivative).
 //===----------------------------------------------------------------------===//
 #include "lib/Group/JoinKernels.h"
 #include "dialects/ds/ir/DsOps.h"
@@ -61,7 +61,7 @@ private:
   DenseMap<Operation *, unsigned> kernelOf; // of tails
   DenseMap<Value, unsigned> lastReader;     // of tensors with the dims of the reader's loops
   unsigned stage = 0;
-  DenseSet<Value> read;                     // by the host, or by a kernel
+  DenseSet<Value> read; // by the host, or by a kernel
 };
 
 } // namespace
@@ -122,7 +122,9 @@ void Joiner::closeMakers(ValueRange values) {
       kernels[maker->second].isOpen = false;
 }
 
-static bool readsRows(const SymDims &dims) { return !dims.empty() && dims.back().isConst() && dims.back().getConst() >= kLongRow; }
+static bool readsRows(const SymDims &dims) {
+  return !dims.empty() && dims.back().isConst() && dims.back().getConst() >= kLongRow;
+}
 
 bool Joiner::canJoin(const Kernel &earlier, const Kernel &kernel) {
   if (earlier.isJoined || earlier.stage != kernel.stage || !earlier.dims || *earlier.dims != *kernel.dims ||
@@ -142,8 +144,10 @@ bool Joiner::canJoin(const Kernel &earlier, const Kernel &kernel) {
   }
   Operation *one = earlier.reduction, *other = kernel.reduction;
   // A sum of what another sum is needed for takes another pass.
-  bool depends = llvm::any_of(earlier.tails, [&](Operation *tail) { return kernel.arguments.contains(tail->getResult(0)); });
-  return !depends && (canComeEarly(earlier, kernel) || earlier.isOpen) && earlier.tails.size() + kernel.tails.size() <= kMostReductions &&
+  bool depends =
+      llvm::any_of(earlier.tails, [&](Operation *tail) { return kernel.arguments.contains(tail->getResult(0)); });
+  return !depends && (canComeEarly(earlier, kernel) || earlier.isOpen) &&
+         earlier.tails.size() + kernel.tails.size() <= kMostReductions &&
          getElementTypeOrSelf(one->getOperand(0).getType()) == getElementTypeOrSelf(other->getOperand(0).getType()) &&
          one->getAttr("axes") == other->getAttr("axes") &&
          *shapes.getDims(one->getResult(0)) == *shapes.getDims(other->getResult(0));

@@ -1,8 +1,8 @@
 //===- JoinKernels.h - Kernels that are computed together -----------------===//
 // Assumes: one block of ds ops whose fusion is decided (Fusion.h), shapes known.
 // Guarantees: every kernel of the fusion is in one group. A group of several reads once what more than one of them
-//   reads, and has a result for each that anybody else uses. All that it reads is there at its place, and what reads its
-//   results comes behind it.
+//   reads, and has a result for each that anybody else uses. All that it reads is there at its place, and what reads
+//   its results comes behind it.
 // Declines: changing anything; kernels that would walk over their elements in another way together than each by itself.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_GROUP_JOINKERNELS_H

@@ -25,7 +25,7 @@ namespace {
 struct Donation {
   unsigned input;
   rt::LaunchOp writer;
-  unsigned made = 0; // its result that is the output
+  unsigned made = 0;                // its result that is the output
   DenseSet<Value> aliases;          // all that may be the input's memory
   SmallVector<Operation *> readers; // the writer not among them
   bool readByWriter = false, inPlace = false;

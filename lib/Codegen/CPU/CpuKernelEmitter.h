@@ -67,8 +67,6 @@ mlir::LogicalResult emitConvFilterVjp(CpuKernelEmitter &e, mlir::Operation *root
 mlir::LogicalResult emitMaxPoolVjp(CpuKernelEmitter &e, mlir::Operation *root);
 bool isPackOfTransposed(mlir::Operation *op);
 mlir::LogicalResult emitPackOfTransposed(CpuKernelEmitter &e, mlir::Operation *root);
-bool isPackOfFilter(mlir::Operation *op);
-mlir::LogicalResult emitPackOfFilter(CpuKernelEmitter &e, mlir::Operation *root);
 bool isTransposeOfRows(mlir::Operation *op);
 mlir::LogicalResult emitTransposeOfRows(CpuKernelEmitter &e, mlir::Operation *root);
 mlir::LogicalResult emitScatter(CpuKernelEmitter &e, mlir::Operation *root);

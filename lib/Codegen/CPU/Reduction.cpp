@@ -1,6 +1,6 @@
 //===- Reduction.cpp - Kernels whose root is a reduction ------------------===//
-// Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result. There may be
-// several roots, of one
+// Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result. There may
+// be several roots, of one
 //   element type, over the same axes of inputs of the same dims: they are reduced in one pass.
 // Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators,
 // folded

@@ -4,6 +4,7 @@
 #include "dialects/ds/ir/DsAdjoint.h"
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "lib/Codegen/CPU/CpuRootInterface.h"
+#include "lib/Codegen/CPU/TransposeBlocks.h"
 
 using namespace mlir;
 

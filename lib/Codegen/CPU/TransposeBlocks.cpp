@@ -103,8 +103,8 @@ bool isPackOfFilter(Operation *op) {
   return op->hasOneUse() && op->getUsers().begin()->hasTrait<OpTrait::IsTerminator>();
 }
 
-/// Taps lie together in a filter and far apart in panels: those of a channel come one after the other, so that the lines
-/// that they lie in are read once.
+/// Taps lie together in a filter and far apart in panels: those of a channel come one after the other, so that the
+/// lines that they lie in are read once.
 LogicalResult emitPackOfFilter(CpuKernelEmitter &e, Operation *root) {
   constexpr int64_t kChannels = 16; // of an item
   auto op = cast<PackFilterOp>(root);
@@ -122,9 +122,9 @@ LogicalResult emitPackOfFilter(CpuKernelEmitter &e, Operation *root) {
     return e.forLoop(first, past, 1, [&](Value channel) {
       return e.forLoop(e.i64(0), e.size(taps), 1, [&](Value tap) {
         Value row = e.addI(e.mulI(tap, e.size(channels)), channel);
-        return e.vectorLoop(e.i64(0), e.i64(int64_t(op.getTile())), [&](LaneIndex column) {
-          return storeResults(e, {at[0], at[1], LaneIndex::uniform(row), column});
-        });
+        auto store = [&](LaneIndex column) { return storeResults(e, {at[0], at[1], LaneIndex::uniform(row), column}); };
+        const int64_t tile = int64_t(op.getTile());
+        return e.vectorLoop(e.i64(0), e.i64(tile), store, /*wholeOnly=*/tile % e.getWidth() == 0);
       });
     });
   });
