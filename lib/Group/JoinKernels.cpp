@@ -84,7 +84,7 @@ Joiner::Kernel Joiner::describe(Operation *tail) {
 }
 
 void Joiner::findLoops(Kernel &kernel) {
-  if (kernel.tails.front()->getNumResults() != 1)
+  if (kernel.tails.front()->getNumResults() != 1 || kernel.tails.front()->use_empty())
     return;
   bool isPointwise = true;
   for (Operation *op : kernel.members) {

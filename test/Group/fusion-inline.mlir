@@ -137,7 +137,7 @@ func.func @of_five_operations(%x: tensor<4x8xf32>, %m: tensor<1x8xf32>) -> (tens
 // CHECK:         %[[A:.*]] = rt.launch @{{.*}}add(%arg0, %arg1)
 // CHECK:         rt.launch @{{.*}}reduce_max(%[[A]])
 // CHECK:         rt.launch @{{.*}}transpose(%[[A]])
-// CHECK:         %[[P:.*]] = rt.launch @{{.*}}greater(%arg0)
+// CHECK:         %[[P:.*]] = rt.launch @{{.*}}compare(%arg0)
 // CHECK:         rt.launch @{{.*}}reduce_max(%[[P]])
 // CHECK:         rt.launch @{{.*}}transpose(%[[P]])
 func.func @of_more_memory(%x: tensor<4x8xf32>, %y: tensor<4x8xf32>) -> (tensor<4xf32>, tensor<8x4xf32>, tensor<4xi1>, tensor<8x4xi1>) {
@@ -145,7 +145,7 @@ func.func @of_more_memory(%x: tensor<4x8xf32>, %y: tensor<4x8xf32>) -> (tensor<4
   %0 = ds.add %x, %y : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
   %1 = ds.reduce_max %0 {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
   %2 = ds.transpose %0 {perm = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
-  %3 = ds.greater %x, %zero : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xi1>
+  %3 = ds.compare gt, %x, %zero : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xi1>
   %4 = ds.reduce_max %3 {axes = array<i64: 1>} : (tensor<4x8xi1>) -> tensor<4xi1>
   %5 = ds.transpose %3 {perm = array<i64: 1, 0>} : (tensor<4x8xi1>) -> tensor<8x4xi1>
   return %1, %2, %4, %5 : tensor<4xf32>, tensor<8x4xf32>, tensor<4xi1>, tensor<8x4xi1>

@@ -24,7 +24,7 @@ func.func @readers_of_one_tensor(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tenso
   %0 = ds.exp %x : (tensor<4xf32>) -> tensor<4xf32>
   %1 = ds.tanh %0 : (tensor<4xf32>) -> tensor<4xf32>
   %2 = ds.mul %0, %1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
-  %3 = ds.greater %x, %y : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xi1>
+  %3 = ds.compare gt, %x, %y : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xi1>
   return %2, %3 : tensor<4xf32>, tensor<4xi1>
 }
 
@@ -104,8 +104,10 @@ func.func @long_rows(%x: tensor<8x64xf32>, %c: tensor<8x1xf32>) -> (tensor<8x64x
 // CHECK:         rt.yield %{{.*}}, %{{.*}} : tensor<8xf32>, tensor<8xf32>
 // CHECK-LABEL: func.func @sums
 // CHECK-NEXT:    %[[R:.*]]:2 = rt.launch @{{.*}}reduce_sum(%arg0, %arg1)
-// CHECK-NEXT:    %[[E:.*]] = rt.launch @{{.*}}exp(%[[R]]#0)
-// CHECK-NEXT:    return %[[E]], %[[R]]#1
+// CHECK-NEXT:    %[[V:.*]] = ds.reshape %[[R]]#0
+// CHECK-NEXT:    %[[E:.*]] = rt.launch @{{.*}}exp(%[[V]])
+// CHECK-NEXT:    %[[W:.*]] = ds.reshape %[[E]]
+// CHECK-NEXT:    return %[[W]], %[[R]]#1
 func.func @sums(%g: tensor<4x8xf32>, %x: tensor<4x8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
   %0 = ds.reduce_sum %g {axes = array<i64: 0>} : (tensor<4x8xf32>) -> tensor<8xf32>
   %s = ds.relu %0 : (tensor<8xf32>) -> tensor<8xf32>
