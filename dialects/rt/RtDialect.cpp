@@ -226,8 +226,6 @@ LogicalResult DispatchOp::verify() {
   std::optional<ArrayRef<int64_t>> inPlace = getInPlace();
   if (!inPlace)
     return success();
-  if (getOutputs().size() != 1) // (C4)
-    return emitOpError("works in place with one output alone, got ") << getOutputs().size();
   for (int64_t input : *inPlace)
     if (input < 0 || input >= static_cast<int64_t>(getInputs().size())) // (C5)
       return emitOpError("has no input ") << input << " to work in the place of";

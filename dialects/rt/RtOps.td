@@ -296,15 +296,16 @@ def Rt_DispatchOp : Rt_Op<"dispatch", [AttrSizedOperandSegments, DeclareOpInterf
   let summary = "runs a kernel on buffers";
   let description = [{
     The kernel's arguments are the inputs, which it reads, then the outputs, which it writes as a whole. `symbols` are the
-    values of the kernel's symbols. `in_place` has the numbers of inputs whose memory the only output may take: of these
-    the kernel reads the element that it is about to write, and no other, and they have the output's size.
+    values of the kernel's symbols. `in_place` has the numbers of inputs whose memory an output may take: of these
+    the kernel reads the element that it is about to write, and no other, before it writes any, and they have the size of
+    each output.
     `convert-ds-to-rt` states them, `ds-assign-memory` decides and removes them.
 
     Constraints:
     - (C1) `kernel` names an `rt.code`.
     - (C2) There is an input for each of its arguments, an output for each of its results.
     - (C3) `symbols` has one expression for each of its symbols.
-    - (C4) Where `in_place` is said, the code is `in_place`, and there is one output.
+    - (C4) Where `in_place` is said, the code is `in_place`.
     - (C5) `in_place` has numbers of inputs.
     - (C6) Buffers lie in the memory of what runs the code: the host's, or its `device`'s.
 

@@ -30,16 +30,19 @@ struct Demand {
 SymExpr operationCount(rt::KernelOp kernel, ShapeState &shapes) {
   Block &block = kernel.getBody().front();
   int64_t cost = 0;
+  std::optional<SymExpr> ofRoots;
   for (Operation &op : block.without_terminator()) {
     auto root = dyn_cast<KernelRootOpInterface>(op);
     if (root && root.isKernelRoot())
       if (std::optional<SymExpr> flops = root.getFlops(shapes))
-        return *flops;
+        ofRoots = ofRoots ? *ofRoots + *flops : *flops;
     auto element = dyn_cast<ElementOpInterface>(op);
     bool computes = !op.hasTrait<CopiesElements>() && !op.hasTrait<Broadcasts>() && !isUniform(&op);
     if (element && computes)
       cost += element.elementCost();
   }
+  if (ofRoots)
+    return *ofRoots;
   return product(*shapes.getDims(block.getTerminator()->getOperand(0))) * SymExpr(cost);
 }
 

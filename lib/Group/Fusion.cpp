@@ -15,7 +15,8 @@ namespace ds {
 
 /// More arithmetic than this is not done twice to save a round trip to memory.
 static constexpr int64_t kCheap = 3;
-static constexpr size_t kMostOps = 64;
+/// So much is, where it only spares writing: a normalization and its scale and bias.
+static constexpr int64_t kRepeated = 4;
 /// Costs are counted up to here.
 static constexpr int64_t kMostCost = 1000;
 
@@ -44,7 +45,63 @@ void Fusion::countCosts() {
         cost = std::min(kMostCost, cost + treeCost.lookup(producer));
     }
     treeCost[&op] = std::min(kMostCost, cost);
+    followElements(&op);
   }
+}
+
+/// Whether every dim is the result's or 1: what is smaller is read along a part of the loops.
+static bool isBroadcast(const SymDims &own, const SymDims &result) {
+  return own.size() <= result.size() &&
+         llvm::all_of(llvm::zip_equal(own, ArrayRef<SymExpr>(result).take_back(own.size())), [](auto pair) {
+           auto &[size, whole] = pair;
+           return size.isConst(1) || size == whole;
+         });
+}
+
+void Fusion::followElements(Operation *op) {
+  if (!isPointwise(op) || isRoot(op) || isHostOp(op) || op->getNumResults() != 1)
+    return;
+  SymDims result = dims(op->getResult(0));
+  Origin origin;
+  origin.cost = cast<ElementOpInterface>(op).elementCost();
+  llvm::SmallPtrSet<Value, 4> seen;
+  for (Value operand : op->getOperands()) {
+    if (!seen.insert(operand).second)
+      continue;
+    if (dims(operand) != result) {
+      origin.isOne &= isBroadcast(dims(operand), result);
+      continue;
+    }
+    Operation *producer = operand.getDefiningOp();
+    Value tensor = operand;
+    if (auto before = producer ? origins.find(producer) : origins.end(); before != origins.end()) {
+      // What is of several tensors is stored where it has several uses, and otherwise computed here.
+      if (before->second.isOne) {
+        tensor = before->second.tensor;
+        origin.cost = std::min(kMostCost, origin.cost + before->second.cost);
+      } else {
+        origin.isOne &= distinctUses(operand).size() > 1;
+      }
+    } else if (producer && !isHostOp(producer) && !isRoot(producer)) {
+      origin.isOne = false;
+    }
+    if (!tensor)
+      continue;
+    origin.isOne &= !origin.tensor || origin.tensor == tensor;
+    origin.tensor = tensor;
+  }
+  origins[op] = origin;
+}
+
+bool Fusion::isWorthRepeating(Operation *op, ArrayRef<OpOperand *> uses) {
+  auto found = origins.find(op);
+  if (found == origins.end() || !found->second.isOne || !found->second.tensor || found->second.cost > kRepeated)
+    return false;
+  auto bits = [](Value value) { return getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth(); };
+  return bits(found->second.tensor) <= bits(op->getResult(0)) && llvm::all_of(uses, [&](OpOperand *use) {
+           // A root of one operand loops over its elements; others may have use for how they lie in memory.
+           return timesRead(*use) == 1 && (!isRoot(use->getOwner()) || use->getOwner()->getNumOperands() == 1);
+         });
 }
 
 int64_t Fusion::timesRead(OpOperand &use) {
@@ -98,6 +155,8 @@ bool Fusion::shouldInline(Operation *op) {
   for (OpOperand *use : uses)
     reads += timesRead(*use);
   if (single && reads == 1)
+    return true;
+  if (isWorthRepeating(op, uses))
     return true;
   // Each use may be at another position, and so may those of an expansion within it: what is computed there is limited.
   if (op->hasTrait<Broadcasts>() && reads <= 8 && (single || cost < kMostCost))

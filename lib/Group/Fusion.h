@@ -25,6 +25,8 @@ public:
   llvm::SmallVector<mlir::Operation *> members(mlir::Operation *tail) const;
   /// Constants that code holds by itself; others are arguments of kernels.
   static bool isImmediate(mlir::Operation *op);
+  /// No kernel has more.
+  static constexpr size_t kMostOps = 64;
   /// Ops with loops of their own: see KernelRootOpInterface.
   static bool isRoot(mlir::Operation *op);
 
@@ -40,6 +42,9 @@ private:
   /// The uses of `value` that compute it anew.
   llvm::SmallVector<mlir::OpOperand *> distinctUses(mlir::Value value);
   void countCosts();
+  void followElements(mlir::Operation *op);
+  /// Whether computing `op` at each of its uses reads no more than storing its result would, at little arithmetic.
+  bool isWorthRepeating(mlir::Operation *op, llvm::ArrayRef<mlir::OpOperand *> uses);
   /// Stores results within a kernel that would grow too large. What is stored here is a kernel of its own.
   void limitSize(mlir::Operation *tail);
   SymDims dims(mlir::Value value) { return *shapes.getDims(value); }
@@ -48,6 +53,14 @@ private:
   ShapeState &shapes;
   /// The arithmetic of an op and of what is computed for it down to the next root, each time that it is used.
   llvm::DenseMap<mlir::Operation *, int64_t> treeCost;
+  /// What the elements of a pointwise op's result are computed of, each of the element at its own place: the only
+  /// tensor of its dims that lies in memory (null where there is none, or more than one), and the arithmetic.
+  struct Origin {
+    mlir::Value tensor;
+    bool isOne = true; // none counts as one
+    int64_t cost = 0;
+  };
+  llvm::DenseMap<mlir::Operation *, Origin> origins;
   llvm::DenseSet<mlir::Operation *> inlined;
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> tailOf; // of roots and what their epilogues absorbed
   llvm::SmallVector<mlir::Operation *> tails;

@@ -7,7 +7,7 @@
 #include "dialects/rt/RtDialect.h"
 #include "ds/Group/Passes.h"
 #include "lib/Group/FunctionBoundary.h"
-#include "lib/Group/Fusion.h"
+#include "lib/Group/JoinKernels.h"
 #include "lib/Group/OutlineKernels.h"
 
 using namespace mlir;
@@ -70,11 +70,13 @@ static LogicalResult group(func::FuncOp function, KernelOutliner &outliner) {
   Block &block = function.getBody().front();
   Fusion fusion(block, shapes);
   fusion.decide();
-  SmallVector<std::pair<Operation *, rt::LaunchOp>> launches;
-  for (Operation *tail : fusion.kernels())
-    launches.emplace_back(tail, outliner.outline(tail, fusion.members(tail), shapes));
-  for (auto [tail, launch] : launches)
-    tail->replaceAllUsesWith(launch.getResults());
+  SmallVector<KernelGroup> groups = joinKernels(block, fusion, shapes);
+  SmallVector<rt::LaunchOp> launches;
+  for (const KernelGroup &group : groups)
+    launches.push_back(outliner.outline(group, shapes));
+  for (auto [group, launch] : llvm::zip_equal(groups, launches))
+    for (auto [value, result] : llvm::zip_equal(group.results, launch.getResults()))
+      value.replaceAllUsesWith(result);
   SmallVector<Operation *> ops;
   for (Operation &op : block.without_terminator())
     ops.push_back(&op);

@@ -28,7 +28,9 @@ StringRef KernelOutliner::unique(rt::KernelOp kernel) {
   return entry->second;
 }
 
-rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> members, ShapeState &shapes) {
+rt::LaunchOp KernelOutliner::outline(const KernelGroup &group, ShapeState &shapes) {
+  ArrayRef<Operation *> members = group.members;
+  ValueRange results(group.results);
   llvm::SmallPtrSet<Operation *, 16> inside(members.begin(), members.end());
   llvm::SetVector<Value> arguments;
   llvm::SetVector<Operation *> immediates;
@@ -45,7 +47,7 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
         arguments.insert(operand);
     }
   }
-  OpBuilder builder(tail);
+  OpBuilder builder(group.place);
   MLIRContext *context = builder.getContext();
   Location loc = FusedLoc::get(context, locations);
   SmallVector<Type> inputs;
@@ -57,14 +59,14 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
   }
   // The op with loops of its own gives the name; the last one where all are
   // element by element.
-  Operation *named = tail;
+  Operation *named = members.back();
   for (Operation *op : members)
     if (Fusion::isRoot(op))
       named = op;
   std::string name = "ds_k" + std::to_string(known.size()) + "_" + named->getName().stripDialect().str();
   OpBuilder atModule(builder.getContext());
-  atModule.setInsertionPoint(tail->getParentOp());
-  auto kernel = rt::KernelOp::create(atModule, loc, name, builder.getFunctionType(inputs, tail->getResultTypes()),
+  atModule.setInsertionPoint(group.place->getParentOp());
+  auto kernel = rt::KernelOp::create(atModule, loc, name, builder.getFunctionType(inputs, results.getTypes()),
                                      builder.getArrayAttr(attributes), ArrayAttr(), ArrayAttr());
   Block *body = atModule.createBlock(&kernel.getBody());
   IRMapping mapping;
@@ -76,7 +78,7 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
   for (Operation *op : members)
     atModule.clone(*op, mapping);
   SmallVector<Value> yielded;
-  for (Value result : tail->getResults())
+  for (Value result : results)
     yielded.push_back(mapping.lookup(result));
   rt::YieldOp::create(atModule, loc, yielded);
   const std::map<std::string, SymExpr> given = abstractSizes(kernel);
@@ -94,9 +96,9 @@ rt::LaunchOp KernelOutliner::outline(Operation *tail, ArrayRef<Operation *> memb
   substituteSymbols(kernel, formal);
   kernel.setSymbolsAttr(builder.getStrArrayAttr(SmallVector<StringRef>(names.begin(), names.end())));
   SmallVector<Attribute> shapesOfResults;
-  for (Value result : tail->getResults())
+  for (Value result : results)
     shapesOfResults.push_back(ShapeAttr::get(context, ArrayRef<SymExpr>(*shapes.getDims(result))));
-  return rt::LaunchOp::create(builder, loc, tail->getResultTypes(), unique(kernel), arguments.getArrayRef(),
+  return rt::LaunchOp::create(builder, loc, results.getTypes(), unique(kernel), arguments.getArrayRef(),
                               ShapeAttr::get(context, ArrayRef<SymExpr>(actual)),
                               builder.getArrayAttr(shapesOfResults));
 }

@@ -9,6 +9,7 @@
 
 #include "dialects/ds/shape/ShapeState.h"
 #include "dialects/rt/RtDialect.h"
+#include "lib/Group/JoinKernels.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -16,9 +17,8 @@ namespace ds {
 
 class KernelOutliner {
 public:
-  /// Copies `members` into a kernel before the function, and launches it before
-  /// `tail`, the last of them.
-  rt::LaunchOp outline(mlir::Operation *tail, llvm::ArrayRef<mlir::Operation *> members, ShapeState &shapes);
+  /// Copies a group's members into a kernel before the function, and launches it at the place of the group.
+  rt::LaunchOp outline(const KernelGroup &group, ShapeState &shapes);
   /// Removes the kernels whose launches all died, once no function can want an
   /// equal one any more.
   void eraseDead(mlir::ModuleOp module);

@@ -42,7 +42,8 @@ static MemoryProgram describe(rt::ProgramOp host, SmallVector<rt::BufferOp> &buf
       step.reads = numbersOf(dispatch.getInputs());
       step.makes = numbersOf(dispatch.getOutputs());
       for (int64_t input : dispatch.getInPlace().value_or(ArrayRef<int64_t>()))
-        step.inPlace.emplace_back(step.reads[input], step.makes.front());
+        for (unsigned made : step.makes)
+          step.inPlace.emplace_back(step.reads[input], made);
     } else if (auto bind = dyn_cast<rt::BindOp>(op)) {
       step.isLaunch = false;
       step.reads = numbersOf(bind.getBuffer());

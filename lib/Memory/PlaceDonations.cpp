@@ -25,6 +25,7 @@ namespace {
 struct Donation {
   unsigned input;
   rt::LaunchOp writer;
+  unsigned made = 0;                // its result that is the output
   DenseSet<Value> aliases;          // all that may be the input's memory
   SmallVector<Operation *> readers; // the writer not among them
   bool readByWriter = false, inPlace = false;
@@ -68,15 +69,15 @@ void findReaders(Value input, Donation &donation) {
 bool worksInPlace(const Donation &donation, const ShapeState &shapes) {
   rt::LaunchOp launch = donation.writer;
   auto code = SymbolTable::lookupNearestSymbolFrom<rt::CodeOp>(launch, launch.getKernelAttr());
-  if (!code || !code.getInPlace() || launch.getNumResults() != 1)
+  if (!code || !code.getInPlace())
     return false;
-  auto made = cast<ShapeAttr>(launch.getShapes()[0]);
+  auto made = cast<ShapeAttr>(launch.getShapes()[donation.made]);
   return llvm::all_of(launch.getInputs(), [&](Value operand) {
     if (!donation.aliases.contains(operand))
       return true;
     // A view has dims of its own; only the argument's are at hand.
     return isa<BlockArgument>(operand) && shapes.getDims(operand) && *shapes.getDims(operand) == made.getDims() &&
-           getElementTypeOrSelf(operand.getType()) == getElementTypeOrSelf(launch.getResult(0).getType());
+           getElementTypeOrSelf(operand.getType()) == getElementTypeOrSelf(launch.getResult(donation.made).getType());
   });
 }
 
@@ -121,9 +122,10 @@ public:
         continue;
       }
       Value result = memoryOf(function.getBody().front().getTerminator()->getOperand(output.getInt()));
-      Donation donation{argument.getArgNumber(), result.getDefiningOp<rt::LaunchOp>(), {}, {}};
-      if (!donation.writer)
+      auto writer = result.getDefiningOp<rt::LaunchOp>();
+      if (!writer)
         continue;
+      Donation donation{argument.getArgNumber(), writer, cast<OpResult>(result).getResultNumber(), {}, {}};
       findReaders(argument, donation);
       if (!donation.readByWriter || worksInPlace(donation, shapes))
         all.push_back(std::move(donation));

@@ -2,7 +2,8 @@
 // Assumes: shapes inferred.
 // Guarantees: see Passes.td. A result at q = m * stride + r (counted from before the padding) is
 //   sum over j of x[m - j] * w[r + stride * j]: for each remainder r a convolution of x with every stride-th tap of w.
-//   All of them are one convolution with stride^d times the channels, whose results are interleaved.
+//   All of them are one convolution with stride^d times the channels, whose results are interleaved. With strides of 1
+//   there is nothing to interleave, and the convolution computes no more rows than the result has.
 // Declines: dilations, integers, kernels that only the run knows, one channel a group (a convolution of these reads its
 //   input as often as it computes).
 //===----------------------------------------------------------------------===//
@@ -70,29 +71,14 @@ static TensorExpr phases(VjpBuilder &b, ConvTransposeOp op, ArrayRef<int64_t> ta
   return b.reshape(w, filter);
 }
 
-static Value lower(ConvTransposeOp op, ShapeState &shapes) {
-  OpBuilder builder(op);
-  VjpBuilder b(builder, shapes, op, {});
+/// The result of `y`, a convolution that has `rows` and the remainders among its channels.
+static TensorExpr interleave(VjpBuilder &b, ConvTransposeOp op, TensorExpr y, const SymDims &rows) {
   ArrayRef<int64_t> strides = op.getStrides();
-  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
-  const int64_t spatial = int64_t(strides.size()), group = op.getGroup(), out = shape[1];
+  const int64_t spatial = int64_t(strides.size()), group = op.getGroup();
+  const int64_t out = cast<RankedTensorType>(op.getW().getType()).getDimSize(1);
   const bool isLast = op.getLayout() == Layout::nhwc; // channels
   const int64_t first = isLast ? 1 : 2;               // spatial dim of x and of the result
-  Type element = VjpBuilder::elementOf(op.getX());
   SymDims x = b.dims(op.getX()), result = b.dims(op.getResult());
-  SmallVector<int64_t> taps, low, high, ones(spatial, 1);
-  SymDims rows; // of the convolution
-  for (int64_t d = 0; d < spatial; ++d) {
-    const int64_t kernel = shape[2 + d];
-    taps.push_back(llvm::divideCeil(kernel, strides[d]));
-    low.push_back(taps[d] - 1);
-    // Rows past the input that the result reaches; where it reaches fewer, the last ones are cut off at the end.
-    const int64_t end = kernel - op.getPadsHigh()[d] + op.getOutputPadding()[d];
-    high.push_back(std::max<int64_t>(llvm::divideCeilSigned(end, strides[d]) - 1, 0));
-    rows.push_back(x[first + d] + SymExpr(high[d]));
-  }
-  TensorExpr w = phases(b, op, taps);
-  TensorExpr y = b.create<ConvOp>(element, op.getX(), w.get(), Value(), ones, low, high, ones, group, op.getLayout());
   // Channels are g, remainders, O/g. They come apart, each remainder goes behind its row, g and O/g become one again:
   //   N, (g, s, s, O/g), H, W -> N, g, O/g, H, s, W, s     N, H, W, (g, s, s, O/g) -> N, H, s, W, s, g, O/g
   const int64_t channels = isLast ? 1 + spatial : 1, row = isLast ? 1 : 3 + spatial;
@@ -117,7 +103,39 @@ static Value lower(ConvTransposeOp op, ShapeState &shapes) {
   SymDims start(2 + spatial, SymExpr(0));
   for (int64_t d = 0; d < spatial; ++d)
     start[first + d] = SymExpr(op.getPadsLow()[d]);
-  y = b.slice(y, start, result);
+  return b.slice(y, start, result);
+}
+
+static Value lower(ConvTransposeOp op, ShapeState &shapes) {
+  OpBuilder builder(op);
+  VjpBuilder b(builder, shapes, op, {});
+  ArrayRef<int64_t> strides = op.getStrides();
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(op.getW().getType()).getShape();
+  const int64_t spatial = int64_t(strides.size()), group = op.getGroup(), out = shape[1];
+  const bool isLast = op.getLayout() == Layout::nhwc; // channels
+  const int64_t first = isLast ? 1 : 2;               // spatial dim of x and of the result
+  Type element = VjpBuilder::elementOf(op.getX());
+  SymDims x = b.dims(op.getX());
+  SmallVector<int64_t> taps, low, high, ones(spatial, 1);
+  SymDims rows; // of the convolution
+  bool isWhole = true;
+  for (int64_t d = 0; d < spatial; ++d) {
+    const int64_t kernel = shape[2 + d];
+    taps.push_back(llvm::divideCeil(kernel, strides[d]));
+    low.push_back(taps[d] - 1);
+    // Rows past the input that the result reaches; where it reaches fewer, the last ones are cut off at the end.
+    const int64_t end = kernel - op.getPadsHigh()[d] + op.getOutputPadding()[d];
+    high.push_back(std::max<int64_t>(llvm::divideCeilSigned(end, strides[d]) - 1, 0));
+    rows.push_back(x[first + d] + SymExpr(high[d]));
+    isWhole &= strides[d] == 1 && op.getPadsLow()[d] < kernel && end >= 1;
+  }
+  if (isWhole)
+    for (int64_t d = 0; d < spatial; ++d)
+      low[d] -= op.getPadsLow()[d];
+  TensorExpr w = phases(b, op, taps);
+  TensorExpr y = b.create<ConvOp>(element, op.getX(), w.get(), Value(), ones, low, high, ones, group, op.getLayout());
+  if (!isWhole)
+    y = interleave(b, op, y, rows);
   if (Value bias = op.getBias()) {
     SymDims aligned{SymExpr(group * out)};
     aligned.append(isLast ? 0 : spatial, SymExpr(1));

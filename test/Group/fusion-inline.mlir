@@ -40,12 +40,12 @@ func.func @of_constants(%x: tensor<4xi8>, %y: tensor<4xi8>) -> (tensor<4xi8>, te
 // CHECK-LABEL: func.func @of_constants_but_not_cheap
 // CHECK:         %[[E:.*]] = rt.launch @{{.*}}exp()
 // CHECK-COUNT-2: rt.launch @{{.*}}add(%{{.*}}, %[[E]])
-func.func @of_constants_but_not_cheap(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+func.func @of_constants_but_not_cheap(%x: tensor<2x4xf32>, %y: tensor<3x4xf32>) -> (tensor<2x4xf32>, tensor<3x4xf32>) {
   %one = ds.constant dense<1.0> : tensor<4xf32>
   %0 = ds.exp %one : (tensor<4xf32>) -> tensor<4xf32>
-  %1 = ds.add %x, %0 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
-  %2 = ds.add %y, %0 : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
-  return %1, %2 : tensor<4xf32>, tensor<4xf32>
+  %1 = ds.add %x, %0 : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  %2 = ds.add %y, %0 : (tensor<3x4xf32>, tensor<4xf32>) -> tensor<3x4xf32>
+  return %1, %2 : tensor<2x4xf32>, tensor<3x4xf32>
 }
 
 // -----
@@ -83,16 +83,72 @@ func.func @an_expensive_number(%x: tensor<4xf32>, %y: tensor<4xf32>, %n: tensor<
 
 // -----
 
-// However cheap it is: two kernels would read its operand where they can read its result.
+// Two kernels read its operand as well as its result, where it is one tensor: nothing is written.
 // CHECK-LABEL: func.func @of_two_users
-// CHECK-NEXT:    %[[R:.*]] = rt.launch @{{.*}}relu(%arg0)
-// CHECK-NEXT:    rt.launch @{{.*}}exp(%[[R]])
-// CHECK-NEXT:    rt.launch @{{.*}}neg(%[[R]])
-func.func @of_two_users(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
-  %0 = ds.relu %x : (tensor<4xf32>) -> tensor<4xf32>
-  %1 = ds.exp %0 : (tensor<4xf32>) -> tensor<4xf32>
-  %2 = ds.neg %0 : (tensor<4xf32>) -> tensor<4xf32>
-  return %1, %2 : tensor<4xf32>, tensor<4xf32>
+// CHECK-NEXT:    rt.launch @{{.*}}reduce_max(%arg0)
+// CHECK-NEXT:    rt.launch @{{.*}}transpose(%arg0)
+// CHECK-NEXT:    return
+func.func @of_two_users(%x: tensor<4x8xf32>) -> (tensor<4xf32>, tensor<8x4xf32>) {
+  %0 = ds.relu %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.reduce_max %0 {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
+  %2 = ds.transpose %0 {perm = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+  return %1, %2 : tensor<4xf32>, tensor<8x4xf32>
+}
+
+// -----
+
+// Four operations are repeated, counted down to what is in memory, beside something along the rows.
+// CHECK-LABEL: func.func @of_four_operations
+// CHECK-NEXT:    rt.launch @{{.*}}reduce_max(%arg0, %arg1)
+// CHECK-NEXT:    rt.launch @{{.*}}transpose(%arg0, %arg1)
+// CHECK-NEXT:    return
+func.func @of_four_operations(%x: tensor<4x8xf32>, %m: tensor<1x8xf32>) -> (tensor<4xf32>, tensor<8x4xf32>) {
+  %0 = ds.sub %x, %m : (tensor<4x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.neg %0 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %2 = ds.abs %1 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %3 = ds.relu %2 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %4 = ds.reduce_max %3 {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
+  %5 = ds.transpose %3 {perm = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+  return %4, %5 : tensor<4xf32>, tensor<8x4xf32>
+}
+
+// -----
+
+// Five are not.
+// CHECK-LABEL: func.func @of_five_operations
+// CHECK-NEXT:    %[[R:.*]] = rt.launch @{{.*}}neg(%arg0, %arg1)
+// CHECK-NEXT:    rt.launch @{{.*}}reduce_max(%[[R]])
+// CHECK-NEXT:    rt.launch @{{.*}}transpose(%[[R]])
+func.func @of_five_operations(%x: tensor<4x8xf32>, %m: tensor<1x8xf32>) -> (tensor<4xf32>, tensor<8x4xf32>) {
+  %0 = ds.sub %x, %m : (tensor<4x8xf32>, tensor<1x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.neg %0 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %2 = ds.abs %1 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %3 = ds.relu %2 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %4 = ds.neg %3 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %5 = ds.reduce_max %4 {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
+  %6 = ds.transpose %4 {perm = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+  return %5, %6 : tensor<4xf32>, tensor<8x4xf32>
+}
+
+// -----
+
+// Of two tensors: each user would read both. A byte an element is read sooner than what it was compared from.
+// CHECK-LABEL: func.func @of_more_memory
+// CHECK:         %[[A:.*]] = rt.launch @{{.*}}add(%arg0, %arg1)
+// CHECK:         rt.launch @{{.*}}reduce_max(%[[A]])
+// CHECK:         rt.launch @{{.*}}transpose(%[[A]])
+// CHECK:         %[[P:.*]] = rt.launch @{{.*}}compare(%arg0)
+// CHECK:         rt.launch @{{.*}}reduce_max(%[[P]])
+// CHECK:         rt.launch @{{.*}}transpose(%[[P]])
+func.func @of_more_memory(%x: tensor<4x8xf32>, %y: tensor<4x8xf32>) -> (tensor<4xf32>, tensor<8x4xf32>, tensor<4xi1>, tensor<8x4xi1>) {
+  %zero = ds.constant dense<0.0> : tensor<f32>
+  %0 = ds.add %x, %y : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.reduce_max %0 {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
+  %2 = ds.transpose %0 {perm = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+  %3 = ds.compare gt, %x, %zero : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xi1>
+  %4 = ds.reduce_max %3 {axes = array<i64: 1>} : (tensor<4x8xi1>) -> tensor<4xi1>
+  %5 = ds.transpose %3 {perm = array<i64: 1, 0>} : (tensor<4x8xi1>) -> tensor<8x4xi1>
+  return %1, %2, %4, %5 : tensor<4xf32>, tensor<8x4xf32>, tensor<4xi1>, tensor<8x4xi1>
 }
 
 // -----

@@ -51,7 +51,7 @@ func.func @main(%s: tensor<32xf32> {ds.donate = 0 : i64}, %x: tensor<32xf32>) ->
 func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %t: tensor<4x8xf32> {ds.donate = 1 : i64}, %x: tensor<4x8xf32>)
     -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>) {
   %0 = ds.add %s, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
-  %1 = ds.mul %t, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.mul %t, %t : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
   %2 = ds.reduce_sum %s {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
   return %0, %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>
 }
@@ -63,12 +63,28 @@ func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %t: tensor<4x8xf32> {
 // CHECK-SAME:    %arg0: tensor<4x8xf32> {ds.donate = 0 : i64}
 // CHECK-SAME:    %arg1: tensor<4x8xf32> {ds.donate = 1 : i64, ds.in_place}
 // CHECK:         rt.launch @{{.*}}add(%arg0, %arg1
-// CHECK-NEXT:    rt.launch @{{.*}}mul(%arg1
+// CHECK-NEXT:    rt.launch @{{.*}}mul(%arg2
 // CHECK-NEXT:    rt.launch @{{.*}}reduce_sum(%arg0
 func.func @main(%s: tensor<4x8xf32> {ds.donate = 0 : i64}, %t: tensor<4x8xf32> {ds.donate = 1 : i64}, %x: tensor<4x8xf32>)
     -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>) {
   %0 = ds.add %s, %t : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
-  %1 = ds.mul %t, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.mul %x, %x : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
   %2 = ds.reduce_sum %s {axes = array<i64: 1>} : (tensor<4x8xf32>) -> tensor<4xf32>
   return %0, %1, %2 : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4xf32>
+}
+
+// -----
+
+// One launch makes the next values of two states and of what they are kept for, each where it reads the old one.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME:    %arg0: tensor<4x8xf32> {ds.donate = 0 : i64, ds.in_place}
+// CHECK-SAME:    %arg1: tensor<4x8xf32> {ds.donate = 1 : i64, ds.in_place}
+// CHECK:         rt.launch
+// CHECK-NOT:     rt.launch
+// CHECK:         return
+func.func @main(%p: tensor<4x8xf32> {ds.donate = 0 : i64}, %m: tensor<4x8xf32> {ds.donate = 1 : i64},
+                %g: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>) {
+  %0 = ds.add %m, %g : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = ds.sub %p, %0 : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %1, %0 : tensor<4x8xf32>, tensor<4x8xf32>
 }

@@ -23,6 +23,26 @@ func.func @channels_last(%x: tensor<1x?x?x6xf32> {ds.shape = #ds.shape<["1", "H"
   return %0 : tensor<1x?x?x5xf32>
 }
 
+// With strides of 1 nothing is interleaved or cut off: the convolution has the rows of the result, 2 - 1 zeros before its
+// input and 3 - 1 - 0 + 0 behind it.
+// CHECK-LABEL: func.func @stride_1
+// CHECK-NOT: ds.transpose %{{.*}} {perm = array<i64: 0,
+// CHECK: ds.conv %arg0, %{{.*}} {{.*}}pads_high = array<i64: 2>, pads_low = array<i64: 1>, strides = array<i64: 1>} : (tensor<?x8x?xf32>, tensor<4x8x3xf32>) -> tensor<?x4x?xf32>
+// CHECK-NEXT: return
+func.func @stride_1(%x: tensor<?x8x?xf32> {ds.shape = #ds.shape<["N", "8", "L"]>}, %w: tensor<8x4x3xf32>) -> tensor<?x4x?xf32> {
+  %0 = ds.conv_transpose %x, %w {strides = array<i64: 1>, pads_low = array<i64: 1>, pads_high = array<i64: 0>, dilations = array<i64: 1>, output_padding = array<i64: 0>} : (tensor<?x8x?xf32>, tensor<8x4x3xf32>) -> tensor<?x4x?xf32>
+  return %0 : tensor<?x4x?xf32>
+}
+
+// More is cut off than there are taps.
+// CHECK-LABEL: func.func @cut_off
+// CHECK: ds.conv
+// CHECK: ds.slice {{.*}}start = #ds.shape<["0", "0", "3"]>
+func.func @cut_off(%x: tensor<1x8x9xf32>, %w: tensor<8x4x3xf32>) -> tensor<1x4x8xf32> {
+  %0 = ds.conv_transpose %x, %w {strides = array<i64: 1>, pads_low = array<i64: 3>, pads_high = array<i64: 0>, dilations = array<i64: 1>, output_padding = array<i64: 0>} : (tensor<1x8x9xf32>, tensor<8x4x3xf32>) -> tensor<1x4x8xf32>
+  return %0 : tensor<1x4x8xf32>
+}
+
 // Dilated taps, and channels that no other output reads, stay.
 // CHECK-LABEL: func.func @stays
 // CHECK-COUNT-2: ds.conv_transpose

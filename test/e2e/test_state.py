@@ -44,6 +44,13 @@ CASES = {
         "c = Constant<value = float {0.9}>(); d = Mul(m, c); n = Add(d, g); q = Sub(p, n)",
         {"p": "q", "m": "n"},
     ),
+    "adam": (
+        "float[N,4] p, float[N,4] m, float[N,4] v, float[N,4] g => float[N,4] q, float[N,4] n, float[N,4] w",
+        "b = Constant<value = float {0.9}>(); c = Constant<value = float {0.1}>(); h = Mul(g, c); i = Mul(m, b);"
+        "n = Add(h, i); k = Mul(g, h); l = Mul(v, b); w0 = Add(k, l); w = Abs(w0); r = Sqrt(w); e = Add(r, c);"
+        "d = Div(n, e); q = Sub(p, d)",
+        {"p": "q", "m": "n", "v": "w"},
+    ),
     "views": (
         "float[2,6] s, float[3,4] x => float[2,6] t, float[3,4] y",
         "a = Constant<value = int64[2] {3, 4}>(); b = Constant<value = int64[2] {2, 6}>();"

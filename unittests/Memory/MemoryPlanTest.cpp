@@ -84,6 +84,20 @@ TEST(MemoryPlan, AKernelTakesThePlaceOfWhatDiesThere) {
   EXPECT_FALSE(plan.lifetimes[c]);
 }
 
+TEST(MemoryPlan, AKernelOfTwoResultsTakesTwoPlaces) {
+  Builder b;
+  unsigned x = b.fixed(), a = b.launch({x}), c = b.launch({x}), y = b.temporary(), z = b.temporary();
+  MemoryProgram::Step step;
+  step.reads = {a, c};
+  step.makes = {y, z};
+  step.inPlace = {{a, y}, {a, z}, {c, y}, {c, z}};
+  b.steps.push_back(step);
+  b.read({y, z});
+  MemoryPlan plan = b.plan();
+  EXPECT_EQ(plan.home[y], a);
+  EXPECT_EQ(plan.home[z], c);
+}
+
 TEST(MemoryPlan, NotOfWhatIsReadLater) {
   Builder b;
   unsigned x = b.fixed(), a = b.launch({x}), c = b.launch({a}, {a});

@@ -83,8 +83,21 @@ TensorExpr Windows::fit(TensorExpr value, ArrayRef<SymExpr> dims) {
 TensorExpr Windows::transposed(TensorExpr y, TensorExpr w, ArrayRef<SymExpr> dims) {
   if (!y || !w)
     return {};
-  SmallVector<int64_t> none(rank(), 0);
+  SmallVector<int64_t> none(rank(), 0), high;
   Type element = VjpBuilder::elementOf(y.get());
+  // What is padded at the end where that is known: then nothing is computed that is cut off.
+  SymDims rows = b.dims(y.get()), kernel = b.dims(w.get());
+  bool isKnown = true;
+  for (unsigned d = 0; d < rank(); ++d) {
+    SymExpr whole = (rows[2 + d] - SymExpr(1)) * SymExpr(strides[d]) +
+                    (kernel[2 + d] - SymExpr(1)) * SymExpr(dilations[d]) + SymExpr(1);
+    SymExpr past = whole - SymExpr(low[d]) - dims[2 + d];
+    isKnown &= low[d] >= 0 && past.isConst() && past.getConst() >= 0;
+    high.push_back(past.isConst() ? past.getConst() : 0);
+  }
+  if (isKnown)
+    return b.create<ConvTransposeOp>(element, y.get(), w.get(), Value(), attr(strides), attr(low), attr(high),
+                                     attr(dilations), attr(none), static_cast<uint64_t>(group), Layout::nchw);
   // Whole, and then what lies within.
   TensorExpr whole =
       b.create<ConvTransposeOp>(element, y.get(), w.get(), Value(), attr(strides), attr(none), attr(none),

@@ -39,7 +39,9 @@ def GroupPass : Pass<"ds-group", "::mlir::ModuleOp"> {
 
     A root (`KernelRootOpInterface`) takes in the pointwise ops that follow it and are its only users. Any other op is
     computed where it is used if that costs less than memory would; a kernel has at most 64 ops, and what is too much is
-    stored at its largest parts. The work is linear in the ops of a function.
+    stored at its largest parts. Kernels that go over the same elements and read the same tensor, or one the other's
+    result, become one kernel of several results: pointwise ones, and reductions over the same axes. The work is linear
+    in the ops of a function.
 
     Afterwards: a function consists of `ds.constant`, views (`ds.reshape`), `rt.launch` and what ends stages. A result
     that is an input, a constant or another result is a copy. `rt.constraints` of the function say what the entry dimensions

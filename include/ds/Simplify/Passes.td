@@ -68,7 +68,8 @@ def LowerConvTransposePass : Pass<"ds-lower-conv-transpose", "::mlir::func::Func
     ```
 
     Afterwards a transposed convolution is one whose kernel is dilated or known to the run alone, one of integers, or one with a channel a
-    group. The others are as many multiplications as before where the stride divides the kernel.
+    group. The others are as many multiplications as before where the stride divides the kernel. With strides of 1 nothing is
+    interleaved, and the convolution has the rows of the result.
   }];
   let dependentDialects = ["::ds::DsDialect"];
 }

@@ -11,12 +11,16 @@ using namespace mlir;
 namespace ds {
 
 LogicalResult storeResults(CpuKernelEmitter &e, ArrayRef<LaneIndex> indices) {
-  for (auto [number, value] : llvm::enumerate(e.results())) {
+  // All are computed before one is stored: it may lie where an argument lies that the others read.
+  SmallVector<Value> elements;
+  for (Value value : e.results()) {
     FailureOr<Value> element = e.element(value, indices);
     if (failed(element))
       return failure();
-    e.storeAt(e.result(number), e.linearize(indices, e.dimsOf(value)), *element);
+    elements.push_back(*element);
   }
+  for (auto [number, value] : llvm::enumerate(e.results()))
+    e.storeAt(e.result(number), e.linearize(indices, e.dimsOf(value)), elements[number]);
   return success();
 }
 

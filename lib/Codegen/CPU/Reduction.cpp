@@ -1,5 +1,7 @@
 //===- Reduction.cpp - Kernels whose root is a reduction ------------------===//
-// Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result.
+// Assumes: the root is one of reduce_sum, mean, max, min, prod; what follows it is pointwise in its result. There may
+// be several roots, of one
+//   element type, over the same axes of inputs of the same dims: they are reduced in one pass.
 // Guarantees: vectors along the innermost dimension, whether it is reduced (partial results in four accumulators,
 // folded
 //   once a result) or kept (a block of columns at a time). The order of summation does not depend on threads. Floats
@@ -17,7 +19,7 @@ namespace {
 
 class ReductionEmitter {
 public:
-  ReductionEmitter(CpuKernelEmitter &e, Operation *root) : e(e), b(e.builder()), root(root) {}
+  ReductionEmitter(CpuKernelEmitter &e, Operation *root) : e(e), b(e.builder()), root(root), roots{root} {}
 
   LogicalResult emit();
 
@@ -32,17 +34,24 @@ private:
   /// for (i = lower; i < upper; i += step) in parts that are summed apart.
   FailureOr<SmallVector<Value>> loopInParts(Value lower, Value upper, int64_t step, const SymExpr &size,
                                             SmallVector<Value> init, KernelEmitter::CarryFn body);
-  Value combine(Value x, Value y);
-  Value neutral();
-  Value finish(Value value);
-  FailureOr<Value> input(LaneIndex innermost);
+  Value combine(Operation *root, Value x, Value y);
+  Value neutral(Operation *root);
+  Value finish(Operation *root, Value value);
+  FailureOr<Value> input(Operation *root, LaneIndex innermost);
+  /// A state holds the accumulators of each root, as many for each, one root after the other.
+  Operation *rootOf(size_t index, size_t count) { return roots[index / (count / roots.size())]; }
+  SmallVector<Value> start(size_t count);
+  /// Elements of the roots' inputs from `position` on, combined with accumulator `k` of each.
+  LogicalResult add(SmallVector<Value> &state, int64_t k, Value position);
+  /// The results' elements at `indices`, given the roots' results.
+  LogicalResult store(ArrayRef<Value> sums, LaneIndex innermost);
   /// Positions of the input -> those of the result.
   SmallVector<LaneIndex> resultIndices(LaneIndex innermost);
 
   CpuKernelEmitter &e;
   OpBuilder &b;
-  Operation *root;
-  Value x;
+  Operation *root; // the first one
+  SmallVector<Operation *> roots;
   Type type; // compute type
   SymDims dims;
   llvm::SmallBitVector reduced;
@@ -57,7 +66,7 @@ private:
 
 } // namespace
 
-Value ReductionEmitter::combine(Value x, Value y) {
+Value ReductionEmitter::combine(Operation *root, Value x, Value y) {
   e.unify(x, y);
   Location loc = e.getLoc();
   if (isa<ReduceSumOp, ReduceMeanOp>(root))
@@ -74,7 +83,7 @@ Value ReductionEmitter::combine(Value x, Value y) {
   return isMax ? Value(arith::MaxSIOp::create(b, loc, x, y)) : Value(arith::MinSIOp::create(b, loc, x, y));
 }
 
-Value ReductionEmitter::neutral() {
+Value ReductionEmitter::neutral(Operation *root) {
   bool isMax = isa<ReduceMaxOp>(root);
   if (isa<ReduceSumOp, ReduceMeanOp>(root))
     return isFloat ? e.constantFloat(type, 0.0) : e.constantInt(type, 0);
@@ -90,7 +99,7 @@ Value ReductionEmitter::neutral() {
   return arith::ConstantOp::create(b, e.getLoc(), b.getIntegerAttr(type, value));
 }
 
-Value ReductionEmitter::finish(Value value) {
+Value ReductionEmitter::finish(Operation *root, Value value) {
   if (!isa<ReduceMeanOp>(root))
     return value;
   Location loc = e.getLoc();
@@ -107,11 +116,36 @@ Value ReductionEmitter::finish(Value value) {
   return arith::DivSIOp::create(b, loc, value, divisor);
 }
 
-FailureOr<Value> ReductionEmitter::input(LaneIndex last) {
+FailureOr<Value> ReductionEmitter::input(Operation *root, LaneIndex last) {
   SmallVector<LaneIndex> position = indices;
   if (!dims.empty())
     position[innermost] = last;
-  return e.element(x, position);
+  return e.element(root->getOperand(0), position);
+}
+
+SmallVector<Value> ReductionEmitter::start(size_t count) {
+  SmallVector<Value> state;
+  for (size_t i = 0; i < count; ++i)
+    state.push_back(e.broadcast(neutral(rootOf(i, count))));
+  return state;
+}
+
+LogicalResult ReductionEmitter::add(SmallVector<Value> &state, int64_t k, Value position) {
+  const size_t each = state.size() / roots.size();
+  for (auto [number, root] : llvm::enumerate(roots)) {
+    auto value = input(root, LaneIndex::consecutive(position));
+    if (failed(value))
+      return failure();
+    Value &sum = state[number * each + k];
+    sum = combine(root, sum, e.broadcast(*value));
+  }
+  return success();
+}
+
+LogicalResult ReductionEmitter::store(ArrayRef<Value> sums, LaneIndex last) {
+  for (auto [root, sum] : llvm::zip_equal(roots, sums))
+    e.bind(root->getResult(0), finish(root, sum));
+  return storeResults(e, resultIndices(last));
 }
 
 SmallVector<LaneIndex> ReductionEmitter::resultIndices(LaneIndex last) {
@@ -129,11 +163,11 @@ SmallVector<LaneIndex> ReductionEmitter::resultIndices(LaneIndex last) {
 static constexpr int64_t kPart = 64;
 
 FailureOr<SmallVector<Value>> ReductionEmitter::apart(SmallVector<Value> state, StateFn body) {
-  FailureOr<SmallVector<Value>> part = body(SmallVector<Value>(state.size(), e.broadcast(neutral())));
+  FailureOr<SmallVector<Value>> part = body(start(state.size()));
   if (failed(part))
     return failure();
-  for (auto [sum, own] : llvm::zip_equal(state, *part))
-    sum = combine(sum, own);
+  for (size_t i = 0; i < state.size(); ++i)
+    state[i] = combine(rootOf(i, state.size()), state[i], (*part)[i]);
   return state;
 }
 
@@ -164,60 +198,69 @@ FailureOr<SmallVector<Value>> ReductionEmitter::reduceOuter(unsigned next, Small
 
 /// The innermost dimension is reduced.
 LogicalResult ReductionEmitter::emitRows() {
-  constexpr int64_t kAccumulators = 4;
+  // As many as registers have room for.
+  const int64_t kAccumulators = roots.size() <= 2 ? 4 : 2;
   int64_t width = e.getWidth();
   Value upper = e.size(dims[innermost]);
-  Value start = e.broadcast(neutral());
-  SmallVector<Value> init(kAccumulators, start);
+  SmallVector<Value> init = start(roots.size() * kAccumulators);
   auto sums = reduceOuter(0, init, [&](SmallVector<Value> state) -> FailureOr<SmallVector<Value>> {
     Value whole = e.roundDown(upper, kAccumulators * width);
     auto blocks = loopInParts(e.i64(0), whole, kAccumulators * width, dims[innermost], state,
                               [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
-                                SmallVector<Value> next;
-                                for (int64_t k = 0; k < kAccumulators; ++k) {
-                                  auto value = input(LaneIndex::consecutive(e.addI(i, e.i64(k * width))));
-                                  if (failed(value))
+                                SmallVector<Value> next(carried);
+                                for (int64_t k = 0; k < kAccumulators; ++k)
+                                  if (failed(add(next, k, e.addI(i, e.i64(k * width)))))
                                     return failure();
-                                  next.push_back(combine(carried[k], e.broadcast(*value)));
-                                }
                                 return next;
                               });
     if (failed(blocks))
       return failure();
     if (dims[innermost].isDivisibleBy(kAccumulators * width))
       return blocks;
+    SmallVector<Value> firsts;
+    for (size_t number = 0; number < roots.size(); ++number)
+      firsts.push_back((*blocks)[number * kAccumulators]);
     auto rest =
-        e.forLoop(whole, upper, width, (*blocks)[0], [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
+        e.forLoop(whole, upper, width, firsts, [&](Value i, ValueRange carried) -> FailureOr<SmallVector<Value>> {
           Value live = e.lanesBelow(i, upper);
           e.setMask(live);
-          auto value = input(LaneIndex::consecutive(i));
-          if (failed(value))
-            return failure();
-          Value next = combine(carried[0], e.broadcast(*value));
-          return SmallVector<Value>{e.select(live, next, carried[0])};
+          SmallVector<Value> next;
+          for (auto [root, sum] : llvm::zip_equal(roots, carried)) {
+            auto value = input(root, LaneIndex::consecutive(i));
+            if (failed(value))
+              return failure();
+            next.push_back(e.select(live, combine(root, sum, e.broadcast(*value)), sum));
+          }
+          return next;
         });
     if (failed(rest))
       return failure();
-    (*blocks)[0] = (*rest)[0];
+    for (auto [number, sum] : llvm::enumerate(*rest))
+      (*blocks)[number * kAccumulators] = sum;
     return blocks;
   });
   if (failed(sums))
     return failure();
-  Value sum = combine(combine((*sums)[0], (*sums)[1]), combine((*sums)[2], (*sums)[3]));
   // Folding halves keeps every step a vector operation.
   Location loc = e.getLoc();
-  for (int64_t lanes = width; lanes > 1; lanes /= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t i = 0; i < lanes / 2; ++i) {
-      low.push_back(i);
-      high.push_back(i + lanes / 2);
+  SmallVector<Value> scalars;
+  for (auto [number, root] : llvm::enumerate(roots)) {
+    ArrayRef<Value> own = ArrayRef(*sums).slice(number * kAccumulators, kAccumulators);
+    Value sum = combine(root, own[0], own[1]);
+    if (kAccumulators == 4)
+      sum = combine(root, sum, combine(root, own[2], own[3]));
+    for (int64_t lanes = width; lanes > 1; lanes /= 2) {
+      SmallVector<int64_t> low, high;
+      for (int64_t i = 0; i < lanes / 2; ++i) {
+        low.push_back(i);
+        high.push_back(i + lanes / 2);
+      }
+      Value x = vector::ShuffleOp::create(b, loc, sum, sum, low), y = vector::ShuffleOp::create(b, loc, sum, sum, high);
+      sum = combine(root, x, y);
     }
-    Value x = vector::ShuffleOp::create(b, loc, sum, sum, low), y = vector::ShuffleOp::create(b, loc, sum, sum, high);
-    sum = combine(x, y);
+    scalars.push_back(vector::ExtractOp::create(b, loc, sum, ArrayRef<int64_t>{0}));
   }
-  Value scalar = vector::ExtractOp::create(b, loc, sum, ArrayRef<int64_t>{0});
-  e.bind(root->getResult(0), finish(scalar));
-  return storeResults(e, resultIndices(e.constantIndex(0)));
+  return store(scalars, e.constantIndex(0));
 }
 
 /// The innermost dimension is kept: `columnVectors` vectors of columns at a time.
@@ -226,23 +269,22 @@ LogicalResult ReductionEmitter::emitColumns() {
   // The first outer kept dimension is a block of columns (set by emit); its index is in `indices[innermost]`.
   Value first = indices[innermost].getValue();
   int64_t width = e.getWidth();
-  auto block = [&](int64_t count, Value start) -> LogicalResult {
-    SmallVector<Value> init(count, e.broadcast(neutral()));
+  auto block = [&](int64_t count, Value first) -> LogicalResult {
+    SmallVector<Value> init = start(roots.size() * count);
     auto sums = reduceOuter(0, init, [&](SmallVector<Value> state) -> FailureOr<SmallVector<Value>> {
-      for (int64_t k = 0; k < count; ++k) {
-        auto value = input(LaneIndex::consecutive(e.addI(start, e.i64(k * width))));
-        if (failed(value))
+      for (int64_t k = 0; k < count; ++k)
+        if (failed(add(state, k, e.addI(first, e.i64(k * width)))))
           return failure();
-        state[k] = combine(state[k], e.broadcast(*value));
-      }
       return state;
     });
     if (failed(sums))
       return failure();
     for (int64_t k = 0; k < count; ++k) {
       CpuKernelEmitter::Scope scope(e);
-      e.bind(root->getResult(0), finish((*sums)[k]));
-      if (failed(storeResults(e, resultIndices(LaneIndex::consecutive(e.addI(start, e.i64(k * width)))))))
+      SmallVector<Value> own;
+      for (size_t number = 0; number < roots.size(); ++number)
+        own.push_back((*sums)[number * count + k]);
+      if (failed(store(own, LaneIndex::consecutive(e.addI(first, e.i64(k * width))))))
         return failure();
     }
     return success();
@@ -264,19 +306,21 @@ LogicalResult ReductionEmitter::emitColumns() {
 }
 
 LogicalResult ReductionEmitter::emit() {
-  x = root->getOperand(0);
-  dims = e.dimsOf(x);
-  Type element = getElementTypeOrSelf(x.getType());
+  for (Operation &op : e.getKernel().getBody().front().without_terminator())
+    if (&op != root && isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op))
+      roots.push_back(&op);
+  dims = e.dimsOf(root->getOperand(0));
+  Type element = getElementTypeOrSelf(root->getOperand(0).getType());
   type = ElementBuilder::computeType(element);
   isFloat = isa<FloatType>(type);
   isUnsigned = element.isUnsignedInteger();
-  isRounded = isFloat && isa<ReduceSumOp, ReduceMeanOp>(root);
+  isRounded = isFloat && llvm::any_of(roots, [](Operation *root) { return isa<ReduceSumOp, ReduceMeanOp>(root); });
   keepDims = e.dimsOf(root->getResult(0)).size() == dims.size();
   reduced.resize(dims.size());
   for (int64_t axis : cast<DenseI64ArrayAttr>(root->getAttr("axes")).asArrayRef())
     reduced.set(axis);
   for (Operation &op : e.getKernel().getBody().front().without_terminator())
-    if (&op != root)
+    if (!llvm::is_contained(roots, &op))
       e.setInlined(&op);
 
   // Trailing dimensions of size 1 are no place for vectors.
@@ -303,6 +347,8 @@ LogicalResult ReductionEmitter::emit() {
     int64_t vectors = product(loops).getConst() * llvm::divideCeil(dims[innermost].getConst(), e.getWidth());
     columnVectors = vectors >= 4 * kFewBlocks ? 4 : vectors >= 2 * kFewBlocks ? 2 : 1;
   }
+  if (roots.size() > 2)
+    columnVectors = std::min<int64_t>(columnVectors, 2);
   int64_t block = columnVectors * e.getWidth();
   if (!rows)
     loops.push_back(SymExpr::ceilDiv(dims[innermost], block));

@@ -4,6 +4,7 @@
 #include "dialects/ds/ir/DsAdjoint.h"
 #include "lib/Codegen/CPU/CpuKernelEmitter.h"
 #include "lib/Codegen/CPU/CpuRootInterface.h"
+#include "lib/Codegen/CPU/TransposeBlocks.h"
 
 using namespace mlir;
 
@@ -71,6 +72,7 @@ void registerCpuRootEmitters(DialectRegistry &registry) {
     attach<ConvFilterVjpOp, emitConvFilterVjp, isNhwc>(context);
     attach<MaxPoolVjpOp, emitMaxPoolVjp, isNhwc>(context);
     attach<PackOp, emitPackOfTransposed, isPackOfTransposed>(context);
+    attach<PackFilterOp, emitPackOfFilter, isPackOfFilter>(context);
     attach<TransposeOp, emitTransposeOfRows, isTransposeOfRows>(context);
     attach<SoftmaxOp, emitSoftmax>(context);
     attach<LogSoftmaxOp, emitSoftmax>(context);

@@ -1,6 +1,6 @@
 //===- TransposeBlocks.cpp - Kernels that turn matrices -------------------===//
 // Assumes: f32 or f64, read from memory; of ds.pack the transposed form, of ds.transpose those that move the innermost
-//   dimension.
+//   dimension. Of ds.pack_filter what it is computed of may have any element form.
 // Guarantees: see TransposeBlocks.h. An item is a panel, or a few rows.
 //===----------------------------------------------------------------------===//
 #include "lib/Codegen/CPU/TransposeBlocks.h"
@@ -94,6 +94,37 @@ LogicalResult emitPackOfTransposed(CpuKernelEmitter &e, Operation *root) {
         e.storeAt({target, element}, LaneIndex::uniform(e.addI(e.mulI(k, e.i64(tile)), j)),
                   e.constantFloat(element, 0.0));
         return success();
+      });
+    });
+  });
+}
+
+bool isPackOfFilter(Operation *op) {
+  return op->hasOneUse() && op->getUsers().begin()->hasTrait<OpTrait::IsTerminator>();
+}
+
+/// Taps lie together in a filter and far apart in panels: those of a channel come one after the other, so that the
+/// lines that they lie in are read once.
+LogicalResult emitPackOfFilter(CpuKernelEmitter &e, Operation *root) {
+  constexpr int64_t kChannels = 16; // of an item
+  auto op = cast<PackFilterOp>(root);
+  SymDims w = e.dimsOf(op.getW()), packed = e.dimsOf(op.getResult());
+  for (Operation &member : e.getKernel().getBody().front().without_terminator())
+    e.setInlined(&member);
+  SymExpr channels = w[1], taps = w[2] * w[3], blocks = SymExpr::ceilDiv(channels, kChannels);
+  SmallVector<SymExpr> outer{packed[0], packed[1], blocks};
+  e.setRange(product(outer),
+             SymExpr::ceilDiv(1 << 15, SymExpr::max(taps * SymExpr(kChannels * int64_t(op.getTile())), 1)));
+  return e.forLoop(e.getBegin(), e.getEnd(), 1, [&](Value item) {
+    SmallVector<LaneIndex> at = e.delinearize(LaneIndex::uniform(item), outer);
+    Value first = e.mulI(at.back().getValue(), e.i64(kChannels));
+    Value past = e.minI(e.addI(first, e.i64(kChannels)), e.size(channels));
+    return e.forLoop(first, past, 1, [&](Value channel) {
+      return e.forLoop(e.i64(0), e.size(taps), 1, [&](Value tap) {
+        Value row = e.addI(e.mulI(tap, e.size(channels)), channel);
+        auto store = [&](LaneIndex column) { return storeResults(e, {at[0], at[1], LaneIndex::uniform(row), column}); };
+        const int64_t tile = int64_t(op.getTile());
+        return e.vectorLoop(e.i64(0), e.i64(tile), store, /*wholeOnly=*/tile % e.getWidth() == 0);
       });
     });
   });

@@ -18,6 +18,10 @@ struct StridedMatrix {
 mlir::LogicalResult transposeBlocks(CpuKernelEmitter &e, mlir::Type element, StridedMatrix from, mlir::Value rows,
                                     mlir::Value columns, StridedMatrix to);
 
+/// Of ds.pack_filter, where a kernel ends with it.
+bool isPackOfFilter(mlir::Operation *op);
+mlir::LogicalResult emitPackOfFilter(CpuKernelEmitter &e, mlir::Operation *root);
+
 } // namespace ds
 
 #endif

@@ -233,12 +233,13 @@ void Converter::dispatch(rt::LaunchOp launch) {
       rt::DispatchOp::create(builder, launch.getLoc(), launch.getKernelAttr(), buffersOf(launch.getInputs()),
                              buffersOf(launch.getResults()), launch.getSymbols(), /*in_place=*/DenseI64ArrayAttr());
   auto code = SymbolTable::lookupNearestSymbolFrom<rt::CodeOp>(launch, launch.getKernelAttr());
-  if (!code || !code.getInPlace() || launch.getNumResults() != 1)
+  if (!code || !code.getInPlace())
     return;
-  Value result = launch.getResult(0);
   SmallVector<int64_t> inPlace;
   for (auto [index, operand] : llvm::enumerate(launch.getInputs()))
-    if (*shapes.getDims(operand) == *shapes.getDims(result) && elementBytes(operand) == elementBytes(result))
+    if (llvm::all_of(launch.getResults(), [&, &operand = operand](Value result) {
+          return *shapes.getDims(operand) == *shapes.getDims(result) && elementBytes(operand) == elementBytes(result);
+        }))
       inPlace.push_back(index);
   if (!inPlace.empty())
     dispatch.setInPlace(inPlace);

@@ -210,15 +210,6 @@ rt.program @in_place attributes {inputs = [], outputs = []} {
 
 // -----
 
-// rt.dispatch (C4)
-rt.program @two_outputs attributes {inputs = [], outputs = []} {
-  %0 = rt.buffer temporary 0 bytes <["4"]>
-  // expected-error @+1 {{works in place with one output alone, got 2}}
-  rt.dispatch @k(%0) to(%0, %0) symbols <[]> {in_place = array<i64: 0>}
-}
-
-// -----
-
 // rt.dispatch (C5)
 rt.program @no_such_input attributes {inputs = [], outputs = []} {
   %0 = rt.buffer temporary 0 bytes <["4"]>
