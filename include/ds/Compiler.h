@@ -74,8 +74,8 @@ struct CompileOptions {
   TrainingImport trained;
   /// What a step of it may hold.
   MemoryOptions memory;
-  /// All that the model computes in f32 is computed in f64.
-  bool widens = false;
+  /// What takes the place of f32.
+  Precision precision = Precision::F32;
   /// What the user says of sizes that depend on data.
   std::vector<ForcedNode> forced;
   /// Told, once regions are formed, what depends on data and why (--explain-regions).

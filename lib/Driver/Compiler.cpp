@@ -338,7 +338,7 @@ mlir::OwningOpRef<mlir::ModuleOp> Compilation::load(mlir::MLIRContext &context) 
 mlir::LogicalResult Compilation::train(mlir::ModuleOp module) {
   mlir::PassManager passes(module.getContext());
   buildPreparation(passes);
-  if (failed(passes.run(module)) || failed(makeTrainingStep(module, *options.training))) {
+  if (failed(passes.run(module)) || failed(makeTrainingStep(module, *options.training, options.precision))) {
     if (!hadError)
       report(Severity::Error, "the model cannot be trained");
     return mlir::failure();
@@ -485,7 +485,7 @@ CompileStatus Compilation::compileFor(size_t index, mlir::MLIRContext &context,
       report(Severity::Error, "the model cannot be imported");
     return badOptions ? CompileStatus::BadUsage : CompileStatus::BadModel;
   }
-  if (options.widens)
+  if (options.precision == Precision::F64)
     widenFloats(*module);
   if (options.training && failed(train(*module)))
     return CompileStatus::BadModel;

@@ -3,6 +3,7 @@
 //   arguments have one name.
 //===----------------------------------------------------------------------===//
 #include "Loss.h"
+#include "LossScale.h"
 #include "Optimizer.h"
 #include "StepMaker.h"
 #include "dialects/ds/ir/ModelAttrs.h"
@@ -150,9 +151,24 @@ LogicalResult StepMaker::addOptimizer() {
       if (failed(addArgument((kept + "." + nameOf(parameter)).str(), element, dims, kKept, zeros)))
         return failure();
   }
+  if (failed(addLossScale()))
+    return failure();
   if (failed(addArgument("learning_rate", element, {}, kRate)))
     return failure();
   return addArgument("step", builder.getI64Type(), {}, kStep);
+}
+
+LogicalResult StepMaker::addLossScale() {
+  if (!scalesLoss())
+    return success();
+  Type element = builder.getF32Type();
+  for (auto [name, initial] : kScaleStates) {
+    auto value =
+        DenseElementsAttr::get(RankedTensorType::get({}, element), Attribute(builder.getFloatAttr(element, initial)));
+    if (failed(addArgument(name, element, {}, kScale, value)))
+      return failure();
+  }
+  return success();
 }
 
 LogicalResult StepMaker::addSeed() {

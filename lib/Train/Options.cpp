@@ -5,6 +5,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSwitch.h"
 #include <cmath>
 #include <functional>
 #include <vector>
@@ -57,6 +58,24 @@ static std::string readKeys(StringRef flag, StringRef name, StringRef list, Arra
 
 static std::string unknown(StringRef flag, StringRef name, StringRef known) {
   return (flag + "=" + name + " is unknown; expected one of " + known).str();
+}
+
+std::string parsePrecision(StringRef text, bool trains, Precision &precision) {
+  std::optional<Precision> found = StringSwitch<std::optional<Precision>>(text)
+                                       .Case("fp32", Precision::F32)
+                                       .Case("fp64", Precision::F64)
+                                       .Case("bf16", Precision::BF16)
+                                       .Case("fp16", Precision::F16)
+                                       .Default(std::nullopt);
+  if (!found)
+    return unknown("--precision", text, "fp32, fp64, bf16, fp16");
+  precision = *found;
+  if (!trains && (precision == Precision::BF16 || precision == Precision::F16))
+    return ("--precision=" + text +
+            " is for training (--train); a model that is served has the precision it was "
+            "exported with, or fp64")
+        .str();
+  return {};
 }
 
 std::string parseLoss(StringRef text, LossOptions &loss) {

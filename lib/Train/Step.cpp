@@ -2,6 +2,7 @@
 // Guarantees: see ds/Train/Step.h.
 //===----------------------------------------------------------------------===//
 #include "Loss.h"
+#include "LossScale.h"
 #include "Optimizer.h"
 #include "StepMaker.h"
 #include "dialects/ds/ir/ModelAttrs.h"
@@ -54,7 +55,8 @@ LogicalResult StepMaker::differentiate(unsigned output) {
   SmallVector<BlockArgument> parameters;
   for (unsigned parameter : argumentsOf({&kParameter, 1}))
     parameters.push_back(main.getArgument(parameter));
-  FailureOr<SmallVector<Value>> gradients = buildGradients(main, places.front(), parameters);
+  FailureOr<SmallVector<Value>> gradients = scalesLoss() ? scaledGradients(losses->front().value, parameters)
+                                                         : buildGradients(main, places.front(), parameters);
   if (failed(gradients))
     return failure();
   SmallVector<Value> values;
@@ -65,6 +67,42 @@ LogicalResult StepMaker::differentiate(unsigned output) {
   main.setFunctionType(builder.getFunctionType(main.getArgumentTypes(), ValueRange(values).getTypes()));
   main.setResAttrsAttr(builder.getArrayAttr(SmallVector<Attribute>(values.size(), builder.getDictionaryAttr({}))));
   return success();
+}
+
+/// The gradients of the loss by way of those of the loss times its scale.
+FailureOr<SmallVector<Value>> StepMaker::scaledGradients(Value loss, ArrayRef<BlockArgument> parameters) {
+  Operation *terminator = main.getBody().front().getTerminator();
+  Value scale = main.getArgument(argumentsOf({&kScale, 1}).front());
+  OpBuilder ops(terminator);
+  auto build = [&](function_ref<void(VjpBuilder &)> formulas) -> LogicalResult {
+    ShapeState shapes;
+    if (failed(inferFunction(main, shapes)))
+      return failure();
+    VjpBuilder b(ops, shapes, terminator, {});
+    formulas(b);
+    return b.hasFailed() ? main.emitError("the loss cannot be scaled") : success();
+  };
+  const unsigned place = main.getNumResults();
+  Value scaled;
+  if (failed(build([&](VjpBuilder &b) { scaled = (b(loss) * b.cast(b(scale), VjpBuilder::elementOf(loss))).get(); })))
+    return failure();
+  terminator->insertOperands(place, scaled);
+  if (failed(main.insertResult(place, scaled.getType(), {})))
+    return failure();
+  FailureOr<SmallVector<Value>> gradients = buildGradients(main, place, parameters);
+  if (failed(gradients))
+    return failure();
+  // What came of the differentiation stands before the terminator, which is another one perhaps.
+  terminator = main.getBody().front().getTerminator();
+  ops.setInsertionPoint(terminator);
+  LogicalResult divided = build([&](VjpBuilder &b) {
+    TensorExpr inverse = 1 / b(scale); // exact: a power of two
+    for (Value &gradient : *gradients)
+      gradient = (b(gradient) * b.cast(inverse, VjpBuilder::elementOf(gradient))).get();
+  });
+  if (failed(divided))
+    return failure();
+  return gradients;
 }
 
 /// Arguments as they are.
@@ -132,7 +170,7 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
   const size_t firstGradient = 3 + stateCount;
   Results results{
       {passes[0], "loss", kLoss, {}}, {passes[1], "count", kCount, {}}, {passes[2], "correct", kCorrect, {}}};
-  Results states, kept, accumulated;
+  Results states, kept, scales, accumulated;
   for (auto [i, argument] : llvm::enumerate(argumentsOf({&kState, 1})))
     states.push_back({passes[3 + i], nameOf(argument).str(), kState, argument});
 
@@ -155,10 +193,22 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
   if (mode == Mode::Accumulate) {
     passOn(results, function, {&kParameter, 1});
     passOn(kept, function, {&kKept, 1});
+    passOn(scales, function, {&kScale, 1});
   } else {
+    std::optional<LossScale> scale;
+    SmallVector<TensorExpr> scaleStates;
+    for (unsigned argument : argumentsOf({&kScale, 1}))
+      scaleStates.push_back(b(function.getArgument(argument)));
+    if (scalesLoss())
+      scale.emplace(b, scaleStates, gradients);
     Operation *before = terminator->getPrevNode();
-    OptimizerBuilder optimizer(b, options.optimizer, function.getArgument(argumentsOf({&kRate, 1})[0]),
-                               function.getArgument(argumentsOf({&kStep, 1})[0]));
+    Value number = function.getArgument(argumentsOf({&kStep, 1})[0]);
+    // Bias corrections count the updates that were made.
+    if (scalesLoss()) {
+      Type index = builder.getI64Type();
+      number = b.create<SubOp>(index, number, b.cast(scaleStates.back(), index).get()).get();
+    }
+    OptimizerBuilder optimizer(b, options.optimizer, function.getArgument(argumentsOf({&kRate, 1})[0]), number);
     // What all updates share comes first, of arguments alone.
     Operation *first = &terminator->getBlock()->front();
     if (before)
@@ -173,6 +223,11 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
         own.push_back(b(function.getArgument(keptArguments[i * keptCount + k])));
       before = terminator->getPrevNode();
       TensorExpr next = optimizer.update(b(function.getArgument(parameter)), gradients[i], own);
+      if (scale) {
+        next = scale->choose(next, b(function.getArgument(parameter)));
+        for (size_t k = 0; k < keptCount; ++k)
+          own[k] = scale->choose(own[k], b(function.getArgument(keptArguments[i * keptCount + k])));
+      }
       SmallVector<Value> replaced{function.getArgument(parameter)};
       for (size_t k = 0; k < keptCount; ++k)
         replaced.push_back(function.getArgument(keptArguments[i * keptCount + k]));
@@ -183,11 +238,15 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
         kept.push_back({own[k].get(), nameOf(argument).str(), kKept, argument});
       }
     }
+    if (scale)
+      for (auto [next, argument] : llvm::zip_equal(scale->next(), argumentsOf({&kScale, 1})))
+        scales.push_back({next.get(), nameOf(argument).str(), kScale, argument});
   }
   if (b.hasFailed())
     return function.emitError("--optimizer: the step cannot be built");
   llvm::append_range(results, states);
   llvm::append_range(results, kept);
+  llvm::append_range(results, scales);
   if (mode < Mode::Accumulate)
     passOn(accumulated, function, {&kAccumulated, 1});
   llvm::append_range(results, accumulated);
@@ -200,7 +259,7 @@ FailureOr<StepMaker::Results> StepMaker::evaluate(unsigned output) {
   FailureOr<Results> results = addLoss(evaluator, output, /*counts=*/true);
   if (failed(results))
     return failure();
-  for (char role : {kParameter, kState, kKept, kAccumulated})
+  for (char role : {kParameter, kState, kKept, kScale, kAccumulated})
     passOn(*results, evaluator, {&role, 1});
   for (unsigned parameter : argumentsOf({&kParameter, 1}))
     results->push_back({evaluator.getArgument(parameter), ("grad." + nameOf(parameter)).str(), kGradient, {}});
@@ -242,8 +301,12 @@ LogicalResult StepMaker::run() {
   return success();
 }
 
-LogicalResult makeTrainingStep(ModuleOp module, const TrainingOptions &options) {
-  return StepMaker(module, options).run();
+LogicalResult makeTrainingStep(ModuleOp module, const TrainingOptions &options, Precision precision) {
+  if (precision == Precision::BF16)
+    narrowProducts(module, BFloat16Type::get(module.getContext()));
+  if (precision == Precision::F16)
+    narrowProducts(module, Float16Type::get(module.getContext()));
+  return StepMaker(module, options, precision).run();
 }
 
 } // namespace ds

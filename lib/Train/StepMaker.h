@@ -2,7 +2,8 @@
 // Assumes: see ds/Train/Step.h.
 // Guarantees: the order of what a step takes (data, target, parameters, state, what the optimizer keeps, learning rate,
 //   number of the step, seed, accumulated gradients) and gives (loss, count, correct; parameters, state, what the
-//   optimizer keeps, accumulated gradients; gradients) is that of the properties' letters.
+//   optimizer keeps, accumulated gradients; gradients) is that of the properties' letters. In f16 what the loss is
+//   scaled by stands behind what the optimizer keeps.
 // Private to lib/Train.
 //===----------------------------------------------------------------------===//
 #ifndef DS_LIB_TRAIN_STEPMAKER_H
@@ -16,7 +17,8 @@ namespace ds {
 
 /// What arguments and results are, by the letters of the properties (docs/Training.md).
 inline constexpr char kData = 'd', kTarget = 't', kParameter = 'p', kState = 'b', kKept = 'o', kRate = 'l', kStep = 'k',
-                      kSeed = 's', kAccumulated = 'a', kLoss = 'L', kCount = 'n', kCorrect = 'c', kGradient = 'g';
+                      kSeed = 's', kAccumulated = 'a', kScale = 'f', kLoss = 'L', kCount = 'n', kCorrect = 'c',
+                      kGradient = 'g';
 
 /// What the model draws random numbers by, until they are the step's: in no property.
 inline constexpr char kModelSeed = 'S', kModelRun = 'R';
@@ -27,8 +29,8 @@ inline constexpr llvm::StringLiteral kMode = "mode";
 
 class StepMaker {
 public:
-  StepMaker(mlir::ModuleOp module, const TrainingOptions &options)
-      : module(module), options(options), builder(module) {}
+  StepMaker(mlir::ModuleOp module, const TrainingOptions &options, Precision precision)
+      : module(module), options(options), precision(precision), builder(module) {}
   llvm::LogicalResult run();
 
 private:
@@ -50,6 +52,9 @@ private:
   llvm::LogicalResult addArgument(llvm::StringRef name, mlir::Type element, llvm::ArrayRef<SymExpr> dims, char role,
                                   mlir::Attribute initial = {});
   llvm::LogicalResult addOptimizer();
+  /// f16: what the loss is scaled by (LossScale.h).
+  llvm::LogicalResult addLossScale();
+  bool scalesLoss() const { return precision == Precision::F16; }
   /// Where random numbers are drawn: by the seed of the run and the number of the step.
   llvm::LogicalResult addSeed();
   llvm::LogicalResult addAccumulators();
@@ -61,6 +66,8 @@ private:
   llvm::FailureOr<Results> addLoss(mlir::func::FuncOp function, unsigned output, bool counts);
   /// Makes the results of `main` what the forward and backward pass give: loss, count, correct, next states, gradients.
   llvm::LogicalResult differentiate(unsigned output);
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> scaledGradients(mlir::Value loss,
+                                                                  llvm::ArrayRef<mlir::BlockArgument> parameters);
   /// What the step adds to that, in a mode that trains.
   llvm::FailureOr<Results> addUpdate(mlir::func::FuncOp function, Mode mode);
   llvm::FailureOr<Results> evaluate(unsigned output);
@@ -83,6 +90,7 @@ private:
 
   mlir::ModuleOp module;
   const TrainingOptions &options;
+  const Precision precision;
   mlir::Builder builder;
   mlir::func::FuncOp main, evaluator;
   std::string roles;            // of the arguments

@@ -72,7 +72,7 @@ class Trainer:
         self._session = _runtime.Session(model._model, _thread_count(threads), [])
         self._roles = self._step.input_roles
         self._data = [i for i, role in enumerate(self._roles) if role in "dt"]
-        self._states = {self._caller.inputs[i].name: i for i, role in enumerate(self._roles) if role in "pbo"}
+        self._states = {self._caller.inputs[i].name: i for i, role in enumerate(self._roles) if role in "pbof"}
         self._accumulators = [i for i, role in enumerate(self._roles) if role == "a"]
         self._number = next((self._caller.inputs[i].name for i, role in enumerate(self._roles) if role == "k"), "step")
         self._steps = self._accumulated = 0
@@ -224,7 +224,7 @@ class Trainer:
             raise Error(f"{info.name!r} should have the shape {info.shape}, given {array.shape}", BAD_INPUT)
         if not np.can_cast(array.dtype, info.dtype, "same_kind"):
             raise Error(f"{info.name!r} should be {info.dtype}, given {array.dtype}", BAD_INPUT)
-        return np.ascontiguousarray(array, info.dtype)
+        return np.asarray(array, info.dtype, order="C")  # ascontiguousarray gives scalars a dimension
 
     def export(self, path: str | os.PathLike) -> None:
         """Writes the model as it is served, with the parameters as they are, as an ONNX file."""
@@ -280,7 +280,7 @@ def compile_training(
     loss: str = "cross_entropy",
     optimizer: str = "sgd",
     schedule: str = "constant",
-    precision: Literal["fp32", "fp64"] = "fp32",
+    precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32",
     freeze: Sequence[str] = (),
     steps: int | None = None,
     seed: int = 0,
@@ -302,7 +302,7 @@ def compile_training(
     loss: str = "cross_entropy",
     optimizer: str = "sgd",
     schedule: str = "constant",
-    precision: Literal["fp32", "fp64"] = "fp32",
+    precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32",
     freeze: Sequence[str] = (),
     target: str = "",
     target_cpu: str = "",
@@ -342,7 +342,8 @@ def compile_training(
     optimizer  "sgd", "adam", "adamw", "lion": "adamw:lr=1e-3,weight_decay=0.01,clip=1"
     schedule   of the learning rate: "constant", "step:size=30,factor=0.1", "linear:warmup=100,total=1000",
                "cosine:warmup=100,total=1000"; `total` may be left out where `steps` says how many there will be
-    precision  "fp32" (as the model says), or "fp64": all in double precision, weights and inputs included
+    precision  "fp32" (as the model says), "fp64": all in double precision, weights and inputs included; "bf16", "fp16":
+               products in half precision, weights and all else in fp32 (with "fp16" the loss is scaled)
     freeze     patterns of names of parameters that stay as they are: ["embed*"]
     seed       what the Trainer draws Dropout's random numbers by, as ./train --seed
 
@@ -353,8 +354,8 @@ def compile_training(
         raise CompileError(f"emit={emit!r} needs an output file", 2)
     if opt_level not in (0, 1, 2, 3):
         raise CompileError(f"opt_level={opt_level!r} is none; expected 0 to 3", 2)
-    if precision not in ("fp32", "fp64"):
-        raise CompileError(f"precision={precision!r} is unknown; expected 'fp32' or 'fp64'", 2)
+    if precision not in ("fp32", "fp64", "bf16", "fp16"):
+        raise CompileError(f"precision={precision!r} is unknown; expected 'fp32', 'fp64', 'bf16' or 'fp16'", 2)
     for name, text in (("loss", loss), ("optimizer", optimizer), ("schedule", schedule)):
         if not isinstance(text, str):
             raise CompileError(f"{name}={text!r} is no text; expected NAME, or NAME:KEY=VALUE,...", 2)

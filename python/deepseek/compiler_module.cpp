@@ -72,7 +72,11 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
   for (const auto &[from, to] : donate)
     options.donations.push_back(from + ":" + to);
   options.optional = optional;
-  options.widens = precision == "fp64";
+  if (std::string reason = ds::parsePrecision(precision, training.has_value(), options.precision); !reason.empty()) {
+    result.code = int(ds::CompileStatus::BadUsage);
+    result.messages.emplace_back(nameOf(ds::Severity::Error), reason);
+    return result;
+  }
   if (training) {
     ds::TrainingOptions &trained = options.training.emplace();
     std::tie(trained.lossText, trained.optimizerText, trained.schedule, options.trained.frozen) = *training;

@@ -208,6 +208,31 @@ def test_schedules():
         ds.compile_training(linear(), schedule="linear:warmup=2")
 
 
+@pytest.mark.parametrize("precision,tolerance", (("bf16", 2e-2), ("fp16", 3e-3)))
+def test_half_precision(precision, tolerance):
+    """Arrays are those of single precision; the scale of the loss is a part of the state."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["": 17]> g (float[N,6] x) => (float[N,3] y) { y = MatMul(x, w) }'
+    )
+    w = W.astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(w, "w"))
+    trainer = ds.compile_training(model, precision=precision, loss="mse", optimizer="sgd:lr=0.1", threads=1)
+    x, target = (RNG.standard_normal((4, n)).astype(np.float32) for n in (6, 3))
+    difference = x.astype(np.float64) @ w - target
+    np.testing.assert_allclose(trainer.step({"x": x, "target": target}), (difference**2).mean(), rtol=tolerance)
+    state = trainer.state_dict()
+    change, expected = state["w"] - w, -0.1 * 2 * x.T.astype(np.float64) @ difference / difference.size
+    assert np.linalg.norm(change - expected) < tolerance * np.linalg.norm(expected)
+    if precision == "fp16":
+        assert state["loss_scale"] == 65536 and state["loss_scale.good_steps"] == 1
+        trainer.step({"x": x, "target": target * 1e6})  # its gradient is infinite in float16
+        skipped = trainer.state_dict()
+        assert np.array_equal(skipped["w"], state["w"])
+        assert [skipped[f"loss_scale{name}"] for name in ("", ".good_steps", ".skipped_steps")] == [32768, 0, 1]
+        trainer.load_state_dict(state)
+        assert trainer.state_dict()["loss_scale"] == 65536
+
+
 def test_double_precision():
     """Of a model of floats: data is given as it computes."""
     model = onnx.parser.parse_model(

@@ -36,7 +36,8 @@ enum {
   DS_KERNEL_OK = 0,
   DS_KERNEL_INDEX_OUT_OF_RANGE = 1, /* Gather, Scatter, ...: an index value outside its dimension */
   DS_KERNEL_DIVISION_BY_ZERO = 2,   /* integer division or modulo */
-  DS_KERNEL_BAD_VALUE = 3           /* another run-time value that the operator does not allow */
+  DS_KERNEL_BAD_VALUE = 3,          /* another run-time value that the operator does not allow */
+  DS_KERNEL_NO_TILES = 4            /* the system does not let the process use the CPU's matrix tiles */
 };
 
 /* What the runtime hands to the program's host function.

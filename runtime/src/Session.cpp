@@ -252,6 +252,11 @@ ds_status ds_session::kernelError(int32_t Code, ds_error *Error) const {
     return fail(Error, DS_BAD_INPUT, "%s: integer division by zero", Where);
   case DS_KERNEL_BAD_VALUE:
     return fail(Error, DS_BAD_INPUT, "%s: a value that the operator does not allow", Where);
+  case DS_KERNEL_NO_TILES:
+    return fail(Error, DS_UNSUPPORTED,
+                "%s: the system does not let the process use the CPU's matrix tiles (AMX); compile for a CPU without "
+                "them (--target-cpu=x86-64-v4)",
+                Where);
   default:
     return fail(Error, DS_BAD_INPUT, "%s: the kernel failed with code %d", Where, Code);
   }

@@ -204,6 +204,8 @@ struct ds_session {
   ds_status planFor(size_t Stage, const ds::runtime::Plan *Before, const ds::runtime::Plan *&Result, ds_error *Error);
 
   void chooseLaunch();
+  /// Has runs from now on look for NaN (SessionNan.cpp), or not.
+  void checkNan(bool IsOn);
   /// True for an entry that an earlier run filled in: memory of this session, or what was. The latter may be the
   /// caller's by now; then it is not the session that says its shape.
   bool isOwn(size_t Output, const ds_tensor &Given) const {

@@ -36,6 +36,14 @@ size_t ds::runtime::findNotFinite(const void *Data, int32_t Dtype, size_t Count,
   }
 }
 
+void ds_session::checkNan(bool IsOn) {
+  visit([&](ds_session &S) {
+    S.CheckNan = IsOn;
+    S.chooseLaunch();
+    return false;
+  });
+}
+
 ds_status ds_session::checkInputs(const Plan &P, ds_error *Error) const {
   const Metadata &Meta = Model->Meta;
   for (size_t I = 0; I < Meta.Inputs.size(); ++I) {

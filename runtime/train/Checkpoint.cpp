@@ -263,6 +263,7 @@ ds_status checkStates(const TrainStep &Step, const ds_session *Session, uint64_t
                   static_cast<unsigned long long>(StepNumber),
                   Role == 'p'   ? "the parameter"
                   : Role == 'o' ? "the optimizer's state"
+                  : Role == 'f' ? "the loss scale's state"
                                 : "the model's state",
                   Step.inputName(I), Bad);
   }

@@ -55,6 +55,10 @@ void Display::step(const StepResult &R, uint64_t Epoch) {
     appendNumber(Line, R.Loss, R.IsLossSingle);
     Line.append(",\"lr\":");
     appendNumber(Line, R.Rate, R.IsRateSingle);
+    if (R.Scale > 0) {
+      Line.append(",\"scale\":");
+      appendNumber(Line, R.Scale, true);
+    }
     Line.append(",\"samples_per_s\":%.6g}", Speed);
     write(Line, /*IsWhole=*/true);
     return;

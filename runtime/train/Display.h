@@ -17,6 +17,7 @@ struct StepResult {
   double Loss, Rate;
   bool IsLossSingle, IsRateSingle; // float32
   size_t Samples;
+  double Scale; // of the loss, for the next step; 0: it has none
 };
 
 /// Means over the data to evaluate on. `Accuracy` is negative where it has no meaning.

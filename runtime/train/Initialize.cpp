@@ -89,7 +89,7 @@ double drawElement(const DrawRule &Rule, uint64_t Seed, uint32_t Name, uint64_t 
 bool findRule(const TrainStep &Step, size_t Input, DrawRule &Out) {
   const char *At = Step.DrawRules;
   for (size_t I : Step.States) {
-    if (Step.InputRoles[I] == 'o')
+    if (Step.InputRoles[I] == 'o' || Step.InputRoles[I] == 'f')
       continue;
     DrawRule Rule;
     const char *End = Rule.parse(At);
@@ -109,6 +109,8 @@ ds_status initializeStates(const TrainStep &Step, ds_session *Session, uint64_t 
     const ds_tensor_info Info = Step.input(I);
     ds_tensor T;
     DrawRule Rule;
+    if (Step.InputRoles[I] == 'f') // as the model has it
+      continue;
     if (Step.InputRoles[I] == 'o') {
       if (ds_status Status = ds_session_state_create(Session, I, nullptr, Error))
         return Status;

@@ -230,7 +230,7 @@ void printParameters(const TrainStep &Step) {
   for (size_t I : Step.States) {
     Text Line;
     DrawRule Rule;
-    if (Step.InputRoles[I] == 'o')
+    if (Step.InputRoles[I] == 'o' || Step.InputRoles[I] == 'f')
       continue;
     appendType(Line, Step.input(I));
     Line.append("%s; --initialize: ", Step.InputRoles[I] == 'p' ? "" : ", state");

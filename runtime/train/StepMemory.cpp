@@ -32,6 +32,7 @@ Held statesOf(const TrainStep &Step, const ds_session *Session) {
     const char Role = Step.InputRoles[I];
     double *Part = Role == 'p'   ? &Sum.Parameters
                    : Role == 'o' ? &Sum.Optimizer
+                   : Role == 'f' ? &Sum.Optimizer
                    : Role == 'b' ? &Sum.Other
                    : Role == 'a' ? &Sum.Accumulated
                                  : nullptr;

@@ -96,6 +96,24 @@ ds_status TrainRun::checkLoss(double Loss, double LearningRate, ds_error *Error)
               Value.str(), Checkpoint.str());
 }
 
+/// Below this, gradients that are not finite have another cause than the scale.
+static constexpr double LeastScale = 1.0 / 65536;
+
+ds_status TrainRun::readScale(double &Scale, ds_error *Error) {
+  ds_tensor State;
+  if (Step.Scale == TrainStep::None)
+    return DS_OK;
+  if (ds_status Status = ds_session_state_get(Session, Step.Scale, &State, Error))
+    return Status;
+  Scale = scalar(State);
+  if (Scale >= LeastScale)
+    return DS_OK;
+  return fail(Error, DS_BAD_INPUT,
+              "the gradients of step %llu are not finite, however small the scale of the loss (%g): a result of the "
+              "model itself is too large for float16; compile with --precision=bf16, or fp32",
+              static_cast<unsigned long long>(At.Steps), Scale);
+}
+
 ds_status TrainRun::orderSamples(ds_error *Error) {
   if (O.NoShuffle || OrderOf == At.Epoch)
     return DS_OK;
@@ -120,6 +138,13 @@ ds_status TrainRun::makeBatch(uint64_t First, size_t Count, TrainStep::Mode Mode
     return atStep(At.Steps + 1, Status, Error);
   Trained = Session->LastVersion ? Session->LastVersion : Session;
   Result = {output(Step.Loss), Step.Counted == TrainStep::None ? double(Count) : output(Step.Counted)};
+  // Gradients of a scaled loss that are not finite are no fault: the step skips its update. A loss that is none is one,
+  // and as the parameters are what they were, the same batch tells where it begins.
+  if (O.CheckNan && Step.Scale != TrainStep::None && Result.Targets > 0 && !isfinite(Result.Loss)) {
+    Session->checkNan(true);
+    if (ds_status Status = ds_session_run(Session, Inputs.data(), Inputs.size(), nullptr, 0, Error))
+      return atStep(At.Steps + 1, Status, Error);
+  }
   return DS_OK;
 }
 
@@ -171,9 +196,16 @@ ds_status TrainRun::makeStep(ds_error *Error) {
   ds_tensor_info LossInfo;
   ds_model_output(Model, Step.Loss, &LossInfo);
   const bool IsRateSingle = Step.Rate != TrainStep::None && Step.input(Step.Rate).dtype == DS_FLOAT32;
-  const StepResult Made = {
-      At.Steps,     Result.Loss,    IsRateSingle ? double(SingleRate) : LearningRate, LossInfo.dtype == DS_FLOAT32,
-      IsRateSingle, size_t(Samples)};
+  double Scale = 0;
+  if (ds_status Status = readScale(Scale, Error))
+    return Status;
+  const StepResult Made = {At.Steps,
+                           Result.Loss,
+                           IsRateSingle ? double(SingleRate) : LearningRate,
+                           LossInfo.dtype == DS_FLOAT32,
+                           IsRateSingle,
+                           size_t(Samples),
+                           Scale};
   Show.step(Made, At.Epoch);
   if (O.Report && !Past.add(Made))
     return outOfMemory(Error);

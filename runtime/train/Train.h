@@ -79,6 +79,8 @@ private:
   static int isStopped();
   ds_status setMode(TrainStep::Mode Mode, ds_error *Error);
   void setScalars(double LearningRate);
+  /// What the loss of the next step is scaled by; leaves 0 where it is not.
+  ds_status readScale(double &Scale, ds_error *Error);
   ds_status checkLoss(double Loss, double LearningRate, ds_error *Error) const;
   ds_status save(ds_error *Error);
   ds_status evaluate(ds_error *Error);

@@ -88,7 +88,8 @@ ds_status TrainRun::openData(ds_error *Error) {
 ds_status TrainRun::createSession(ds_error *Error) {
   ds_session_options Options = {};
   Options.threads = uint32_t(O.Threads);
-  Options.flags = O.CheckNan ? DS_SESSION_CHECK_NAN : 0;
+  // A step that scales its loss is checked where its loss is not finite: see makeBatch.
+  Options.flags = O.CheckNan && Step.Scale == TrainStep::None ? DS_SESSION_CHECK_NAN : 0;
   if (ds_status Status = ds_session_create(Model, &Options, &Session, Error))
     return Status;
   if (ds_status Status = setMode(TrainStep::Train, Error))

@@ -58,10 +58,15 @@ ds_status TrainStep::readInputs(ds_error *Error) {
       if (!Data.push(I))
         return outOfMemory(Error);
       break;
+    case 'f':
+      Good = Info.dtype == DS_FLOAT32 && !Info.rank;
+      if (Scale == None)
+        Scale = I;
+      [[fallthrough]];
     case 'p':
     case 'b':
     case 'o':
-      Good = ds_model_donation(Model, I) != DS_NO_OUTPUT;
+      Good = Good && ds_model_donation(Model, I) != DS_NO_OUTPUT;
       for (int32_t D = 0; D < Info.rank; ++D)
         Good = Good && Info.dimensions[D].size >= 0;
       if (!States.push(I))
@@ -118,6 +123,7 @@ ds_status TrainStep::readOutputs(ds_error *Error) {
     case 'p':
     case 'b':
     case 'o':
+    case 'f':
     case 'a':
       break;
     default:

@@ -6,9 +6,11 @@
 // The properties, each a text:
 //   ds.train           "1"
 //   ds.train.inputs    a letter for each: d data, t target, p parameter, b other state of the model, o state of the
-//                      optimizer, a accumulated gradients, l learning rate, k number of the step (from 1), s seed
+//                      optimizer, f what the loss is scaled by (f32 scalars: the scale, steps since it changed, steps
+//                      that were skipped), a accumulated gradients, l learning rate, k number of the step (from 1), s
+//                      seed
 //   ds.train.outputs   L the loss, n how many targets it is the mean of, c how many of them were right (-1: no such
-//                      thing), p, b, o the new state, g the gradient of a parameter
+//                      thing), p, b, o, f the new state, g the gradient of a parameter
 //   ds.train.loss, ds.train.optimizer, ds.train.lr, ds.train.schedule, ds.train.initialize (Initialize.h)
 // and the given symbol `mode`, which a model may lack: 0 trains, 1 makes the gradients as well, 2 evaluates; 3 adds the
 // batch's gradients to the accumulated ones, 4 trains with both. Of accumulated gradients the first dimension is 0, or
@@ -34,7 +36,8 @@ struct TrainStep {
   Array<size_t> Accumulators; // inputs
   Array<size_t> Gradients;
   size_t Target = None, Rate = None, Number = None, Seed = None; // inputs
-  size_t Loss = None, Counted = None, Correct = None;            // outputs
+  size_t Scale = None;                                // the input that the loss is scaled by; None: it is not
+  size_t Loss = None, Counted = None, Correct = None; // outputs
   bool HasMode = false;
   double BaseRate = 0;
   Schedule Rates;

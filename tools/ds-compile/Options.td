@@ -35,8 +35,8 @@ def custom_ops : Separate<["--", "-"], "custom-ops">, MetaVarName<"<domain>,..."
   HelpText<"Operators of these domains are the program's that runs the model, which registers them">;
 def custom_ops_EQ : Joined<["--", "-"], "custom-ops=">, Alias<custom_ops>;
 def O : Joined<["-"], "O">, MetaVarName<"<0..3>">, Group<grp_target>, HelpText<"Optimization level (default: -O3)">;
-def precision_EQ : Joined<["--", "-"], "precision=">, MetaVarName<"<type>">, Values<"fp32,fp64">, Group<grp_target>,
-  HelpText<"fp32 (default): as the model says; fp64: all that it computes in fp32 in double precision, its inputs and outputs, too">;
+def precision_EQ : Joined<["--", "-"], "precision=">, MetaVarName<"<type>">, Values<"fp32,fp64,bf16,fp16">, Group<grp_target>,
+  HelpText<"fp32 (default): as the model says; fp64: all that it computes in fp32 in double precision, its inputs and outputs, too; bf16, fp16 (with --train): products in half precision">;
 def precision : Separate<["--", "-"], "precision">, Alias<precision_EQ>;
 def precise : Both<"precise", "No transformation that trades accuracy for speed: 3x3 convolutions without Winograd's algorithm">, Group<grp_target>;
 

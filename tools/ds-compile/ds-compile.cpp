@@ -244,11 +244,11 @@ int main(int argc, char **argv) {
   options.target = args.getLastArgValue(OPT_target_EQ).str();
   options.targetCpu = args.getLastArgValue(OPT_target_cpu_EQ).str();
   options.precise = args.hasArg(OPT_precise);
-  StringRef precision = args.getLastArgValue(OPT_precision_EQ, "fp32");
-  options.widens = precision == "fp64";
-  if (precision != "fp32" && precision != "fp64")
-    return usage("--precision=" + precision + " is unknown; expected fp32 or fp64");
   if (std::string reason = parseTraining(args, options); !reason.empty())
+    return usage(reason);
+  if (std::string reason = ds::parsePrecision(args.getLastArgValue(OPT_precision_EQ, "fp32"),
+                                              options.training.has_value(), options.precision);
+      !reason.empty())
     return usage(reason);
   options.reuse = !args.hasArg(OPT_no_reuse);
   options.stopAfter = args.getLastArgValue(OPT_stop_after_EQ).str();

@@ -18,7 +18,7 @@
 namespace ds {
 
 /// Codes a kernel may end with; the numbers are DS_KERNEL_* of ds_kernel.h.
-enum class KernelError : int32_t { IndexOutOfRange = 1, DivisionByZero = 2, BadValue = 3 };
+enum class KernelError : int32_t { IndexOutOfRange = 1, DivisionByZero = 2, BadValue = 3, NoTiles = 4 };
 
 /// Builds the value of tensor elements at a position given by one LaneIndex a dimension.
 ///

@@ -140,9 +140,13 @@ TensorExpr Windows::weights(TensorExpr x, TensorExpr y, ArrayRef<SymExpr> dims) 
   for (const SymExpr &size : dims.drop_front(2))
     if (size.isConst() && size.getConst() > 0)
       kernel.push_back(size.getConst());
-  if (kernel.size() == rank() && rank() <= 2 && (element.isF32() || element.isF64()))
-    return b.create<ConvFilterVjpOp>(element, x.get(), y.get(), kernel, strides, low, dilations,
-                                     static_cast<uint64_t>(group), Layout::nchw);
+  if (kernel.size() == rank() && rank() <= 2) {
+    // Halves are summed in f32, whose outer products have a kernel.
+    Type wide = element.getIntOrFloatBitWidth() < 32 ? Type(Float32Type::get(b.context())) : element;
+    TensorExpr sums = b.create<ConvFilterVjpOp>(wide, b.cast(x, wide).get(), b.cast(y, wide).get(), kernel, strides,
+                                                low, dilations, static_cast<uint64_t>(group), Layout::nchw);
+    return b.cast(sums, element);
+  }
   // A convolution of x, batch and channels exchanged, with y as filters, strides and dilations exchanged. Each group
   // has a part of the channels.
   SymDims xDims = b.dims(x.get()), yDims = b.dims(y.get());

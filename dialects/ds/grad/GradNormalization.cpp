@@ -46,27 +46,31 @@ LogicalResult LayerNormOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, M
 }
 
 LogicalResult AttentionOp::buildVjp(VjpBuilder &b, ArrayRef<Value> cotangents, MutableArrayRef<Value> operands) {
-  // The weights are computed again: what the op keeps from memory. Where a score is masked, its weight is 0.
+  // The weights are computed again: what the op keeps from memory. Where a score is masked, its weight is 0. Of half
+  // precision are products only, what they take and what they give.
   FailureOr<Value> made = buildWeights(b.builder(), b.state());
   if (failed(made))
     return failure();
   SymDims q = b.dims(getQ()), k = b.dims(getK()), v = b.dims(getV());
   int64_t last = q.size() - 1;
   TensorExpr g = b(cotangents[0]), weights = b(*made), y = b.result(0);
+  Type element = VjpBuilder::elementOf(getQ()), wide = VjpBuilder::elementOf(*made);
+  auto widened = [&](TensorExpr x) { return b.cast(x, wide); };
   if (b.needs(2))
-    operands[2] = b.reduceTo(b.matmul(b.swapLast(weights), g), v).get();
+    operands[2] = b.reduceTo(b.matmul(b.swapLast(b.cast(weights, element)), g), v).get();
   if (!b.needs(0) && !b.needs(1) && !(getMask() && b.needs(3)))
     return failure(b.hasFailed());
   // sum_j w_j (v_j . g) is y . g, a row of the result.
-  TensorExpr rows = b.sum(g * y, {last}, /*keepDims=*/true);
-  TensorExpr scores = weights * (b.matmul(g, b.swapLast(b(getV()))) - rows);
+  TensorExpr rows = b.sum(widened(g) * widened(y), {last}, /*keepDims=*/true);
+  TensorExpr scores = weights * (widened(b.matmul(g, b.swapLast(b(getV())))) - rows);
   if (getMask() && b.needs(3))
-    operands[3] = b.reduceTo(scores, b.dims(getMask())).get();
+    operands[3] = b.cast(b.reduceTo(scores, b.dims(getMask())), VjpBuilder::elementOf(getMask())).get();
   double scale = getScale().convertToDouble();
+  scores = b.cast(scores, element);
   if (b.needs(0))
-    operands[0] = b.reduceTo(b.matmul(scores, b(getK())) * scale, q).get();
+    operands[0] = b.cast(b.reduceTo(widened(b.matmul(scores, b(getK()))) * scale, q), element).get();
   if (b.needs(1))
-    operands[1] = b.reduceTo(b.matmul(b.swapLast(scores), b(getQ())) * scale, k).get();
+    operands[1] = b.cast(b.reduceTo(widened(b.matmul(b.swapLast(scores), b(getQ()))) * scale, k), element).get();
   return failure(b.hasFailed());
 }
 

@@ -194,7 +194,9 @@ FailureOr<SmallVector<Value>> BatchNormOp::expand(OpBuilder &builder, ShapeState
 
 FailureOr<Value> AttentionOp::buildWeights(OpBuilder &builder, ShapeState &state) {
   Expander e{builder, getLoc(), state};
+  // Of half precision are the products; what becomes of them is f32.
   Type element = getElementTypeOrSelf(getQ());
+  Type wide = element.getIntOrFloatBitWidth() < 32 ? Type(builder.getF32Type()) : element;
   Type flag = builder.getI1Type(), index = builder.getI64Type();
   SymDims q = *state.getDims(getQ()), k = *state.getDims(getK());
   int64_t rank = q.size();
@@ -202,11 +204,12 @@ FailureOr<Value> AttentionOp::buildWeights(OpBuilder &builder, ShapeState &state
   std::swap(perm[rank - 2], perm[rank - 1]);
   Value keys = e.create<TransposeOp>(element, getK(), perm);
   Value scores = e.create<MatmulOp>(element, getQ(), keys);
-  scores = e.create<MulOp>(element, scores, e.scalar(element, getScale().convertToDouble()));
-  Value lowest = e.scalar(element, -std::numeric_limits<double>::infinity());
+  auto widen = [&](Value value) { return element == wide ? value : e.create<CastOp>(wide, value, false); };
+  scores = e.create<MulOp>(wide, widen(scores), e.scalar(wide, getScale().convertToDouble()));
+  Value lowest = e.scalar(wide, -std::numeric_limits<double>::infinity());
   if (getMask())
-    scores = getElementTypeOrSelf(getMask()).isInteger(1) ? e.create<SelectOp>(element, getMask(), scores, lowest)
-                                                          : e.create<AddOp>(element, scores, getMask());
+    scores = getElementTypeOrSelf(getMask()).isInteger(1) ? e.create<SelectOp>(wide, getMask(), scores, lowest)
+                                                          : e.create<AddOp>(wide, scores, widen(getMask()));
   if (getCausal()) {
     // Key j is seen by query t if j <= t + S - T.
     SymExpr queries = q[rank - 2], lengths = k[rank - 2];
@@ -218,12 +221,12 @@ FailureOr<Value> AttentionOp::buildWeights(OpBuilder &builder, ShapeState &state
     t = e.create<ReshapeOp>(index, t, Value(), sizes({queries, SymExpr(1)}), false);
     t = e.create<AddOp>(index, t, value(lengths - queries));
     Value seen = e.create<CompareOp>(flag, ComparePredicate::le, j, t);
-    scores = e.create<SelectOp>(element, seen, scores, lowest);
+    scores = e.create<SelectOp>(wide, seen, scores, lowest);
   }
-  Value weights = e.create<SoftmaxOp>(element, scores, rank - 1);
+  Value weights = e.create<SoftmaxOp>(wide, scores, rank - 1);
   if (getZeroMaskedRows()) {
     Value broken = e.create<IsNanOp>(flag, weights);
-    weights = e.create<SelectOp>(element, broken, e.scalar(element, 0.0), weights);
+    weights = e.create<SelectOp>(wide, broken, e.scalar(wide, 0.0), weights);
   }
   if (e.failed)
     return failure();
@@ -235,7 +238,9 @@ FailureOr<SmallVector<Value>> AttentionOp::expand(OpBuilder &builder, ShapeState
   if (failed(weights))
     return failure();
   Expander e{builder, getLoc(), state};
-  return e.done(e.create<MatmulOp>(getElementTypeOrSelf(getQ()), *weights, getV()));
+  Type element = getElementTypeOrSelf(getQ());
+  Value narrow = getElementTypeOrSelf(*weights) == element ? *weights : e.create<CastOp>(element, *weights, false);
+  return e.done(e.create<MatmulOp>(element, narrow, getV()));
 }
 
 } // namespace ds

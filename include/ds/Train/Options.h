@@ -13,6 +13,11 @@
 
 namespace ds {
 
+/// What is computed where a model says f32: in f32; in f64, all of it; or products in half precision, the rest in f32.
+enum class Precision { F32, F64, BF16, F16 };
+/// Reads "fp32", "fp64", "bf16", "fp16"; the reason, or "". Half precision is for training.
+std::string parsePrecision(llvm::StringRef text, bool trains, Precision &precision);
+
 struct LossOptions {
   enum Kind { CrossEntropy, MeanSquared, MeanAbsolute, Huber, BinaryCrossEntropy, OwnOutput };
   Kind kind = CrossEntropy;

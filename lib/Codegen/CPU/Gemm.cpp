@@ -1,16 +1,19 @@
 //===- Gemm.cpp - Kernels whose root is a matrix product or convolution ---===//
-// Assumes: f32 or f64; the right operand is packed in panels of `tile` columns (ds.pack, ds.pack_filter); what follows
-// the
+// Assumes: floats, of which halves are multiplied and summed as f32; the right operand is packed in panels of `tile`
+// columns (ds.pack, ds.pack_filter); what follows the
 //   root is pointwise in its result.
 // Guarantees: register tiles over the whole depth (RegisterTile.h); the epilogue works on a tile while it is in the
 //   first-level cache. A convolution is the product of its windows' rows: each block of rows is gathered into the
 //   worker's scratch once (1x1 windows are read where they lie), and padding exists only there. The rows of a
 //   transposed matrix are columns in memory: they are copied as they lie, and the tiles step along the depth with a
-//   stride.
+//   stride. Where the CPU multiplies tiles of bf16 (AMX), those take the place of register tiles (AmxTile.h): rows stay
+//   bf16, and a panel is brought into pairs once for each block of rows.
 // The loops, outside in: items (batch or group, block of rows, share of the panels); panels; tiles of rows; depth.
 //===----------------------------------------------------------------------===//
+#include "lib/Codegen/CPU/AmxTile.h"
 #include "lib/Codegen/CPU/Epilogue.h"
 #include "lib/Codegen/CPU/RegisterTile.h"
+#include "lib/Codegen/CPU/TransposeBlocks.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -23,8 +26,8 @@ namespace {
 class GemmEmitter {
 public:
   GemmEmitter(CpuKernelEmitter &e, Operation *root)
-      : e(e), b(e.builder()), loc(e.getLoc()), root(root), element(getElementTypeOrSelf(root->getResult(0).getType())),
-        epilogue(e, root) {}
+      : e(e), b(e.builder()), loc(e.getLoc()), root(root), stored(getElementTypeOrSelf(root->getResult(0).getType())),
+        element(ElementBuilder::computeType(stored)), epilogue(e, root) {}
 
   LogicalResult emit();
 
@@ -36,7 +39,20 @@ private:
   LogicalResult packGemmRow(Value batch, Value row, Value target);
   /// The same of a transposed matrix, one step of the depth after the other.
   LogicalResult packColumns(Value batch, Value first, Value count);
+  /// The same for tiles: pairs along the depth, then those in rows.
+  LogicalResult packPairs(Value batch, Value first, Value count);
+  /// Zeros behind the depth of a row, as far as tiles read.
+  LogicalResult padRow(Value target);
+  /// Whether rows can be read where they are.
+  bool liesInMemory() {
+    return e.isArgument(a) && getElementTypeOrSelf(a.getType()) == packed &&
+           (!amx || depth.isDivisibleBy(AmxTile::kStep));
+  }
+  /// Once `rows`, `depth` and `tile` are known.
+  void chooseTiles();
   LogicalResult packConvRow(Value group, Value row, Value target);
+  /// All rows of the block with the panel at `pointer`, by tiles.
+  LogicalResult emitTiles(Value count, Value batch, Value firstRow, Value panel, Value pointer);
   /// The epilogue on the rows [row, row + height) of panel `panel`.
   LogicalResult finishTile(Value height, Value batch, Value row, Value panel);
 
@@ -44,7 +60,8 @@ private:
   OpBuilder &b;
   Location loc;
   Operation *root;
-  Type element;
+  Type stored, element; // of operands and result, and what they are multiplied as
+  Type packed;          // of rows in the scratch
   Epilogue epilogue;
 
   Value a, w;      // operands
@@ -59,9 +76,20 @@ private:
   int64_t block = 0;       // rows of a block
   bool isConv = false;
   Value rowsPointer, rowStride, depthStride, tilePointer;
+  std::optional<AmxTile> amx;
+  Value pairs; // of transposed rows, [depth / 2][block][2]
 };
 
 } // namespace
+
+void GemmEmitter::chooseTiles() {
+  constexpr int64_t kFew = 16; // rows, for which half of a tile is not worth to bring a panel into pairs
+  packed = element;
+  if (!AmxTile::isFor(e, stored, tile) || (rows.isConst() && rows.getConst() < kFew))
+    return;
+  amx.emplace(e, depth);
+  packed = stored;
+}
 
 void GemmEmitter::describeGemm(GemmOp op) {
   a = op.getA();
@@ -75,7 +103,8 @@ void GemmEmitter::describeGemm(GemmOp op) {
   columns = op.getColumns().getDim(0);
   panels = packed[packed.size() - 3];
   tile = packed.back().getConst();
-  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()) == element;
+  chooseTiles();
+  direct = liesInMemory();
   // Rows over several dims need not lie together.
   auto transpose = a.getDefiningOp<TransposeOp>();
   transposed = transpose && transpose.getPerm()[dims.size() - 2] == int64_t(dims.size()) - 1 &&
@@ -96,8 +125,9 @@ void GemmEmitter::describeConv(ConvGemmOp op) {
   auto all = [](ArrayRef<int64_t> values, int64_t value) {
     return llvm::all_of(values, [&](int64_t v) { return v == value; });
   };
-  direct = e.isArgument(a) && getElementTypeOrSelf(a.getType()) == element && op.getGroup() == 1 &&
-           all(op.getKernel(), 1) && all(op.getStrides(), 1) && all(op.getPadsLow(), 0) && all(op.getPadsHigh(), 0);
+  chooseTiles();
+  direct = liesInMemory() && op.getGroup() == 1 && all(op.getKernel(), 1) && all(op.getStrides(), 1) &&
+           all(op.getPadsLow(), 0) && all(op.getPadsHigh(), 0);
 }
 
 LogicalResult GemmEmitter::packGemmRow(Value batch, Value row, Value target) {
@@ -117,9 +147,73 @@ LogicalResult GemmEmitter::packGemmRow(Value batch, Value row, Value target) {
     FailureOr<Value> value = e.element(a, indices);
     if (failed(value))
       return failure();
-    e.storeAt({target, element}, k, *value);
+    e.storeAt({target, packed}, k, *value);
     return success();
   });
+}
+
+LogicalResult GemmEmitter::padRow(Value target) {
+  if (!amx || depth.isDivisibleBy(AmxTile::kStep))
+    return success();
+  return e.forLoop(e.size(depth), e.size(AmxTile::paddedDepth(depth)), 1, [&](Value k) {
+    e.storeAt({target, packed}, LaneIndex::uniform(k), e.constantFloat(element, 0.0));
+    return success();
+  });
+}
+
+LogicalResult GemmEmitter::packPairs(Value batch, Value first, Value count) {
+  SymDims dims = e.dimsOf(a);
+  SmallVector<LaneIndex> indices(dims.size(), e.constantIndex(0));
+  if (!batches.isConst(1))
+    llvm::copy(e.delinearize(LaneIndex::uniform(batch), ArrayRef<SymExpr>(dims).drop_back(2)), indices.begin());
+  Type word = b.getI32Type(), single = b.getF32Type();
+  // The upper half of the pair at one place of the depth; its lower half is the element before.
+  auto bits = [&](Value k, LaneIndex i) -> FailureOr<Value> {
+    indices[dims.size() - 2] = e.add(i, LaneIndex::uniform(first));
+    indices.back() = LaneIndex::uniform(k);
+    FailureOr<Value> value = e.element(a, indices);
+    if (failed(value))
+      return failure();
+    Value half = arith::BitcastOp::create(b, loc, e.laneType(b.getI16Type()),
+                                          truncateFloat(b, loc, e.broadcast(*value), stored));
+    return Value(arith::ExtUIOp::create(b, loc, e.laneType(word), half));
+  };
+  auto pair = [&](Value number, bool hasUpper) {
+    Value target = e.advance(pairs, word, e.mulI(number, e.i64(block))), k = e.mulI(number, e.i64(2));
+    return e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
+      FailureOr<Value> both = bits(k, i);
+      if (succeeded(both) && hasUpper) {
+        FailureOr<Value> upper = bits(e.addI(k, e.i64(1)), i);
+        if (failed(upper))
+          return failure();
+        Value moved = arith::ShLIOp::create(b, loc, *upper, e.broadcast(e.constantInt(word, 16)));
+        both = Value(arith::OrIOp::create(b, loc, *both, moved));
+      }
+      if (failed(both))
+        return failure();
+      e.storeAt({target, word}, i, *both);
+      return success();
+    });
+  };
+  Value whole = e.divI(e.size(depth), e.i64(2)), padded = e.divI(e.size(AmxTile::paddedDepth(depth)), e.i64(2));
+  if (failed(e.forLoop(e.i64(0), whole, 1, [&](Value number) { return pair(number, /*hasUpper=*/true); })))
+    return failure();
+  if (!depth.isDivisibleBy(AmxTile::kStep)) {
+    Value odd = e.lessI(e.mulI(whole, e.i64(2)), e.size(depth));
+    if (failed(e.ifThen(odd, [&] { return pair(whole, /*hasUpper=*/false); })))
+      return failure();
+    Value last = e.divI(e.addI(e.size(depth), e.i64(1)), e.i64(2));
+    LogicalResult zeros = e.forLoop(last, padded, 1, [&](Value number) {
+      Value target = e.advance(pairs, word, e.mulI(number, e.i64(block)));
+      return e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
+        e.storeAt({target, word}, i, e.constantInt(word, 0));
+        return success();
+      });
+    });
+    if (failed(zeros))
+      return failure();
+  }
+  return transposeBlocks(e, single, {pairs, e.i64(block)}, padded, count, {rowsPointer, padded});
 }
 
 LogicalResult GemmEmitter::packColumns(Value batch, Value first, Value count) {
@@ -128,14 +222,14 @@ LogicalResult GemmEmitter::packColumns(Value batch, Value first, Value count) {
   if (!batches.isConst(1))
     llvm::copy(e.delinearize(LaneIndex::uniform(batch), ArrayRef<SymExpr>(dims).drop_back(2)), indices.begin());
   return e.forLoop(e.i64(0), e.size(depth), 1, [&](Value k) {
-    Value target = e.advance(rowsPointer, element, e.mulI(k, depthStride));
+    Value target = e.advance(rowsPointer, packed, e.mulI(k, depthStride));
     indices.back() = LaneIndex::uniform(k);
     return e.vectorLoop(e.i64(0), count, [&](LaneIndex i) -> LogicalResult {
       indices[dims.size() - 2] = e.add(i, LaneIndex::uniform(first));
       FailureOr<Value> value = e.element(a, indices);
       if (failed(value))
         return failure();
-      e.storeAt({target, element}, i, *value);
+      e.storeAt({target, packed}, i, *value);
       return success();
     });
   });
@@ -151,7 +245,7 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
   Value height = e.size(x[1]), width = e.size(x[2]);
   Value topEdge = e.addI(e.mulI(position[1].getValue(), e.i64(op.getStrides()[0])), e.i64(-op.getPadsLow()[0]));
   Value leftEdge = e.addI(e.mulI(position[2].getValue(), e.i64(op.getStrides()[1])), e.i64(-op.getPadsLow()[1]));
-  MemoryRef scratch{target, element};
+  MemoryRef scratch{target, packed};
   // Negative positions are above every size as unsigned numbers.
   auto inside = [&](Value at, Value size) -> Value {
     return b.createOrFold<arith::CmpIOp>(loc, arith::CmpIPredicate::ult, at, size);
@@ -215,11 +309,12 @@ LogicalResult GemmEmitter::packConvRow(Value group, Value row, Value target) {
 
 LogicalResult GemmEmitter::packRows(Value batch, Value first, Value count) {
   if (transposed)
-    return packColumns(batch, first, count);
+    return amx ? packPairs(batch, first, count) : packColumns(batch, first, count);
   return e.forLoop(e.i64(0), count, 1, [&](Value i) {
-    Value target = e.advance(rowsPointer, element, e.mulI(i, rowStride));
+    Value target = e.advance(rowsPointer, packed, e.mulI(i, rowStride));
     Value row = e.addI(first, i);
-    return isConv ? packConvRow(batch, row, target) : packGemmRow(batch, row, target);
+    LogicalResult done = isConv ? packConvRow(batch, row, target) : packGemmRow(batch, row, target);
+    return succeeded(done) ? padRow(target) : done;
   });
 }
 
@@ -247,6 +342,22 @@ LogicalResult GemmEmitter::finishTile(Value height, Value batch, Value row, Valu
   });
 }
 
+LogicalResult GemmEmitter::emitTiles(Value count, Value batch, Value firstRow, Value panel, Value pointer) {
+  if (failed(amx->setPanel(pointer)))
+    return failure();
+  Value rowsOfTile = e.i64(AmxTile::kRows), whole = tilePointer;
+  return e.forLoop(e.i64(0), count, AmxTile::kRows, [&](Value row) -> LogicalResult {
+    // The last tile moves back to whole rows; those that the one before it computed are left as they are.
+    Value from = e.maxI(e.minI(row, e.subI(count, rowsOfTile)), e.i64(0));
+    if (failed(amx->multiply(e.advance(rowsPointer, packed, e.mulI(from, rowStride)), rowStride)))
+      return failure();
+    tilePointer = e.advance(whole, element, e.mulI(e.subI(row, from), e.i64(tile)));
+    LogicalResult finished = finishTile(e.minI(rowsOfTile, e.subI(count, row)), batch, e.addI(firstRow, row), panel);
+    tilePointer = whole;
+    return finished;
+  });
+}
+
 LogicalResult GemmEmitter::emit() {
   if (auto gemm = dyn_cast<GemmOp>(root))
     describeGemm(gemm);
@@ -270,7 +381,9 @@ LogicalResult GemmEmitter::emit() {
   if (depth.isConst() && depth.getConst() > 0)
     block = std::clamp<int64_t>(blockBytes / (bytes * depth.getConst()), tallest, 16 * tallest);
   block = rows.isConst() ? balancedBlock(rows.getConst(), block, tallest) : block - block % tallest;
-  RegisterTile registers(e, element, tile, rows, block);
+  if (amx)
+    block = AmxTile::block(rows, depth);
+  RegisterTile registers(e, element, stored, tile, rows, block);
   SymExpr blocks = SymExpr::ceilDiv(rows, block);
   // Blocks of equal height: a short last one would leave the thread that gets it idle.
   SymExpr step = rows.isConst() ? SymExpr(block) : SymExpr::ceilDiv(rows, SymExpr::max(blocks, 1));
@@ -280,12 +393,18 @@ LogicalResult GemmEmitter::emit() {
   SymExpr perItem = SymExpr::min(rows, block) * depth * share * SymExpr(tile);
   e.setRange(batches * blocks * shares, SymExpr::ceilDiv(1 << 18, SymExpr::max(perItem, 1)));
 
-  tilePointer = e.scratch(SymExpr(bytes * tallest * tile));
-  rowStride = transposed ? e.i64(1) : e.size(depth);
+  SymExpr rowElements = amx ? AmxTile::paddedDepth(depth) : depth;
+  const int64_t rowBytes = packed.getIntOrFloatBitWidth() / 8;
+  tilePointer = amx ? amx->tile() : e.scratch(SymExpr(bytes * tallest * tile));
+  rowStride = transposed && !amx ? e.i64(1) : e.size(rowElements);
   if (transposed)
     depthStride = e.i64(block);
   MemoryRef left = direct ? e.argument(a) : MemoryRef{};
-  Value packed = direct ? Value() : e.scratch(SymExpr(bytes * block) * depth);
+  // Of rows that lie in memory tiles read those that are fewer than a tile from here.
+  Value copied = direct && !amx ? Value() : e.scratch(SymExpr(rowBytes * block) * rowElements);
+  if (amx && transposed)
+    pairs = e.scratch(SymExpr(rowBytes * block) * rowElements);
+  Value begin = e.getBegin(), end = amx ? amx->begin(begin, e.getEnd()) : e.getEnd();
   MemoryRef right = e.argument(w);
   bool sharedWeights = batches.isConst(1);
 
@@ -296,21 +415,32 @@ LogicalResult GemmEmitter::emit() {
     Value batch = sharedWeights ? e.i64(0) : e.divI(blockNumber, blockCount);
     Value firstRow = e.mulI(sharedWeights ? blockNumber : e.subI(blockNumber, e.mulI(batch, blockCount)), e.size(step));
     Value count = e.minI(e.size(step), e.subI(e.size(rows), firstRow));
-    if (direct) {
+    auto inPlace = [&] {
       Value offset = e.mulI(e.addI(e.mulI(batch, e.size(rows)), firstRow), rowStride);
-      rowsPointer = e.advance(left.pointer, left.elementType, offset);
+      return e.advance(left.pointer, left.elementType, offset);
+    };
+    if (direct && !amx) {
+      rowsPointer = inPlace();
     } else {
-      rowsPointer = packed;
-      Value changed = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, blockNumber, state[0]);
-      if (failed(e.ifThen(changed, [&] { return packRows(batch, firstRow, count); })))
+      rowsPointer = copied;
+      Value packs = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, blockNumber, state[0]), few;
+      if (direct) {
+        few = e.lessI(count, e.i64(AmxTile::kRows));
+        packs = arith::AndIOp::create(b, loc, packs, few);
+      }
+      if (failed(e.ifThen(packs, [&] { return packRows(batch, firstRow, count); })))
         return failure();
+      if (direct)
+        rowsPointer = arith::SelectOp::create(b, loc, few, copied, inPlace());
     }
-    Value height = registers.height(count);
+    Value height = amx ? Value() : registers.height(count);
     Value firstPanel = e.mulI(shareNumber, e.size(share));
     Value lastPanel = e.minI(e.addI(firstPanel, e.size(share)), e.size(panels));
     LogicalResult done = e.forLoop(firstPanel, lastPanel, 1, [&](Value panel) -> LogicalResult {
       Value number = e.addI(e.mulI(batch, e.size(panels)), panel);
       Value pointer = e.advance(right.pointer, right.elementType, e.mulI(number, e.mulI(e.size(depth), e.i64(tile))));
+      if (amx)
+        return emitTiles(count, batch, firstRow, panel, pointer);
       return registers.emit(
           {rowsPointer, rowStride, pointer, depth, depthStride}, count, height, [&](Value) { return tilePointer; },
           [&](Value row) { return finishTile(height, batch, e.addI(firstRow, row), panel); });
@@ -319,7 +449,11 @@ LogicalResult GemmEmitter::emit() {
       return failure();
     return SmallVector<Value>{blockNumber};
   };
-  return success(succeeded(e.forLoop(e.getBegin(), e.getEnd(), 1, ValueRange{e.i64(-1)}, item)));
+  if (failed(e.forLoop(begin, end, 1, ValueRange{e.i64(-1)}, item)))
+    return failure();
+  if (amx)
+    amx->end();
+  return success();
 }
 
 LogicalResult emitGemm(CpuKernelEmitter &e, Operation *root) { return GemmEmitter(e, root).emit(); }

@@ -1,6 +1,6 @@
 //===- Pack.cpp - Products and convolutions with packed right operands ----===//
 // Assumes: ds-layout ran: convolutions of two spatial dims are nhwc.
-// Guarantees: those of f32 and f64 that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or
+// Guarantees: those of floats that code generation has tiled kernels for are ds.gemm, ds.conv_gemm or
 // ds.depthwise. Declines: see Passes.td.
 //===----------------------------------------------------------------------===//
 #include "dialects/ds/shape/RefineTypes.h"
@@ -71,7 +71,7 @@ public:
 } // namespace
 
 static bool isF32(Operation *op) { return getElementTypeOrSelf(op->getResult(0).getType()).isF32(); }
-static bool isTiled(Operation *op) { return isF32(op) || getElementTypeOrSelf(op->getResult(0).getType()).isF64(); }
+static bool isTiled(Operation *op) { return isa<FloatType>(getElementTypeOrSelf(op->getResult(0).getType())); }
 
 static bool isFew(const SymExpr &size) {
   std::optional<int64_t> known = size.tryConst();

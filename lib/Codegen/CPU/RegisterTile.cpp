@@ -49,9 +49,10 @@ int64_t registerLanes(CpuKernelEmitter &e, Type element) {
   return std::max<int64_t>(1, e.getWidth() * 32 / element.getIntOrFloatBitWidth());
 }
 
-RegisterTile::RegisterTile(CpuKernelEmitter &e, Type element, int64_t columns, const SymExpr &rows, int64_t block)
-    : e(e), element(element), columns(columns), lanes(registerLanes(e, element)), vectors(columns / lanes),
-      tallest(tallestTile(vectors, e.getTarget().vectorRegisters)) {
+RegisterTile::RegisterTile(CpuKernelEmitter &e, Type element, Type stored, int64_t columns, const SymExpr &rows,
+                           int64_t block)
+    : e(e), element(element), stored(stored), columns(columns), lanes(registerLanes(e, element)),
+      vectors(columns / lanes), tallest(tallestTile(vectors, e.getTarget().vectorRegisters)) {
   if (rows.isConst()) {
     int64_t count = rows.getConst();
     for (int64_t part : {std::min(count, block), count > block ? count % block : 0})
@@ -92,16 +93,19 @@ FailureOr<SmallVector<Value>> RegisterTile::sum(const Operands &operands, int64_
   // What comes later in the panel, into the second-level cache: what the processor fetches by itself ends with each
   // page.
   constexpr int64_t kLineBytes = 64, kAhead = 128;
-  const int64_t perLine = kLineBytes * 8 / element.getIntOrFloatBitWidth();
+  const int64_t perLine = kLineBytes * 8 / stored.getIntOrFloatBitWidth();
   // Low tiles sum alternate steps of the depth apart: enough additions in flight to hide their latency.
   int64_t chains = std::max<int64_t>(1, llvm::bit_floor(static_cast<uint64_t>(8 / (rows * vectors))));
   auto step = [&](Value k, MutableArrayRef<Value> sums) {
     SmallVector<Value> right;
     Value at = e.mulI(k, e.i64(columns));
-    for (int64_t v = 0; v < vectors; ++v)
-      right.push_back(e.loadVector(operands.panel, e.addI(at, e.i64(v * lanes)), lanes, element));
+    for (int64_t v = 0; v < vectors; ++v) {
+      right.push_back(e.loadVector(operands.panel, e.addI(at, e.i64(v * lanes)), lanes, stored));
+      if (stored != element)
+        right.back() = arith::ExtFOp::create(b, loc, vectorType, right.back());
+    }
     for (int64_t line = 0; line < columns; line += perLine) {
-      Value ahead = e.advance(operands.panel, element, e.addI(at, e.i64(kAhead * columns + line)));
+      Value ahead = e.advance(operands.panel, stored, e.addI(at, e.i64(kAhead * columns + line)));
       LLVM::Prefetch::create(b, loc, ahead, /*rw=*/0, /*hint=*/2, /*cache=*/1);
     }
     Value along = operands.depthStride ? e.mulI(k, operands.depthStride) : k;

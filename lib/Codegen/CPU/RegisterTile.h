@@ -1,6 +1,7 @@
 //===- RegisterTile.h - Products of a few rows by one panel ---------------===//
-// Assumes: f32 or f64; a right operand in panels of two vectors (ds.pack); elements of the left operand at one distance
-//   from row to row, and at another along the depth.
+// Assumes: f32 or f64; a right operand in panels of two vectors (ds.pack), of that type or of halves that are widened
+// as
+//   they are read; elements of the left operand at one distance from row to row, and at another along the depth.
 // Guarantees: accumulators stay in registers over parts of the depth, whose sums are added: rounding errors do not grow
 //   with it. The rows of a block are covered by tiles of one
 //   height: as few as possible, none much lower than the others. Where the height does not divide the rows, the last
@@ -27,9 +28,10 @@ int64_t balancedBlock(int64_t rows, int64_t most, int64_t tallest);
 
 class RegisterTile {
 public:
-  /// `columns` is the width of a panel of `element`s; blocks of `rows` rows hold `block` of them, the last one what is
-  /// left.
-  RegisterTile(CpuKernelEmitter &e, mlir::Type element, int64_t columns, const SymExpr &rows, int64_t block);
+  /// `columns` is the width of a panel of `stored`s, which are multiplied as `element`s; blocks of `rows` rows hold
+  /// `block` of them, the last one what is left.
+  RegisterTile(CpuKernelEmitter &e, mlir::Type element, mlir::Type stored, int64_t columns, const SymExpr &rows,
+               int64_t block);
 
   int64_t getTallest() const { return tallest; }
   int64_t getVectors() const { return vectors; }
@@ -56,7 +58,7 @@ private:
                                                       mlir::Value first, mlir::Value past);
 
   CpuKernelEmitter &e;
-  mlir::Type element;
+  mlir::Type element, stored;
   int64_t columns, lanes, vectors, tallest; // `lanes` of a register
   llvm::SmallVector<int64_t> heights;       // those that may occur, ascending
   bool general = false;                     // the number of rows is not known

@@ -17,10 +17,7 @@ namespace {
 bool always(Operation *) { return true; }
 
 /// What register tiles hold.
-bool isTiled(Operation *op) {
-  Type element = getElementTypeOrSelf(op->getResult(0).getType());
-  return element.isF32() || element.isF64();
-}
+bool isTiled(Operation *op) { return isa<FloatType>(getElementTypeOrSelf(op->getResult(0).getType())); }
 
 bool isNhwc(Operation *op) {
   auto layout = op->getAttrOfType<LayoutAttr>("layout");

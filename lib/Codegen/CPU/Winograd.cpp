@@ -278,7 +278,7 @@ LogicalResult WinogradEmitter::emit() {
   int64_t tallest = tallestTile(tile / e.getWidth(), e.getTarget().vectorRegisters);
   block = std::clamp<int64_t>(kBlockBytes / (4 * positions * (depth + tile)), tallest, 4 * tallest);
   block = squares.isConst() ? balancedBlock(squares.getConst(), block, tallest) : block - block % tallest;
-  RegisterTile registers(e, b.getF32Type(), tile, squares, block);
+  RegisterTile registers(e, b.getF32Type(), b.getF32Type(), tile, squares, block);
   SymExpr blocks = SymExpr::ceilDiv(squares, block);
   // Few blocks: the panels are shared out too.
   SymExpr shares = SymExpr::max(SymExpr::min(panels, SymExpr::ceilDiv(kItems, SymExpr::max(blocks, 1))), 1);

@@ -47,12 +47,21 @@ func.func @a_vector_is_a_matrix_of_one_row(%a: tensor<2xf32>) -> tensor<4xf32> {
   return %0 : tensor<4xf32>
 }
 
+// Halves, too: their panels are half as large.
+// CHECK-LABEL: @halves(
+// CHECK:         ds.pack %{{.*}} : (tensor<8x8xf16>) -> tensor<1x8x16xf16>
+// CHECK-NEXT:    ds.gemm %{{.*}} -> tensor<8x8xf16>
+func.func @halves(%half: tensor<8x8xf16>) -> tensor<8x8xf16> {
+  %0 = ds.matmul %half, %half : (tensor<8x8xf16>, tensor<8x8xf16>) -> tensor<8x8xf16>
+  return %0 : tensor<8x8xf16>
+}
+
 // CHECK-LABEL: @declined
 // CHECK-COUNT-3: ds.matmul
-func.func @declined(%a: tensor<8x8xf32>, %column: tensor<8xf32>, %row: tensor<1x8xf32>, %half: tensor<8x8xf16>)
-    -> (tensor<8xf32>, tensor<1x8xf32>, tensor<8x8xf16>) {
+func.func @declined(%a: tensor<8x8xf32>, %column: tensor<8xf32>, %row: tensor<1x8xf32>, %number: tensor<8x8xi32>)
+    -> (tensor<8xf32>, tensor<1x8xf32>, tensor<8x8xi32>) {
   %0 = ds.matmul %a, %column : (tensor<8x8xf32>, tensor<8xf32>) -> tensor<8xf32>
   %1 = ds.matmul %row, %a : (tensor<1x8xf32>, tensor<8x8xf32>) -> tensor<1x8xf32>
-  %2 = ds.matmul %half, %half : (tensor<8x8xf16>, tensor<8x8xf16>) -> tensor<8x8xf16>
-  return %0, %1, %2 : tensor<8xf32>, tensor<1x8xf32>, tensor<8x8xf16>
+  %2 = ds.matmul %number, %number : (tensor<8x8xi32>, tensor<8x8xi32>) -> tensor<8x8xi32>
+  return %0, %1, %2 : tensor<8xf32>, tensor<1x8xf32>, tensor<8x8xi32>
 }
