@@ -33,7 +33,7 @@ if(DS_BUILD_COMPILER)
     set_target_properties(${target} PROPERTIES EXPORT_NAME compiler)
     target_include_directories(${target} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     target_compile_features(${target} INTERFACE cxx_std_20)
-    foreach(header Compiler.h Import/Options.h InitAll.h Simplify/Versions.h Train/Options.h)
+    foreach(header Compiler.h Import/Options.h InitAll.h Memory/Options.h Simplify/Versions.h Train/Options.h)
       get_filename_component(folder ds/${header} DIRECTORY)
       install(FILES ${PROJECT_SOURCE_DIR}/include/ds/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${folder}
               COMPONENT compiler)
