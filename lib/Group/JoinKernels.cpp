@@ -21,8 +21,6 @@ constexpr size_t kMostReductions = 4;
 /// Rows from this length on may be a loop of their own: two of the widest vectors.
 constexpr int64_t kLongRow = 32;
 
-bool isReduction(Operation *op) { return isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op); }
-
 class Joiner {
 public:
   Joiner(Block &block, const Fusion &fusion, ShapeState &shapes) : block(block), fusion(fusion), shapes(shapes) {}
@@ -89,7 +87,7 @@ void Joiner::findLoops(Kernel &kernel) {
   bool isPointwise = true;
   for (Operation *op : kernel.members) {
     if (Fusion::isRoot(op)) {
-      if (!isReduction(op))
+      if (!op->hasTrait<Reduces>())
         return;
       kernel.reduction = op;
     }

@@ -190,6 +190,12 @@ def DS_CopiesElements : NativeOpTrait<"CopiesElements"> {
   let cppNamespace = "::ds";
 }
 
+/// Marks ops that combine the elements of operand 0 over the dims in their attribute `axes`. Kernels of such ops that read
+/// the same are joined, and one pass computes them all.
+def DS_Reduces : NativeOpTrait<"Reduces"> {
+  let cppNamespace = "::ds";
+}
+
 /// Marks ops that move elements and may take one of them for many elements of the result.
 def DS_RepeatsElements : NativeOpTrait<"RepeatsElements"> {
   let cppNamespace = "::ds";

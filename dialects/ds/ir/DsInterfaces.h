@@ -84,6 +84,8 @@ class CopiesElements : public mlir::OpTrait::TraitBase<ConcreteType, CopiesEleme
 /// Ops that repeat elements: see DS_RepeatsElements.
 template <typename ConcreteType>
 class RepeatsElements : public mlir::OpTrait::TraitBase<ConcreteType, RepeatsElements> {};
+/// Reductions over `axes`: see DS_Reduces.
+template <typename ConcreteType> class Reduces : public mlir::OpTrait::TraitBase<ConcreteType, Reduces> {};
 /// Ops that broadcast: see DS_Broadcasts.
 template <typename ConcreteType> class Broadcasts : public mlir::OpTrait::TraitBase<ConcreteType, Broadcasts> {};
 /// Ops without a derivative: see DS_NoVjp.

@@ -7,7 +7,7 @@
 include "dialects/ds/ir/DsBase.td"
 
 class DS_ReduceOp<string mnemonic, Type type, string f>
-    : DS_TensorOp<mnemonic, [DS_Vjp<>, DS_Root<["timesRead", "getFlops"]>, DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
+    : DS_TensorOp<mnemonic, [DS_Vjp<>, DS_Root<["timesRead", "getFlops"]>, DS_Reduces, DS_Element<["elementCost"]>, SameOperandsAndResultElementType, DS_Fold], ["isIdentity"]> {
   let summary = "reduction: " # f;
   let description = "`result[i] = " # f # [{` over the dims `axes`, which become 1 (`keepdims`) or vanish. Sums of f16 and
     bf16 are accumulated in f32.

@@ -307,7 +307,7 @@ LogicalResult ReductionEmitter::emitColumns() {
 
 LogicalResult ReductionEmitter::emit() {
   for (Operation &op : e.getKernel().getBody().front().without_terminator())
-    if (&op != root && isa<ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp, ReduceProdOp>(op))
+    if (&op != root && op.hasTrait<Reduces>())
       roots.push_back(&op);
   dims = e.dimsOf(root->getOperand(0));
   Type element = getElementTypeOrSelf(root->getOperand(0).getType());
