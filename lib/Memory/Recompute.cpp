@@ -8,6 +8,7 @@
 #include "lib/Memory/Schedule.h"
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <tuple>
 
 namespace ds {
@@ -24,6 +25,50 @@ constexpr size_t kMostRuns = 3;
 /// Budgets that are tried to tell how little a program needs.
 constexpr int64_t kMostTriesForLeast = 5;
 
+/// What the searches of one plan may do, in steps that are looked at: some seconds.
+constexpr int64_t kMostWork = 100'000'000;
+
+/// Sums of what is alive above a level, by blocks of positions.
+class Levels {
+public:
+  explicit Levels(const std::vector<int64_t> &live) : live(live) {
+    for (size_t first = 0; first + kBlock <= live.size(); first += kBlock) {
+      const auto begin = live.begin() + ptrdiff_t(first), end = begin + kBlock;
+      const auto [low, high] = std::minmax_element(begin, end);
+      blocks.push_back({*low, *high, std::accumulate(begin, end, int64_t(0))});
+    }
+  }
+  /// Of live - level, from 0 to `most`, at the positions [from, to).
+  double above(unsigned from, unsigned to, int64_t level, int64_t most) const {
+    double sum = 0;
+    for (unsigned at = from; at < to;) {
+      if (at % kBlock || at + kBlock > to) {
+        sum += double(std::clamp<int64_t>(live[at] - level, 0, most));
+        ++at;
+        continue;
+      }
+      const Block &block = blocks[at / kBlock];
+      if (block.low >= level + most)
+        sum += double(most) * kBlock;
+      else if (block.low >= level && block.high <= level + most)
+        sum += double(block.sum - level * kBlock);
+      else if (block.high > level)
+        for (unsigned i = at; i < at + kBlock; ++i)
+          sum += double(std::clamp<int64_t>(live[i] - level, 0, most));
+      at += kBlock;
+    }
+    return sum;
+  }
+
+private:
+  static constexpr unsigned kBlock = 32;
+  struct Block {
+    int64_t low, high, sum;
+  };
+  const std::vector<int64_t> &live;
+  std::vector<Block> blocks;
+};
+
 /// What a change keeps rather than makes again: nothing, what is small beside what it frees, or all.
 enum class Keeps { Nothing, Small, All };
 
@@ -35,8 +80,11 @@ struct Change {
 
 class Search {
 public:
-  Search(const RecomputeProblem &problem, int64_t budget) : problem(problem), budget(budget), limit(budget) {
+  /// `work` is what it may do; it takes what it did off `left`.
+  Search(const RecomputeProblem &problem, int64_t budget, int64_t work, int64_t &left)
+      : problem(problem), budget(budget), left(left), end(left - work), limit(budget) {
     maker.assign(problem.bytes.size(), kNone);
+    refused.resize(problem.bytes.size());
     double all = 0;
     for (unsigned number = 0; number < problem.program.steps.size(); ++number) {
       all += problem.time[number];
@@ -48,7 +96,7 @@ public:
 
   RecomputePlan run(std::vector<unsigned> order) {
     note(order);
-    for (size_t round = 0; round < kMostRounds; ++round) {
+    for (size_t round = 0; round < kMostRounds && left > end; ++round) {
       Schedule schedule(problem, order);
       if (schedule.peak() <= limit) {
         int64_t arena = note(order);
@@ -72,6 +120,7 @@ public:
 private:
   /// Remembers the best plan: within the budget the fastest, otherwise the smallest. Returns its arena.
   int64_t note(const std::vector<unsigned> &order) {
+    left -= int64_t(64 * order.size());
     RecomputePlan plan{order, arenaOf(problem, order), Schedule(problem, order).repeatedTime()};
     const bool fits = plan.arena <= budget, fitted = best.arena <= budget;
     if (best.order.empty() || (fits != fitted ? fits : fits ? plan.time < best.time : plan.arena < best.arena))
@@ -80,30 +129,38 @@ private:
   }
 
   /// What must run before `position` so that `buffer` is made anew there.
-  bool collect(const Schedule &schedule, unsigned buffer, unsigned position, Keeps keeps, int64_t freed,
-               std::vector<unsigned> &steps, double &kept) {
+  bool collect(const Schedule &schedule, const Levels &levels, unsigned buffer, unsigned position, Keeps keeps,
+               int64_t freed, std::vector<unsigned> &steps, double &kept) {
     const unsigned number = maker[buffer];
-    if (number == kNone || !problem.repeatable[number] || steps.size() >= kMostSteps)
+    left -= 1;
+    if (number == kNone || !problem.repeatable[number] || steps.size() >= kMostSteps || left <= end ||
+        refused[buffer] == question)
       return false;
-    for (unsigned read : problem.program.steps[number].reads) {
-      if (!problem.program.isTemporary[read]) {
-        if (!schedule.isReadable(read, position))
-          return false;
+    // What cannot be made again is looked at once, whoever reads it.
+    const std::vector<unsigned> &reads = problem.program.steps[number].reads;
+    const bool readable = std::all_of(reads.begin(), reads.end(), [&](unsigned read) {
+      return problem.program.isTemporary[read] ? schedule.copyAt(read, position) != kNone
+                                               : schedule.isReadable(read, position);
+    });
+    if (!readable) {
+      refused[buffer] = question;
+      return false;
+    }
+    for (unsigned read : reads) {
+      if (!problem.program.isTemporary[read])
         continue;
-      }
       const unsigned copy = schedule.copyAt(read, position);
-      if (copy == kNone)
-        return false;
       const Copy &operand = schedule.copies[copy];
       if (operand.last >= position || std::find(steps.begin(), steps.end(), maker[read]) != steps.end())
         continue;
       const bool keep = keeps == Keeps::All || (keeps == Keeps::Small && problem.bytes[read] * 8 <= freed);
       size_t before = steps.size();
-      if (!keep && collect(schedule, read, position, keeps, freed, steps, kept))
+      if (!keep && collect(schedule, levels, read, position, keeps, freed, steps, kept))
         continue;
       steps.resize(before);
-      for (unsigned at = operand.last + 1; at < position; ++at)
-        kept += double(std::clamp<int64_t>(schedule.live[at] + problem.bytes[read] - limit, 0, problem.bytes[read]));
+      const int64_t bytes = problem.bytes[read];
+      kept += levels.above(operand.last + 1, position, limit - bytes, bytes);
+      left -= (position - operand.last) / 32 + 1;
     }
     steps.push_back(number);
     return true;
@@ -115,19 +172,20 @@ private:
     for (size_t at = 0; at < schedule.live.size(); ++at)
       sums[at + 1] = sums[at] + (schedule.live[at] > limit);
     std::vector<Change> changes;
+    const Levels levels(schedule.live);
     for (const Copy &copy : schedule.copies)
       for (size_t i = 0; i + 1 < copy.touches.size(); ++i) {
         const unsigned from = copy.touches[i], to = copy.touches[i + 1];
         if (sums[to] - sums[from + 1] <= 0)
           continue;
         const int64_t bytes = problem.bytes[copy.buffer];
-        double freed = 0;
-        for (unsigned at = from + 1; at < to; ++at)
-          freed += double(std::clamp<int64_t>(schedule.live[at] - limit, 0, bytes));
+        const double freed = levels.above(from + 1, to, limit, bytes);
+        left -= (to - from) / 32 + 1;
         for (Keeps keeps : {Keeps::Nothing, Keeps::Small, Keeps::All}) {
           Change change;
           double kept = 0;
-          if (!collect(schedule, copy.buffer, to, keeps, bytes, change.steps, kept) || kept >= freed)
+          ++question;
+          if (!collect(schedule, levels, copy.buffer, to, keeps, bytes, change.steps, kept) || kept >= freed)
             continue;
           double time = least;
           for (unsigned step : change.steps)
@@ -156,6 +214,7 @@ private:
         break;
       std::vector<unsigned> order = schedule.order;
       order.insert(order.begin() + change.position, change.steps.begin(), change.steps.end());
+      left -= int64_t(4 * order.size());
       Schedule next = withoutUnread(problem, std::move(order));
       const double gain = (before - next.excess(limit)) / std::max(least, least + next.repeatedTime() - timeBefore);
       // Not by a higher peak: what was over the limit in few places would be so for good.
@@ -187,6 +246,9 @@ private:
       return order;
     };
     for (unsigned at : repeated) {
+      if (left <= end)
+        break;
+      left -= int64_t(16 * planned.size());
       isOut[at] = true;
       std::vector<unsigned> order = rest();
       if (Schedule(problem, order).peak() > budget || arenaOf(problem, order) > budget)
@@ -197,9 +259,13 @@ private:
 
   const RecomputeProblem &problem;
   const int64_t budget;
+  int64_t &left;
+  const int64_t end;
   int64_t limit; // of bytes alive: the budget, or less where the arena has gaps
   double least;  // a time that counts as none
   std::vector<unsigned> maker;
+  std::vector<size_t> refused; // the last question that a buffer was refused in
+  size_t question = 0;
   RecomputePlan best;
 };
 
@@ -311,7 +377,8 @@ RecomputePlan planRecompute(const RecomputeProblem &problem, int64_t budget, Rec
     return fits != (y.arena <= budget) ? fits : fits ? x.time < y.time : x.arena < y.arena;
   };
   start.order = withoutUnread(problem, std::move(start.order)).order;
-  RecomputePlan best = Search(problem, budget).run(start.order);
+  int64_t left = kMostWork;
+  RecomputePlan best = Search(problem, budget, left / 2, left).run(start.order);
   if (std::vector<unsigned> exact = searchExact(problem, budget); !exact.empty()) {
     exact = withoutUnread(problem, std::move(exact)).order;
     RecomputePlan plan{exact, arenaOf(problem, exact), Schedule(problem, exact).repeatedTime()};
@@ -325,12 +392,13 @@ RecomputePlan planRecompute(const RecomputeProblem &problem, int64_t budget, Rec
   const unsigned root = std::max(2u, unsigned(std::sqrt(double(problem.program.steps.size()))));
   for (unsigned count : {root, root / 2, 2 * root})
     if (count >= 2)
-      if (RecomputePlan plan = Search(problem, budget).run(divide(problem, whole, count)); better(plan, best))
+      if (RecomputePlan plan = Search(problem, budget, left / 3, left).run(divide(problem, whole, count));
+          better(plan, best))
         best = plan;
   // The least that can be: budgets between what is asked for and what is known.
   for (int64_t low = budget, tries = 0; best.arena > budget && tries < kMostTriesForLeast; ++tries) {
     const int64_t middle = low + (best.arena - low) / 2;
-    RecomputePlan plan = Search(problem, middle).run(start.order);
+    RecomputePlan plan = Search(problem, middle, left / 2, left).run(start.order);
     if (plan.arena < best.arena)
       best = plan;
     if (plan.arena > middle)
@@ -354,11 +422,18 @@ RecomputePlan planMarked(const RecomputeProblem &problem, const std::vector<bool
     if (unsigned number = maker[buffer]; number != kNone && number <= boundary && problem.program.isTemporary[buffer])
       isThere[buffer] = !marked[number] || !problem.repeatable[number];
   RecomputePlan plan;
+  // Values read by several others are asked about once in a search.
+  std::vector<unsigned> searched(maker.size());
+  std::vector<bool> answer(maker.size());
+  unsigned search = 0;
   auto canMake = [&](auto &&self, unsigned buffer) -> bool {
-    for (unsigned read : problem.program.steps[maker[buffer]].reads)
-      if (isGone[read] || (!isThere[read] && !self(self, read)))
-        return false;
-    return true;
+    if (searched[buffer] == search)
+      return answer[buffer];
+    searched[buffer] = search;
+    const std::vector<unsigned> &reads = problem.program.steps[maker[buffer]].reads;
+    return answer[buffer] = std::all_of(reads.begin(), reads.end(), [&](unsigned read) {
+             return !isGone[read] && (isThere[read] || self(self, read));
+           });
   };
   auto make = [&](auto &&self, unsigned buffer) -> void {
     for (unsigned read : problem.program.steps[maker[buffer]].reads)
@@ -371,7 +446,7 @@ RecomputePlan planMarked(const RecomputeProblem &problem, const std::vector<bool
   for (unsigned number = 0; number < count; ++number) {
     if (number > boundary)
       for (unsigned read : problem.program.steps[number].reads)
-        if (!isThere[read] && canMake(canMake, read))
+        if (!isThere[read] && (++search, canMake(canMake, read)))
           make(make, read);
     plan.order.push_back(number);
     for (unsigned buffer = 0; buffer < maker.size(); ++buffer)

@@ -33,9 +33,10 @@ namespace {
 /// What a core does in a second, roughly: times are compared with one another alone.
 constexpr double kFlops = 4e10, kBytes = 1e10, kLaunch = 2e-6;
 
-std::string megabytes(int64_t bytes) {
+std::string readable(int64_t bytes) {
   std::string text;
-  llvm::raw_string_ostream(text) << llvm::format("%.1f MB", double(bytes) / 1e6);
+  const bool isSmall = bytes < 1'000'000;
+  llvm::raw_string_ostream(text) << llvm::format(isSmall ? "%.1f kB" : "%.1f MB", double(bytes) / (isSmall ? 1e3 : 1e6));
   return text;
 }
 
@@ -332,6 +333,7 @@ private:
   std::map<std::string, int64_t> values;
   SmallVector<llvm::GlobPattern> patterns;
   std::vector<bool> met;
+  std::vector<std::string> notes;
   /// What the arena may have. Other modes than training hold more states and results, which come on top.
   int64_t room = 0;
 };
@@ -416,9 +418,9 @@ LogicalResult RematerializePass::plan(func::FuncOp function, bool isDemanded) {
     after = planRecompute(problem, room, after, /*persists=*/isDemanded);
   if (isDemanded && budget && after.arena > budget - beside)
     return error("--memory-budget: a step holds ")
-           << megabytes(before.arena + beside) << ", and " << megabytes(after.arena + beside)
-           << " is the least found with recomputation, of which " << megabytes(planner.held)
-           << " are parameters, states and results; " << megabytes(budget) << " are asked for";
+           << readable(before.arena + beside) << ", and " << readable(after.arena + beside)
+           << " is the least found with recomputation, of which " << readable(planner.held)
+           << " are parameters, states and results; " << readable(budget) << " are asked for";
   if (std::string problems = checkRecompute(problem, after.order); !problems.empty())
     return function.emitError("recomputation was planned wrongly: ") << problems;
   if (isDemanded) {
@@ -439,9 +441,9 @@ LogicalResult RematerializePass::plan(func::FuncOp function, bool isDemanded) {
     } else {
       out << "memory of a step" << (sizes.empty() ? "" : " at ");
       llvm::interleaveComma(sizes, out);
-      out << ": " << megabytes(after.arena + beside);
+      out << ": " << readable(after.arena + beside);
       if (again || after.arena < before.arena)
-        out << " instead of " << megabytes(before.arena + beside);
+        out << " instead of " << readable(before.arena + beside);
       if (again) {
         out << ", by computing again ";
         tellAgain();
@@ -449,10 +451,10 @@ LogicalResult RematerializePass::plan(func::FuncOp function, bool isDemanded) {
       } else {
         out << ", without computing anything again";
       }
-      out << " (" << megabytes(planner.held) << " of parameters, states and results, " << megabytes(after.arena)
-          << " of temporaries, " << megabytes(planner.scratch) << " of scratch for each thread)";
+      out << " (" << readable(planner.held) << " of parameters, states and results, " << readable(after.arena)
+          << " of temporaries, " << readable(planner.scratch) << " of scratch for each thread)";
     }
-    getContext().getDiagEngine().emit(UnknownLoc::get(&getContext()), DiagnosticSeverity::Note) << text;
+    notes.push_back(std::move(text));
   }
   planner.apply(after.order);
   return success();
@@ -471,6 +473,8 @@ void RematerializePass::runOnOperation() {
       error("--recompute=") << pattern << ": no node of such a name is left in the program";
       return signalPassFailure();
     }
+  for (StringRef note : notes)
+    getContext().getDiagEngine().emit(UnknownLoc::get(&getContext()), DiagnosticSeverity::Note) << note;
 }
 
 } // namespace

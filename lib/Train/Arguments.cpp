@@ -82,15 +82,28 @@ FailureOr<unsigned> StepMaker::findOutput() {
 }
 
 LogicalResult StepMaker::addTarget(unsigned output) {
-  if (options.loss.kind == LossOptions::OwnOutput)
-    return success();
   ShapeState shapes;
   if (failed(inferFunction(main, shapes)))
     return failure();
   Operation *terminator = main.getBody().front().getTerminator();
+  if (options.loss.kind == LossOptions::OwnOutput) {
+    const SymDims &dims = *shapes.getDims(terminator->getOperand(output));
+    if (product(dims).isConst(1))
+      return success();
+    InFlightDiagnostic error = main.emitError("--loss=output: expected an output of one element, and '")
+                               << main.getResultAttrOfType<StringAttr>(output, kNameAttr).getValue()
+                               << "' has the dims [";
+    llvm::interleaveComma(dims, error, [&](const SymExpr &dim) { error << dim.str(); });
+    return error << "]; its mean would be one, or give a loss of targets (cross_entropy, mse, ...)";
+  }
   auto wanted = targetOf(terminator, terminator->getOperand(output), shapes, options.loss);
   if (failed(wanted))
     return failure();
+  if (options.loss.kind == LossOptions::CrossEntropy) {
+    SymDims all = *shapes.getDims(terminator->getOperand(output));
+    const SymExpr &size = all[size_t(options.loss.axis + (options.loss.axis < 0 ? int64_t(all.size()) : 0))];
+    classes = size.isConst() ? std::to_string(size.getConst()) : "0";
+  }
   // A dim that is no symbol gets one, which must be equal.
   SymDims dims;
   SmallVector<std::pair<std::string, SymExpr>> equal;

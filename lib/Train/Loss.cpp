@@ -66,6 +66,9 @@ LossValues LossBuilder::crossEntropy(bool counts) {
     counted = b.compare(ComparePredicate::ne, chosen, ignored);
     chosen = b.select(counted, chosen, b.integer(0));
   }
+  // What picks an element may count from the end; a class may not.
+  TensorExpr isClass = b.compare(ComparePredicate::ge, chosen, b.integer(0));
+  chosen = b.select(isClass, chosen, b.size(VjpBuilder::elementOf(target), dims[axis]));
   TensorExpr logs = b.create<LogSoftmaxOp>(element, output, axis);
   TensorExpr each = -b.create<GatherElementsOp>(element, logs.get(), chosen.get(), axis);
   if (loss.labelSmoothing != 0)

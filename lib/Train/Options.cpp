@@ -178,18 +178,27 @@ std::string checkSchedule(StringRef text) {
     return readNumber(value, number) && number >= 0;
   };
   std::vector<Key> keys;
+  bool hasSize = false;
+  int64_t warmup = 0, total = 0;
+  auto keep = [&](int64_t &to) { return [&](StringRef value) { return whole(value) && !value.getAsInteger(10, to); }; };
   if (name == "step") {
-    keys.push_back({"size", whole, "a number of steps"});
+    keys.push_back({"size", [&](StringRef value) { return hasSize = whole(value); }, "a number of steps"});
     keys.push_back({"factor", fraction, "a number from 0"});
   } else if (name == "linear" || name == "cosine") {
-    keys.push_back({"warmup", whole, "a number of steps"});
-    keys.push_back({"total", whole, "a number of steps"});
+    keys.push_back({"warmup", keep(warmup), "a number of steps"});
+    keys.push_back({"total", keep(total), "a number of steps"});
     if (name == "cosine")
       keys.push_back({"minimum", fraction, "a learning rate from 0"});
   } else if (name != "constant") {
     return unknown("--schedule", name, "constant, step, linear, cosine");
   }
-  return readKeys("--schedule", name, list, keys);
+  if (std::string reason = readKeys("--schedule", name, list, keys); !reason.empty())
+    return reason;
+  if (name == "step" && !hasSize)
+    return "--schedule=step needs size=STEPS, after which the rate falls";
+  if (total && total <= warmup)
+    return ("--schedule=" + text + ": expected more steps in total than to warm up").str();
+  return {};
 }
 
 std::string parseTexts(TrainingOptions &training) {

@@ -8,6 +8,8 @@
 #include "dialects/ds/ir/ModelAttrs.h"
 #include "ds/Autodiff/Gradients.h"
 #include "ds/Import/Onnx.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 
@@ -29,6 +31,53 @@ FailureOr<StepMaker::Results> StepMaker::addLoss(func::FuncOp function, unsigned
   return Results{{values.loss.get(), "loss", kLoss, {}},
                  {values.count.get(), "count", kCount, {}},
                  {values.correct.get(), "correct", kCorrect, {}}};
+}
+
+/// The first op that takes what depends on `parameters`, and gives no floats.
+static Operation *whereFloatsEnd(ArrayRef<BlockArgument> parameters) {
+  llvm::DenseSet<Value> active(parameters.begin(), parameters.end());
+  auto isFloat = [](Value value) { return isa<FloatType>(getElementTypeOrSelf(value.getType())); };
+  for (Operation &op : parameters.front().getOwner()->without_terminator()) {
+    if (llvm::none_of(op.getOperands(), [&](Value operand) { return active.contains(operand); }))
+      continue;
+    if (llvm::none_of(op.getResults(), isFloat) && !isa<ShapeOfOp, SizeOfOp>(op))
+      return &op;
+    for (Value result : op.getResults())
+      if (isFloat(result))
+        active.insert(result);
+  }
+  return nullptr;
+}
+
+FailureOr<SmallVector<Value>> StepMaker::gradientsOf(unsigned result, ArrayRef<BlockArgument> parameters) {
+  FailureOr<SmallVector<Value>> gradients = buildGradients(main, result, parameters);
+  if (failed(gradients) || failed(checkGradients(parameters, *gradients)))
+    return failure();
+  return gradients;
+}
+
+/// Tells of parameters that no gradient comes to; that all are such is an error.
+LogicalResult StepMaker::checkGradients(ArrayRef<BlockArgument> parameters, ArrayRef<Value> gradients) {
+  SmallVector<std::string> without;
+  for (auto [parameter, gradient] : llvm::zip_equal(parameters, gradients))
+    if (auto fill = gradient.getDefiningOp<FillOp>(); fill && matchPattern(fill.getValueAttr(), m_AnyZeroFloat()))
+      without.push_back(("'" + nameOf(parameter.getArgNumber()) + "'").str());
+  if (without.empty())
+    return success();
+  if (without.size() < parameters.size()) {
+    constexpr size_t kMost = 4;
+    const size_t more = without.size() > kMost ? without.size() - kMost : 0;
+    without.resize(without.size() - more);
+    main.getContext()->getDiagEngine().emit(UnknownLoc::get(main.getContext()), DiagnosticSeverity::Note)
+        << "the loss does not depend on " << llvm::join(without, ", ")
+        << (more ? " and " + std::to_string(more) + " more" : "") << ": no gradient comes to "
+        << (without.size() + more == 1 ? "it" : "them");
+    return success();
+  }
+  if (Operation *end = whereFloatsEnd(parameters))
+    return end->emitError("no gradient comes to any parameter: what depends on them goes through this node, which "
+                          "has no derivative");
+  return main.emitError("no gradient comes to any parameter: the loss does not depend on them");
 }
 
 LogicalResult StepMaker::differentiate(unsigned output) {
@@ -56,7 +105,7 @@ LogicalResult StepMaker::differentiate(unsigned output) {
   for (unsigned parameter : argumentsOf({&kParameter, 1}))
     parameters.push_back(main.getArgument(parameter));
   FailureOr<SmallVector<Value>> gradients = scalesLoss() ? scaledGradients(losses->front().value, parameters)
-                                                         : buildGradients(main, places.front(), parameters);
+                                                         : gradientsOf(places.front(), parameters);
   if (failed(gradients))
     return failure();
   SmallVector<Value> values;
@@ -89,7 +138,7 @@ FailureOr<SmallVector<Value>> StepMaker::scaledGradients(Value loss, ArrayRef<Bl
   terminator->insertOperands(place, scaled);
   if (failed(main.insertResult(place, scaled.getType(), {})))
     return failure();
-  FailureOr<SmallVector<Value>> gradients = buildGradients(main, place, parameters);
+  FailureOr<SmallVector<Value>> gradients = gradientsOf(place, parameters);
   if (failed(gradients))
     return failure();
   // What came of the differentiation stands before the terminator, which is another one perhaps.

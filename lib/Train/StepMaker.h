@@ -66,6 +66,10 @@ private:
   llvm::FailureOr<Results> addLoss(mlir::func::FuncOp function, unsigned output, bool counts);
   /// Makes the results of `main` what the forward and backward pass give: loss, count, correct, next states, gradients.
   llvm::LogicalResult differentiate(unsigned output);
+  llvm::FailureOr<llvm::SmallVector<mlir::Value>> gradientsOf(unsigned result,
+                                                              llvm::ArrayRef<mlir::BlockArgument> parameters);
+  llvm::LogicalResult checkGradients(llvm::ArrayRef<mlir::BlockArgument> parameters,
+                                     llvm::ArrayRef<mlir::Value> gradients);
   llvm::FailureOr<llvm::SmallVector<mlir::Value>> scaledGradients(mlir::Value loss,
                                                                   llvm::ArrayRef<mlir::BlockArgument> parameters);
   /// What the step adds to that, in a mode that trains.
@@ -96,6 +100,7 @@ private:
   std::string roles;            // of the arguments
   std::string accumulateSymbol; // the first dim of accumulated gradients: 0, or 1 where they are there
   std::string rules;            // how parameters and states are drawn anew
+  std::string classes = "0";    // how many a target may be one of; 0: any number
   unsigned stateCount = 0;
   llvm::SmallVector<mlir::Attribute> versions;
 };

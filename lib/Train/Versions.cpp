@@ -99,6 +99,7 @@ void StepMaker::describe(ArrayRef<Result> results) {
   std::string outputs, rate;
   for (const Result &result : results)
     outputs += result.role;
+  const std::string ignored = options.loss.ignoreIndex ? std::to_string(*options.loss.ignoreIndex) : "";
   llvm::raw_string_ostream(rate) << llvm::format("%.17g", options.optimizer.learningRate);
   SmallVector<NamedAttribute> properties;
   if (auto known = module->getAttrOfType<DictionaryAttr>(kPropertiesAttr))
@@ -111,6 +112,8 @@ void StepMaker::describe(ArrayRef<Result> results) {
                                                               {"ds.train.initialize", rules},
                                                               {"ds.train.outputs", outputs},
                                                               {"ds.train.loss", options.lossText},
+                                                              {"ds.train.classes", classes},
+                                                              {"ds.train.ignored", ignored},
                                                               {"ds.train.optimizer", options.optimizerText},
                                                               {"ds.train.lr", rate},
                                                               {"ds.train.schedule", options.schedule}})

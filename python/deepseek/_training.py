@@ -71,6 +71,9 @@ class Trainer:
             )
         self._session = _runtime.Session(model._model, _thread_count(threads), [])
         self._roles = self._step.input_roles
+        self._classes = int(model.properties.get("ds.train.classes", 0))
+        ignored = model.properties.get("ds.train.ignored")
+        self._ignored = int(ignored) if ignored else None
         self._data = [i for i, role in enumerate(self._roles) if role in "dt"]
         self._states = {self._caller.inputs[i].name: i for i, role in enumerate(self._roles) if role in "pbof"}
         self._accumulators = [i for i, role in enumerate(self._roles) if role == "a"]
@@ -115,8 +118,9 @@ class Trainer:
         the update. A batch is a dictionary by the names of `inputs`, or a sequence in their order: NumPy arrays, or
         anything with __dlpack__. `lr` takes the place of the schedule's learning rate, in this step.
 
-        A batch that does not fit (type, shape) changes nothing. One whose values do not (a target that is no class)
-        may be found when a part of the state is updated: then the state is lost, and load_state_dict brings it back."""
+        A batch that does not fit (type, shape, a target that is no class) changes nothing. One whose values do not (an
+        index for Gather; a target where only the run knows how many classes there are) may be found when a part of the
+        state is updated: then the state is lost, and load_state_dict brings it back."""
         rate = self.learning_rate if lr is None else _rate(lr)
         loss = self._run(APPLY if self._accumulated else TRAIN, batch, rate, self._steps + 1)[0]
         self._steps += 1
@@ -153,6 +157,20 @@ class Trainer:
         found = dict(zip(self._step.output_roles, outputs))  # of roles that one output has
         return float(found["L"]), float(found.get("n", 1)), float(found.get("c", -1))
 
+    def _check_classes(self, name: str, target: Any) -> None:
+        if not self._classes or not isinstance(target, np.ndarray) or target.dtype != np.int64:
+            return  # what else there is is found by the step
+        outside = (target < 0) | (target >= self._classes)
+        if self._ignored is not None:
+            outside &= target != self._ignored
+        if outside.any():
+            also = "" if self._ignored is None else f", or {self._ignored}, which does not count"
+            where = np.argwhere(outside)[0].tolist()
+            raise Error(
+                f"{name!r} has the class {target[tuple(where)]} at {where}, expected 0 to {self._classes - 1}{also}",
+                BAD_INPUT,
+            )
+
     def _gather(self, batch: Any) -> list[Any]:
         names = [info.name for info in self.inputs]
         listed = ", ".join(map(repr, names))
@@ -171,6 +189,8 @@ class Trainer:
         for index, name in zip(self._data, names):
             if given.get(name) is not None:
                 values[index] = self._caller.convert(index, given[name])
+                if self._roles[index] == "t":
+                    self._check_classes(name, values[index])
             elif not self._caller.inputs[index].optional:
                 raise Error(f"the batch lacks {name!r}; it has {listed}", BAD_INPUT)
         return values

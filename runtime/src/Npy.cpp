@@ -432,6 +432,10 @@ ds_status writeNpy(const char *Path, const ds_tensor &Tensor, ds_error *Error) {
 
   if (!Header.ok())
     return outOfMemory(Error);
+  struct stat Info;
+  if (!stat(Path, &Info) && !S_ISREG(Info.st_mode)) // the new file would take the place of a device
+    return fail(Error, DS_IO_ERROR, "cannot write '%s': it is %s", Path,
+                S_ISDIR(Info.st_mode) ? "a folder" : "not a regular file");
   // A name of its own, whatever other threads and processes write here; permissions are the system's matter.
   static uint32_t Numbers = 0;
   Text Temporary;

@@ -53,8 +53,9 @@ ds_status checkWritable(const char *Path, const char *Flag, ds_error *Error) {
   struct stat Info;
   if (stat(Folder.str(), &Info) || (!S_ISDIR(Info.st_mode) && (errno = ENOTDIR)) || access(Folder.str(), W_OK))
     return fail(Error, DS_IO_ERROR, "%s: cannot write to the folder '%s': %s", Flag, Folder.str(), strerror(errno));
-  if (!stat(Path, &Info) && S_ISDIR(Info.st_mode))
-    return fail(Error, DS_IO_ERROR, "%s: '%s' is a folder; give the name of a file", Flag, Path);
+  if (!stat(Path, &Info) && !S_ISREG(Info.st_mode)) // a new file would take the place of a device
+    return fail(Error, DS_IO_ERROR, "%s: '%s' is %s; give the name of a file", Flag, Path,
+                S_ISDIR(Info.st_mode) ? "a folder" : "not a regular file");
   return DS_OK;
 }
 

@@ -279,6 +279,27 @@ ds_status DataSet::convert(const Column &C, const char *From, char *To, size_t C
       Step->inputName(C.Input), Path, static_cast<unsigned long long>(Sample), Value.str(), ds_dtype_name(C.To));
 }
 
+ds_status DataSet::checkClasses(const Column &C, const char *Batch, uint64_t Sample, ds_error *Error) const {
+  if (C.Input != Step->Target || !Step->Classes || C.To != DS_INT64)
+    return DS_OK;
+  for (size_t I = 0; I < C.RowElements; ++I) {
+    int64_t Class;
+    memcpy(&Class, Batch + I * sizeof Class, sizeof Class);
+    if ((Class >= 0 && Class < Step->Classes) || (Step->HasIgnored && Class == Step->Ignored))
+      continue;
+    Text Else;
+    if (Step->HasIgnored)
+      Else.append(", or %lld, which does not count", static_cast<long long>(Step->Ignored));
+    else
+      Else.append("; compile with --loss=cross_entropy:ignore_index=%lld if it shall not count",
+                  static_cast<long long>(Class));
+    return fail(Error, DS_BAD_INPUT, "the target '%s' of '%s': sample %llu has the class %lld, expected 0 to %lld%s",
+                Step->inputName(C.Input), Path, static_cast<unsigned long long>(Sample), static_cast<long long>(Class),
+                static_cast<long long>(Step->Classes - 1), Else.str());
+  }
+  return DS_OK;
+}
+
 ds_status DataSet::gather(const uint32_t *Order, uint64_t First, size_t Count, ds_tensor *Inputs, ds_error *Error) {
   for (const Column &C : Columns) {
     if (!C.IsGiven)
@@ -292,6 +313,8 @@ ds_status DataSet::gather(const uint32_t *Order, uint64_t First, size_t Count, d
     for (size_t I = 0; I < Count; ++I, To += C.RowElements * ds_dtype_size(C.To)) {
       const uint64_t Sample = Order ? Order[First + I] : First + I;
       if (ds_status Status = convert(C, C.Data + Sample * C.Stride, To, C.RowElements, Sample, Error))
+        return Status;
+      if (ds_status Status = checkClasses(C, To, Sample, Error))
         return Status;
     }
   }

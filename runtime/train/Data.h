@@ -63,6 +63,8 @@ private:
   ds_status openFolder(ds_error *Error);
   ds_status check(const char *Where, ds_error *Error);
   ds_status checkColumn(Column &C, const NpyArray &A, ds_error *Error);
+  /// Whether the target holds classes that there are.
+  ds_status checkClasses(const Column &C, const char *Batch, uint64_t Sample, ds_error *Error) const;
   ds_status convert(const Column &C, const char *From, char *To, size_t Count, uint64_t Sample, ds_error *Error) const;
 };
 

@@ -2,6 +2,7 @@
 // Guarantees: see TrainStep.h.
 //===----------------------------------------------------------------------===//
 #include "TrainStep.h"
+#include "../src/Flags.h"
 #include "../src/TrainLibrary.h"
 #include <math.h>
 #include <stdio.h>
@@ -177,6 +178,14 @@ ds_status TrainStep::read(const ds_model *Given, ds_error *Error) {
     return Status;
   if (!parseDecimal(Property("ds.train.lr"), BaseRate))
     return broken("ds.train.lr is not a number:", Property("ds.train.lr"), Error);
+  const char *Most = Property("ds.train.classes"), *Left = Property("ds.train.ignored");
+  if (*Most && !parseNumber(Most, int64_t(1) << 48, Classes))
+    return broken("ds.train.classes is not a number:", Most, Error);
+  HasIgnored = *Left != 0;
+  char *End = nullptr;
+  Ignored = strtoll(Left, &End, 10);
+  if (*End)
+    return broken("ds.train.ignored is not a number:", Left, Error);
   const char *Text = Property("ds.train.schedule");
   if (const char *Problem = Rates.parse(*Text ? Text : "constant"))
     return fail(Error, DS_BAD_ARTIFACT, "the model is no proper training step: its schedule '%s': %s; compile it again",

@@ -11,6 +11,8 @@
 //                      seed
 //   ds.train.outputs   L the loss, n how many targets it is the mean of, c how many of them were right (-1: no such
 //                      thing), p, b, o, f the new state, g the gradient of a parameter
+//   ds.train.classes   how many classes a target is one of, 0: it is no class, or only the run knows how many
+//   ds.train.ignored   what a target is that does not count; empty: each counts
 //   ds.train.loss, ds.train.optimizer, ds.train.lr, ds.train.schedule, ds.train.initialize (Initialize.h)
 // and the given symbol `mode`, which a model may lack: 0 trains, 1 makes the gradients as well, 2 evaluates; 3 adds the
 // batch's gradients to the accumulated ones, 4 trains with both. Of accumulated gradients the first dimension is 0, or
@@ -35,6 +37,9 @@ struct TrainStep {
   Array<size_t> States;       // inputs that each step writes anew, in order
   Array<size_t> Accumulators; // inputs
   Array<size_t> Gradients;
+  /// A target is 0 to Classes - 1, or Ignored; 0: any number.
+  int64_t Classes = 0, Ignored = 0;
+  bool HasIgnored = false;
   size_t Target = None, Rate = None, Number = None, Seed = None; // inputs
   size_t Scale = None;                                // the input that the loss is scaled by; None: it is not
   size_t Loss = None, Counted = None, Correct = None; // outputs

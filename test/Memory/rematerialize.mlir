@@ -10,8 +10,8 @@
 
 // Of tensors of 16 KB four are alive where the second product is done; the first one is read last. It is made again, before its
 // reader, and so is the view of it.
-// NOTE: memory of a step at N=64: {{.*}} MB instead of {{.*}} MB, by computing again 1 of {{[0-9]+}} launches
-// LESS: error: --memory-budget: a step holds {{.*}} MB, and {{.*}} MB is the least found with recomputation
+// NOTE: memory of a step at N=64: {{.*}} {{k|M}}B instead of {{.*}} {{k|M}}B, by computing again 1 of {{[0-9]+}} launches
+// LESS: error: --memory-budget: a step holds {{.*}} {{k|M}}B, and {{.*}} {{k|M}}B is the least found with recomputation
 // SIZES: error: --memory-budget needs the size of 'N'
 // CHECK-LABEL: func.func @main
 // CHECK:         %[[FIRST:.*]] = rt.launch @[[EXP:.*exp]](%arg0)

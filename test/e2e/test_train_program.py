@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import stat
 import struct
 import subprocess
 import time
@@ -539,7 +540,9 @@ def test_bad_data(program, folder, tmp_path):
     )
     far = target.copy()
     far[20] = 3
-    bad("step 1: .*an index value is outside the dimension that it selects from", x=x, target=far)
+    bad("the target 'target' of .*: sample 20 has the class 3, expected 0 to 2; compile with", x=x, target=far)
+    far[20] = -1
+    bad("sample 20 has the class -1, expected 0 to 2; .*ignore_index=-1 if it shall not count", x=x, target=far)
     refuse(program, "--data", tmp_path / "none.npz", says="cannot open .*none.npz")
     (tmp_path / "empty").mkdir()
     refuse(program, "--data", tmp_path / "empty", says="lacks 'x' .* 'target' .*it has: nothing")
@@ -554,6 +557,10 @@ def test_bad_places(program, folder, tmp_path):
     data = ["--data", folder / "data.npz"]
     refuse(program, *data, "--export", tmp_path / "none" / "m.onnx", says="--export: cannot write to the folder")
     refuse(program, *data, "--export", tmp_path, says="--export: .* is a folder")
+    os.mkfifo(tmp_path / "pipe")
+    for flag in ("--export", "--report", "--dump-gradients"):
+        refuse(program, *data, flag, tmp_path / "pipe", says=f"{flag}: .*pipe' is not a regular file")
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
     refuse(program, *data, "--report", tmp_path / "none" / "r.html", says="--report: cannot write")
     (tmp_path / "file").write_bytes(b"")
     refuse(program, *data, "--checkpoint-dir", tmp_path / "file", says="cannot make the folder")

@@ -9,6 +9,7 @@ import os
 import re
 import zlib
 
+import deepseek as ds
 import numpy as np
 import onnx
 import onnxruntime
@@ -218,6 +219,45 @@ def test_losses(loss, tmp_path):
     )
 
 
+@pytest.mark.parametrize("precision", ("fp32", "fp16"))
+def test_what_no_gradient_comes_to_is_told(precision, tmp_path):
+    def compiled(body):
+        model = onnx.parser.parse_model(
+            '<ir_version: 9, opset_import: ["": 17]> g (float[N,6] x) => (float[N,3] y) { ' + body + " }"
+        )
+        for name, dims in (("w", (6, 3)), ("u", (6, 3))):
+            model.graph.initializer.append(numpy_helper.from_array(np.ones(dims, np.float32), name))
+        onnx.save(model, tmp_path / "model.onnx")
+        flags = ("--train", "--loss=mse", f"--precision={precision}")
+        return tools.compile_model(str(tmp_path / "model.onnx"), str(tmp_path / "out"), *flags, timeout=100)
+
+    some = compiled("h = MatMul(x, w) z = MatMul(x, u) i = Cast<to: int = 7>(z) j = Cast<to: int = 1>(i) y = Add(h, j)")
+    assert some.code == 0 and "note: " in some.stderr and "does not depend on 'u': no gradient comes to it" in some.stderr
+    none = compiled("h = MatMul(x, w) z = MatMul(x, u) s = Add(h, z) [cut] i = Cast<to: int = 7>(s) y = Cast<to: int = 1>(i)")
+    assert none.code == 1 and "cut" in none.stderr and "no gradient comes to any parameter" in none.stderr, none.stderr
+
+
+@pytest.mark.parametrize("ignored", ("", ":ignore_index=-2"))
+def test_negative_numbers_are_no_classes(ignored, tmp_path):
+    """Nor where only the run knows how many classes there are."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 9, opset_import: ["": 17]> g (float[N,6] x, int64[2] s) => (float[N,C] y) { h = MatMul(x, w) y = Reshape(h, s) }'
+    )
+    model.graph.initializer.append(numpy_helper.from_array(RNG.standard_normal((6, 3)).astype(np.float32), "w"))
+    trainer = ds.compile_training(model, loss=f"cross_entropy{ignored}", threads=1)
+    x = RNG.standard_normal((4, 6)).astype(np.float32)
+
+    def loss(*target):
+        return trainer.evaluate({"x": x, "s": np.array([-1, 3]), "target": np.array(target)}).loss
+
+    assert loss(0, 1, 2, 0) > 0
+    for bad in (-1, -3, 3):
+        with pytest.raises(ds.Error, match="an index value is outside"):
+            loss(0, 1, bad, 0)
+    if ignored:
+        assert loss(0, 1, -2, 2) > 0
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers(optimizer, tmp_path):
     model, weights = network(tmp_path)
@@ -418,6 +458,9 @@ def test_exported_model_is_what_evaluation_computed(tmp_path):
         (("--train", "--optimizer=adam:lr=fast"), "expected a number from 0 for 'lr', not 'fast'"),
         (("--train", "--optimizer=sgd:lr=1,lr=2"), "gives 'lr' twice"),
         (("--train", "--schedule=cosine:warmup=0"), "expected a number of steps for 'warmup'"),
+        (("--train", "--schedule=step:factor=0.5"), "--schedule=step needs size=STEPS"),
+        (("--train", "--schedule=cosine:warmup=20,total=10"), "expected more steps in total than to warm up"),
+        (("--train", "--loss=output"), "expected an output of one element, and 'y' has the dims [N, 3]"),
         (("--train", "--freeze=nothing*"), "the model has no parameter of such a name"),
         (("--train", "--loss=mse:output=z"), "the model has no output 'z'"),
         (("--train", "--loss=cross_entropy:axis=3"), "has rank 2 and no axis 3"),

@@ -195,6 +195,43 @@ TEST(Recompute, MarkedStepsRunAgainFromWhatIsNotMarked) {
   EXPECT_EQ(again, (List{4, 1, 2}));
 }
 
+// Each value is read by two that the next one reads: 2^60 ways lead to the first.
+TEST(Recompute, MarkedDiamondsTakeNoLongerThanTheirSteps) {
+  Builder b;
+  List values{b.argument(1024)};
+  for (unsigned i = 0; i < 60; ++i) {
+    unsigned side = b.step({values.back()}, 1024);
+    values.push_back(b.step({values.back(), side}, 1024));
+  }
+  const unsigned boundary = unsigned(b.program.steps.size()) - 1;
+  unsigned gradient = b.step({values.back()}, 1024);
+  for (unsigned i = 60; i-- > 0;)
+    gradient = b.step({gradient, values[i]}, 1024);
+  b.result({gradient});
+  RecomputePlan plan = planMarked(b, std::vector<bool>(b.program.steps.size(), true), boundary);
+  expectSound(b, plan);
+  EXPECT_LT(plan.order.size(), 2 * b.program.steps.size());
+}
+
+// What a deep network's step looks like, and a budget that no plan meets: the searches end, and tell what is possible.
+TEST(Recompute, BudgetsOutOfReachTakeBoundedWork) {
+  Builder b;
+  List values{b.argument(1024)}, sides;
+  unsigned weight = b.argument(1024);
+  for (unsigned i = 0; i < 250; ++i) {
+    sides.push_back(b.step({values.back(), weight}, 4096));
+    unsigned wide = b.step({sides.back(), values[i / 2]}, 2048);
+    values.push_back(b.step({values.back(), sides.back(), wide}, 1024));
+  }
+  unsigned gradient = b.step({values.back()}, 1024);
+  for (unsigned i = 250; i-- > 0;)
+    gradient = b.step({gradient, values[i], sides[i]}, 1024);
+  b.result({gradient});
+  RecomputePlan plan = planRecompute(b, 1);
+  expectSound(b, plan);
+  EXPECT_LT(plan.arena, planWithout(b).arena / 2);
+}
+
 TEST(Recompute, StagesHaveArenasOfTheirOwn) {
   Builder b;
   unsigned x = b.argument(), first = b.step({x}, 1024), second = b.step({first}, 64);

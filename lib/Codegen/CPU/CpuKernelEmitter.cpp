@@ -125,9 +125,26 @@ void CpuKernelEmitter::storeLanes(MemoryRef memory, LaneIndex position, Value va
   }
   Value address = advance(memory.pointer, memory.elementType, position.getValue());
   if (mask)
-    LLVM::MaskedStoreOp::create(b, loc, value, address, mask, alignment);
+    LLVM::MaskedStoreOp::create(b, loc, value, address, maskOfStore(storage), alignment);
   else
     LLVM::StoreOp::create(b, loc, value, address, alignment);
+}
+
+// LLVM 22 (for AVX-512) makes of a truncation that is stored under a constant mask of one lane a store of that lane as it
+// was before, of up to eight bytes. No mask that it cannot know is taken for such.
+Value CpuKernelEmitter::maskOfStore(Type storage) {
+  if (!storage.isInteger() || storage.getIntOrFloatBitWidth() == 64)
+    return mask;
+  Value one = LLVM::ConstantOp::create(b, loc, b.getI32Type(), b.getI32IntegerAttr(1));
+  Value always = arith::TruncIOp::create(b, loc, b.getI1Type(), opaque(one));
+  return arith::AndIOp::create(b, loc, mask, vector::BroadcastOp::create(b, loc, mask.getType(), always));
+}
+
+Value CpuKernelEmitter::opaque(Value number) {
+  return LLVM::InlineAsmOp::create(b, loc, TypeRange{number.getType()}, ValueRange{number}, "", "=r,0",
+                                   /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                   LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+      .getResult(0);
 }
 
 Value CpuKernelEmitter::lanesBelow(Value start, Value limit) {

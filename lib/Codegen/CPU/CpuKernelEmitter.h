@@ -34,6 +34,9 @@ public:
   /// Lanes with start + lane < limit.
   mlir::Value lanesBelow(mlir::Value start, mlir::Value limit);
 
+  /// The same number, of which LLVM knows nothing.
+  mlir::Value opaque(mlir::Value number);
+
   /// Ends the function; the code, and what it says of itself. Fails, with a diagnostic, if a size is no number that can
   /// be computed (SymExpr::isOverflow).
   mlir::FailureOr<mlir::OwningOpRef<rt::CodeOp>> finish();
@@ -45,6 +48,9 @@ protected:
   void raiseScalar(mlir::Value bad, KernelError error) override;
 
 private:
+  /// The mask as stores of integers take it.
+  mlir::Value maskOfStore(mlir::Type storage);
+
   const CpuTarget &target;
   const bool inPlace;
   mlir::func::FuncOp function;

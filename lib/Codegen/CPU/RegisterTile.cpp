@@ -173,16 +173,6 @@ LogicalResult RegisterTile::product(const Operands &operands, int64_t rows, Valu
   });
 }
 
-/// The same number, of which LLVM knows nothing: where sizes are constants, its loop strength reduction would otherwise
-/// compute the minimum again for each row of the tile in every step along the depth.
-Value RegisterTile::opaque(Value number) {
-  OpBuilder &b = e.builder();
-  return LLVM::InlineAsmOp::create(b, e.getLoc(), TypeRange{number.getType()}, ValueRange{number}, "", "=r,0",
-                                   /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                   LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-      .getResult(0);
-}
-
 LogicalResult RegisterTile::emit(const Operands &operands, Value count, Value height, function_ref<Value(Value)> target,
                                  function_ref<LogicalResult(Value)> finish) {
   OpBuilder &b = e.builder();
@@ -190,8 +180,10 @@ LogicalResult RegisterTile::emit(const Operands &operands, Value count, Value he
   Value tiles = e.divI(e.addI(count, e.subI(height, e.i64(1))), height);
   return e.forLoop(e.i64(0), tiles, 1, [&](Value number) -> LogicalResult {
     Value row = e.minI(e.mulI(number, height), e.subI(count, height));
+    // Of constant sizes, LLVM's loop strength reduction would otherwise compute the minimum again for each row of the
+    // tile in every step along the depth.
     if (!general)
-      row = opaque(row);
+      row = e.opaque(row);
     Value to = target(row);
     if (heights.size() <= 1) {
       if (failed(product(operands, heights.empty() ? 1 : heights[0], row, to)))

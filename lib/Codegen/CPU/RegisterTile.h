@@ -52,7 +52,6 @@ public:
                            llvm::function_ref<mlir::LogicalResult(mlir::Value)> finish);
 
 private:
-  mlir::Value opaque(mlir::Value number);
   mlir::LogicalResult product(const Operands &operands, int64_t rows, mlir::Value row, mlir::Value target);
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> sum(const Operands &operands, int64_t rows, mlir::Value rowStart,
                                                       mlir::Value first, mlir::Value past);
