@@ -36,7 +36,8 @@ constexpr double kFlops = 4e10, kBytes = 1e10, kLaunch = 2e-6;
 std::string readable(int64_t bytes) {
   std::string text;
   const bool isSmall = bytes < 1'000'000;
-  llvm::raw_string_ostream(text) << llvm::format(isSmall ? "%.1f kB" : "%.1f MB", double(bytes) / (isSmall ? 1e3 : 1e6));
+  llvm::raw_string_ostream(text) << llvm::format(isSmall ? "%.1f kB" : "%.1f MB",
+                                                 double(bytes) / (isSmall ? 1e3 : 1e6));
   return text;
 }
 

@@ -46,7 +46,7 @@ LogicalResult StepMaker::findFunctions() {
   auto name = main ? main->getAttrOfType<FlatSymbolRefAttr>(kEvaluateAttr) : FlatSymbolRefAttr();
   evaluator = name ? module.lookupSymbol<func::FuncOp>(name.getAttr()) : func::FuncOp();
   if (!evaluator)
-    return module.emitError("expected a function that is to be trained, with '") << kEvaluateAttr << "'";
+    return error() << "expected a function that is to be trained, with '" << kEvaluateAttr << "'";
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
     auto role = main.getArgAttrOfType<StringAttr>(i, kRoleAttr), rule = main.getArgAttrOfType<StringAttr>(i, kDrawAttr);
     roles += !role || role == "data" ? kData
@@ -62,8 +62,8 @@ LogicalResult StepMaker::findFunctions() {
     }
     for (const SymExpr &dim : main.getArgAttrOfType<ShapeAttr>(i, kShapeArgAttr).getDims())
       if (dim.symbolName() == kMode)
-        return main.emitError("a dimension of input '")
-               << nameOf(i) << "' is called '" << kMode << "', which says what a step does; give it another name";
+        return error() << "a dimension of input '" << nameOf(i) << "' is called '" << kMode
+                       << "', which says what a step does; give it another name";
   }
   return success();
 }
@@ -78,7 +78,7 @@ FailureOr<unsigned> StepMaker::findOutput() {
       return i;
     known += (known.empty() ? "'" : ", '") + name.str() + "'";
   }
-  return main.emitError("--loss: the model has no output '") << options.loss.output << "'; it has " << known;
+  return error() << "--loss: the model has no output '" << options.loss.output << "'; it has " << known;
 }
 
 LogicalResult StepMaker::addTarget(unsigned output) {
@@ -87,14 +87,14 @@ LogicalResult StepMaker::addTarget(unsigned output) {
     return failure();
   Operation *terminator = main.getBody().front().getTerminator();
   if (options.loss.kind == LossOptions::OwnOutput) {
-    const SymDims &dims = *shapes.getDims(terminator->getOperand(output));
+    const SymDims dims = *shapes.getDims(terminator->getOperand(output));
     if (product(dims).isConst(1))
       return success();
-    InFlightDiagnostic error = main.emitError("--loss=output: expected an output of one element, and '")
-                               << main.getResultAttrOfType<StringAttr>(output, kNameAttr).getValue()
-                               << "' has the dims [";
-    llvm::interleaveComma(dims, error, [&](const SymExpr &dim) { error << dim.str(); });
-    return error << "]; its mean would be one, or give a loss of targets (cross_entropy, mse, ...)";
+    InFlightDiagnostic diagnostic = error() << "--loss=output: expected an output of one element, and '"
+                                            << main.getResultAttrOfType<StringAttr>(output, kNameAttr).getValue()
+                                            << "' has the dims [";
+    llvm::interleaveComma(dims, diagnostic, [&](const SymExpr &dim) { diagnostic << dim.str(); });
+    return diagnostic << "]; its mean would be one, or give a loss of targets (cross_entropy, mse, ...)";
   }
   auto wanted = targetOf(terminator, terminator->getOperand(output), shapes, options.loss);
   if (failed(wanted))

@@ -26,8 +26,8 @@ FailureOr<StepMaker::Results> StepMaker::addLoss(func::FuncOp function, unsigned
   LossValues values = buildLoss(b, options.loss, terminator->getOperand(output),
                                 target.empty() ? Value() : Value(function.getArgument(target[0])), counts);
   if (b.hasFailed())
-    return function.emitError("--loss: the loss cannot be built on '")
-           << main.getResultAttrOfType<StringAttr>(output, kNameAttr).getValue() << "'";
+    return error() << "--loss: the loss cannot be built on '"
+                   << main.getResultAttrOfType<StringAttr>(output, kNameAttr).getValue() << "'";
   return Results{{values.loss.get(), "loss", kLoss, {}},
                  {values.count.get(), "count", kCount, {}},
                  {values.correct.get(), "correct", kCorrect, {}}};
@@ -77,7 +77,7 @@ LogicalResult StepMaker::checkGradients(ArrayRef<BlockArgument> parameters, Arra
   if (Operation *end = whereFloatsEnd(parameters))
     return end->emitError("no gradient comes to any parameter: what depends on them goes through this node, which "
                           "has no derivative");
-  return main.emitError("no gradient comes to any parameter: the loss does not depend on them");
+  return error() << "no gradient comes to any parameter: the loss does not depend on them";
 }
 
 LogicalResult StepMaker::differentiate(unsigned output) {
@@ -100,12 +100,12 @@ LogicalResult StepMaker::differentiate(unsigned output) {
         places.push_back(i);
   stateCount = unsigned(places.size() - losses->size());
   if (stateCount != argumentsOf({&kState, 1}).size())
-    return main.emitError("expected a result with the next value of each state");
+    return error() << "expected a result with the next value of each state";
   SmallVector<BlockArgument> parameters;
   for (unsigned parameter : argumentsOf({&kParameter, 1}))
     parameters.push_back(main.getArgument(parameter));
-  FailureOr<SmallVector<Value>> gradients = scalesLoss() ? scaledGradients(losses->front().value, parameters)
-                                                         : gradientsOf(places.front(), parameters);
+  FailureOr<SmallVector<Value>> gradients =
+      scalesLoss() ? scaledGradients(losses->front().value, parameters) : gradientsOf(places.front(), parameters);
   if (failed(gradients))
     return failure();
   SmallVector<Value> values;
@@ -129,7 +129,7 @@ FailureOr<SmallVector<Value>> StepMaker::scaledGradients(Value loss, ArrayRef<Bl
       return failure();
     VjpBuilder b(ops, shapes, terminator, {});
     formulas(b);
-    return b.hasFailed() ? main.emitError("the loss cannot be scaled") : success();
+    return b.hasFailed() ? LogicalResult(error() << "the loss cannot be scaled") : success();
   };
   const unsigned place = main.getNumResults();
   Value scaled;
@@ -292,7 +292,7 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
         scales.push_back({next.get(), nameOf(argument).str(), kScale, argument});
   }
   if (b.hasFailed())
-    return function.emitError("--optimizer: the step cannot be built");
+    return error() << "--optimizer: the step cannot be built";
   llvm::append_range(results, states);
   llvm::append_range(results, kept);
   llvm::append_range(results, scales);

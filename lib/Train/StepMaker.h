@@ -61,6 +61,9 @@ private:
   /// `name`, with "_" behind it as long as an argument has it already.
   std::string freshName(std::string name);
 
+  /// Of the model, not of a node.
+  mlir::InFlightDiagnostic error() { return mlir::emitError(mlir::UnknownLoc::get(module.getContext())); }
+
   // Step.cpp
   /// Loss, count and correct at the end of the function.
   llvm::FailureOr<Results> addLoss(mlir::func::FuncOp function, unsigned output, bool counts);

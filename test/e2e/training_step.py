@@ -149,6 +149,8 @@ class Step:
             "ds.train.inputs": "dtppboolks",
             "ds.train.outputs": "Lncppboogg",
             "ds.train.loss": "cross_entropy",
+            "ds.train.classes": "3",
+            "ds.train.ignored": "",
             "ds.train.optimizer": f"sgd:momentum={MOMENTUM}",
             "ds.train.lr": "0.1",
             "ds.train.schedule": "constant",

@@ -130,8 +130,8 @@ void CpuKernelEmitter::storeLanes(MemoryRef memory, LaneIndex position, Value va
     LLVM::StoreOp::create(b, loc, value, address, alignment);
 }
 
-// LLVM 22 (for AVX-512) makes of a truncation that is stored under a constant mask of one lane a store of that lane as it
-// was before, of up to eight bytes. No mask that it cannot know is taken for such.
+// LLVM 22 (for AVX-512) makes of a truncation that is stored under a constant mask of one lane a store of that lane as
+// it was before, of up to eight bytes. No mask that it cannot know is taken for such.
 Value CpuKernelEmitter::maskOfStore(Type storage) {
   if (!storage.isInteger() || storage.getIntOrFloatBitWidth() == 64)
     return mask;
