@@ -32,10 +32,13 @@ def _operator(path: str) -> str:
     return "+".join(sorted({node.op_type for node in model.graph.node}))
 
 
-def expected_failures() -> set[str]:
+def expected_failures(symbolic: bool = False) -> set[str]:
     """Tests that the compiler refuses, or whose outputs are others than its own, as the conformance tests know."""
-    with open(os.path.join(CONFORMANCE, "expected-failures.txt"), encoding="utf-8") as file:
-        return {line.split()[0] for line in file if line.strip() and not line.startswith("#")}
+    names = set()
+    for path in ("expected-failures.txt", *["expected-failures-symbolic.txt"] * symbolic):
+        with open(os.path.join(CONFORMANCE, path), encoding="utf-8") as file:
+            names |= {line.split()[0] for line in file if line.strip() and not line.startswith("#")}
+    return names
 
 
 def choose(patterns: list[str], kinds: tuple[str, ...]) -> list:
@@ -93,7 +96,7 @@ def sweep(cases: list, jobs: int, explains: bool, settings: dict) -> list[Found]
     return results
 
 
-def report(results: list[Found], explains: bool) -> bool:
+def report(results: list[Found], explains: bool, symbolic: bool) -> bool:
     """A line for each operator that has gradients."""
     counts: dict[str, collections.Counter] = {}
     for each in results:
@@ -111,7 +114,7 @@ def report(results: list[Found], explains: bool) -> bool:
         + (f"; those that do not: {without}" if without else "")
     )
     total = collections.Counter(each.outcome for each in results)
-    refused = {each.name for each in results if each.outcome == "refused"} - expected_failures()
+    refused = {each.name for each in results if each.outcome == "refused"} - expected_failures(symbolic)
     if refused:
         print(f"refused, though they compile without gradients: {', '.join(sorted(refused))}")
     bad = total["wrong"] + total["failed"] + len(refused)
