@@ -3,6 +3,7 @@
 // Guarantees: every op that touches data is in an rt.kernel; equal kernels (the
 // layers of a transformer) exist once.
 //===----------------------------------------------------------------------===//
+#include "dialects/ds/ir/DsAdjoint.h"
 #include "dialects/ds/ir/DsOps.h"
 #include "dialects/rt/RtDialect.h"
 #include "ds/Group/Passes.h"
@@ -59,8 +60,31 @@ static void divideConcats(func::FuncOp function) {
   }
 }
 
+/// Derivatives of windows read their operands from memory, even one that is the same number everywhere (a sum's
+/// cotangent): a kernel fills it.
+static void fillUniformOperands(func::FuncOp function) {
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front().without_terminator())) {
+    if (!isa<ConvFilterVjpOp, MaxPoolVjpOp>(op))
+      continue;
+    for (OpOperand &operand : op.getOpOperands()) {
+      auto constant = operand.get().getDefiningOp<ConstantOp>();
+      auto splat = constant ? dyn_cast<SplatElementsAttr>(constant.getValue()) : SplatElementsAttr();
+      if (!splat)
+        continue;
+      OpBuilder builder(&op);
+      auto type = cast<RankedTensorType>(splat.getType());
+      SmallVector<int64_t> ones(type.getRank(), 1);
+      SymDims dims(type.getShape().begin(), type.getShape().end());
+      Value one = ConstantOp::create(builder, op.getLoc(), splat.resizeSplat(type.clone(ones)));
+      operand.set(ExpandOp::create(builder, op.getLoc(), type, one, Value(),
+                                   ShapeAttr::get(builder.getContext(), ArrayRef<SymExpr>(dims))));
+    }
+  }
+}
+
 static LogicalResult group(func::FuncOp function, KernelOutliner &outliner) {
   divideConcats(function);
+  fillUniformOperands(function);
   copyAliasedResults(function);
   copyViewsToRead(function);
   ShapeState shapes;

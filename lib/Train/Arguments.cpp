@@ -154,10 +154,12 @@ LogicalResult StepMaker::addArgument(StringRef wanted, Type element, ArrayRef<Sy
 }
 
 LogicalResult StepMaker::addOptimizer() {
-  Type element;
+  // A learning rate is no number for half precision; double precision has one of its own.
+  Type rate = builder.getF32Type();
   for (unsigned parameter : argumentsOf({&kParameter, 1})) {
     auto type = cast<RankedTensorType>(main.getArgument(parameter).getType());
-    element = type.getElementType();
+    Type element = type.getElementType();
+    rate = widerOf(rate, element);
     SymDims dims(type.getShape().begin(), type.getShape().end());
     auto zeros = DenseElementsAttr::get(type, builder.getFloatAttr(element, 0));
     for (StringRef kept : keptBy(options.optimizer))
@@ -166,7 +168,7 @@ LogicalResult StepMaker::addOptimizer() {
   }
   if (failed(addLossScale()))
     return failure();
-  if (failed(addArgument("learning_rate", element, {}, kRate)))
+  if (failed(addArgument("learning_rate", rate, {}, kRate)))
     return failure();
   return addArgument("step", builder.getI64Type(), {}, kStep);
 }
@@ -219,14 +221,15 @@ LogicalResult StepMaker::addAccumulators() {
     return addArgument(name, element, all, kAccumulated,
                        DenseElementsAttr::get(RankedTensorType::get(none, element), ArrayRef<Attribute>()));
   };
-  Type element;
+  Type targets = builder.getF32Type();
   for (unsigned parameter : argumentsOf({&kParameter, 1})) {
     auto type = cast<RankedTensorType>(main.getArgument(parameter).getType());
-    element = type.getElementType();
+    Type element = type.getElementType();
+    targets = widerOf(targets, element);
     if (failed(add(("accumulated." + nameOf(parameter)).str(), element, type.getShape())))
       return failure();
   }
-  return add("accumulated_targets", element, {});
+  return add("accumulated_targets", targets, {});
 }
 
 } // namespace ds

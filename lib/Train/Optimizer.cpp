@@ -26,6 +26,8 @@ static TensorExpr squareRoot(TensorExpr x) {
   return x.builder().create<SqrtOp>(VjpBuilder::elementOf(x.get()), x.get());
 }
 
+Type widerOf(Type a, Type b) { return b.getIntOrFloatBitWidth() > a.getIntOrFloatBitWidth() ? b : a; }
+
 OptimizerBuilder::OptimizerBuilder(VjpBuilder &b, const OptimizerOptions &options, Value rate, Value step)
     : b(b), options(options), rate(b(rate)), step(b.cast(b(step), Float64Type::get(b.context()))) {
   if (options.kind != OptimizerOptions::Adam && options.kind != OptimizerOptions::AdamW)
@@ -42,25 +44,35 @@ SmallVector<TensorExpr> OptimizerBuilder::clip(ArrayRef<TensorExpr> gradients) {
   if (options.clip == 0)
     return result;
   TensorExpr squares;
+  const Type element = VjpBuilder::elementOf(rate.get());
   for (TensorExpr gradient : gradients) {
+    gradient = b.cast(gradient, element);
     SmallVector<int64_t> axes(b.dims(gradient.get()).size());
     std::iota(axes.begin(), axes.end(), 0);
     squares = squares + b.sum(gradient * gradient, axes, /*keepDims=*/false);
   }
   // As PyTorch's clip_grad_norm_.
   TensorExpr factor = options.clip / (squareRoot(squares) + 1e-6);
-  factor = where(ComparePredicate::lt, factor, 1, factor, b.scalar(VjpBuilder::elementOf(factor.get()), 1));
+  factor = where(ComparePredicate::lt, factor, 1, factor, b.scalar(element, 1));
   for (TensorExpr &gradient : result)
-    gradient = gradient * factor;
+    gradient = gradient * b.cast(factor, VjpBuilder::elementOf(gradient.get()));
   return result;
 }
 
-TensorExpr OptimizerBuilder::adam(TensorExpr parameter, TensorExpr gradient, MutableArrayRef<TensorExpr> kept) {
-  return adamUpdate(parameter, gradient, kept[0], kept[1], rate / firstBias, options.beta1, options.beta2,
-                    options.epsilon, &secondRoot);
+TensorExpr OptimizerBuilder::update(TensorExpr parameter, TensorExpr gradient, MutableArrayRef<TensorExpr> kept) {
+  const Type own = VjpBuilder::elementOf(parameter.get()), element = widerOf(own, VjpBuilder::elementOf(rate.get()));
+  SmallVector<TensorExpr> wide;
+  for (TensorExpr value : kept)
+    wide.push_back(b.cast(value, element));
+  TensorExpr next = updateIn(element, b.cast(parameter, element), b.cast(gradient, element), wide);
+  for (auto [value, was] : llvm::zip_equal(wide, kept))
+    was = b.cast(value, own);
+  return b.cast(next, own);
 }
 
-TensorExpr OptimizerBuilder::update(TensorExpr parameter, TensorExpr gradient, MutableArrayRef<TensorExpr> kept) {
+TensorExpr OptimizerBuilder::updateIn(Type element, TensorExpr parameter, TensorExpr gradient,
+                                      MutableArrayRef<TensorExpr> kept) {
+  TensorExpr rate = b.cast(this->rate, element);
   const bool decays = options.weightDecay != 0 && (options.decaysVectors || b.dims(parameter.get()).size() > 1);
   const bool apart = options.kind == OptimizerOptions::AdamW || options.kind == OptimizerOptions::Lion;
   if (decays && apart)
@@ -78,8 +90,11 @@ TensorExpr OptimizerBuilder::update(TensorExpr parameter, TensorExpr gradient, M
     kept[0] = kept[0] * options.beta2 + gradient * (1 - options.beta2);
     return parameter - rate * direction;
   }
-  default:
-    return adam(parameter, gradient, kept);
+  default: {
+    TensorExpr root = b.cast(secondRoot, element);
+    return adamUpdate(parameter, gradient, kept[0], kept[1], rate / b.cast(firstBias, element), options.beta1,
+                      options.beta2, options.epsilon, &root);
+  }
   }
 }
 

@@ -166,10 +166,12 @@ SmallVector<TensorExpr> StepMaker::accumulate(VjpBuilder &b, func::FuncOp functi
   SmallVector<unsigned> arguments = argumentsOf({&kAccumulated, 1});
   for (auto [gradient, argument] : llvm::zip_first(gradients, arguments)) {
     // A batch without targets has a mean that is no number.
-    TensorExpr sum = where(ComparePredicate::gt, count, 0, gradient * count);
+    TensorExpr own = b.cast(count, VjpBuilder::elementOf(gradient.get()));
+    TensorExpr sum = where(ComparePredicate::gt, own, 0, gradient * own);
     sums.push_back(b.reshape(b(function.getArgument(argument)), b.dims(gradient.get())) + sum);
   }
-  total = b.reshape(b(function.getArgument(arguments.back())), {}) + count;
+  TensorExpr before = b.reshape(b(function.getArgument(arguments.back())), {});
+  total = before + b.cast(count, VjpBuilder::elementOf(before.get()));
   return sums;
 }
 
@@ -237,7 +239,7 @@ FailureOr<StepMaker::Results> StepMaker::addUpdate(func::FuncOp function, Mode m
       accumulated.push_back({next.get(), nameOf(argument).str(), kAccumulated, argument});
     }
     for (TensorExpr &gradient : gradients)
-      gradient = gradient / total;
+      gradient = gradient / b.cast(total, VjpBuilder::elementOf(gradient.get()));
   }
   if (mode == Mode::Accumulate) {
     passOn(results, function, {&kParameter, 1});

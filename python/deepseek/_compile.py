@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -136,6 +137,8 @@ def compile_onnx(
         "optional": _optional(optional),
         "precision": "fp32",
         "training": None,
+        "memory_budget": "",
+        "recompute": [],
     }
     return compile_source(model, output, options, cache, lambda path: Model(path, threads, custom_ops))
 
@@ -237,10 +240,11 @@ def _forced(force_static: Any) -> list[tuple[str, list[int]]]:
 # What the compiler calls flags are arguments here.
 _FLAG = re.compile(
     r"--(?P<name>shape|specialize|force-static|custom-ops|donate|optional|emit|weights|target-cpu|target|precise|precision|loss"
-    r"|optimizer|schedule|freeze)\b(=(?P<value>[\w.*?\[\]-]+))?"
+    r"|optimizer|schedule|freeze|memory-budget|recompute)\b(=(?P<value>[\w.*?\[\]/-]+(:\w+=\d+)?))?"
 )
 _ARGUMENTS = {"shape": "shapes"}
 _sessions: dict[str, Any] = {}  # by cache folder
+_log = logging.getLogger("deepseek")
 _lock = threading.Lock()
 
 
@@ -249,7 +253,7 @@ def _in_python(message: str, names: Mapping[str, str]) -> str:
         name = _ARGUMENTS.get(match["name"], match["name"].replace("-", "_"))
         if match["value"] is None:
             return name
-        return f"{name}={[match['value']] if name in ('custom_ops', 'optional', 'freeze') else match['value']!r}"
+        return f"{name}={[match['value']] if name in ('custom_ops', 'optional', 'freeze', 'recompute') else match['value']!r}"
 
     for path, name in names.items():
         message = message.replace(f"'{path}'", name).replace(path, name)
@@ -275,6 +279,8 @@ def _run(source: str, path: str, options: dict[str, Any], cache: Any, names: Map
     for severity, message in result.messages:
         if severity == "warning":
             warnings.warn(_in_python(message, names), stacklevel=4)
+        elif severity == "note" and not result.code:  # a memory budget's plan
+            _log.info("%s", _in_python(message, names))
     if result.code:
         lines = [_in_python(message, names) for severity, message in result.messages if severity in ("error", "note")]
         raise CompileError("\n".join(lines) or f"the compiler failed with code {result.code}", result.code)

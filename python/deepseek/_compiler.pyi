@@ -30,6 +30,8 @@ class Session:
         optional: Sequence[str],
         precision: str,
         training: tuple[str, str, str, Sequence[str]] | None,
+        memory_budget: str,
+        recompute: Sequence[str],
     ) -> Result: ...
 
 def default_cache_folder() -> str: ...

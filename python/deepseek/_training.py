@@ -302,6 +302,8 @@ def compile_training(
     schedule: str = "constant",
     precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32",
     freeze: Sequence[str] = (),
+    memory_budget: str | int | None = None,
+    recompute: Sequence[str] = (),
     steps: int | None = None,
     seed: int = 0,
     target_cpu: str = "",
@@ -324,6 +326,8 @@ def compile_training(
     schedule: str = "constant",
     precision: Literal["fp32", "fp64", "bf16", "fp16"] = "fp32",
     freeze: Sequence[str] = (),
+    memory_budget: str | int | None = None,
+    recompute: Sequence[str] = (),
     target: str = "",
     target_cpu: str = "",
     shapes: Mapping[str, int] | None = None,
@@ -343,6 +347,8 @@ def compile_training(
     schedule="constant",
     precision="fp32",
     freeze=(),
+    memory_budget=None,
+    recompute=(),
     steps=None,
     seed=0,
     target="",
@@ -365,9 +371,15 @@ def compile_training(
     precision  "fp32" (as the model says), "fp64": all in double precision, weights and inputs included; "bf16", "fp16":
                products in half precision, weights and all else in fp32 (with "fp16" the loss is scaled)
     freeze     patterns of names of parameters that stay as they are: ["embed*"]
+    memory_budget  what a step may hold, parameters and states included: "2GiB:N=32" (or bytes), at the sizes behind the colon,
+               which must be said of each dimension that `shapes` leaves open ("threads=2" among them: scratch of two). The
+               step computes again what it does not keep, and gives the same bits
+    recompute  patterns of names of nodes: what they make is computed again in the backward pass, whatever the budget:
+               ["blocks.*/mlp/*"]
     seed       what the Trainer draws Dropout's random numbers by, as ./train --seed
 
-    The others are those of `compile_onnx`. Raises CompileError with the compiler's message."""
+    The others are those of `compile_onnx`. What a budget's plan is, the logger "deepseek" tells at level INFO. Raises CompileError
+    with the compiler's message."""
     if emit not in ("library", "executable", "object"):
         raise CompileError(f"emit={emit!r} is unknown; expected 'library', 'executable' or 'object'", 2)
     if output is None and emit != "library":
@@ -379,8 +391,19 @@ def compile_training(
     for name, text in (("loss", loss), ("optimizer", optimizer), ("schedule", schedule)):
         if not isinstance(text, str):
             raise CompileError(f"{name}={text!r} is no text; expected NAME, or NAME:KEY=VALUE,...", 2)
-    if isinstance(freeze, str) or not all(isinstance(pattern, str) for pattern in freeze):
-        raise CompileError(f"freeze={freeze!r} is no list of patterns; expected one like ['embed*']", 2)
+    for name, patterns, example in (("freeze", freeze, "embed*"), ("recompute", recompute, "blocks.*/mlp/*")):
+        if isinstance(patterns, str) or not all(isinstance(pattern, str) for pattern in patterns):
+            raise CompileError(f"{name}={patterns!r} is no list of patterns; expected one like [{example!r}]", 2)
+    if memory_budget is None:
+        budget = ""
+    elif isinstance(memory_budget, str) and memory_budget:
+        budget = memory_budget
+    elif hasattr(memory_budget, "__index__") and not isinstance(memory_budget, bool):
+        budget = f"{int(memory_budget)}B"
+    else:
+        raise CompileError(
+            f"memory_budget={memory_budget!r} is no amount of memory; expected one like '2GiB:N=32', or bytes", 2
+        )
     options = {
         "emit": emit,
         "weights": "auto",
@@ -396,5 +419,7 @@ def compile_training(
         "optional": [],
         "precision": precision,
         "training": (loss, optimizer, schedule, list(freeze)),
+        "memory_budget": budget,
+        "recompute": list(recompute),
     }
     return compile_source(model, output, options, cache, lambda path: Trainer(path, threads, steps=steps, seed=seed))

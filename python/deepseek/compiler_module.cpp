@@ -47,7 +47,8 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
                const std::vector<std::pair<std::string, std::vector<int64_t>>> &forced,
                const std::vector<std::string> &customDomains,
                const std::vector<std::pair<std::string, std::string>> &donate, const std::vector<std::string> &optional,
-               const std::string &precision, const std::optional<Training> &training) {
+               const std::string &precision, const std::optional<Training> &training, const std::string &memoryBudget,
+               const std::vector<std::string> &recompute) {
   nb::gil_scoped_release unlocked;
   Result result;
   std::mutex mutex;
@@ -80,7 +81,11 @@ Result compile(ds::CompilerSession &session, const std::string &input, const std
   if (training) {
     ds::TrainingOptions &trained = options.training.emplace();
     std::tie(trained.lossText, trained.optimizerText, trained.schedule, options.trained.frozen) = *training;
-    if (std::string reason = ds::parseTexts(trained); !reason.empty()) {
+    options.memory.recomputed = recompute;
+    std::string reason = memoryBudget.empty() ? "" : ds::parseMemoryBudget(memoryBudget, options.memory);
+    if (reason.empty())
+      reason = ds::parseTexts(trained);
+    if (!reason.empty()) {
       result.code = int(ds::CompileStatus::BadUsage);
       result.messages.emplace_back(nameOf(ds::Severity::Error), reason);
       return result;
@@ -117,6 +122,6 @@ NB_MODULE(_compiler, m) {
       .def("compile", compile, nb::arg("input"), nb::arg("output"), nb::arg("emit"), nb::arg("weights"),
            nb::arg("target"), nb::arg("target_cpu"), nb::arg("opt_level"), nb::arg("precise"), nb::arg("shapes"),
            nb::arg("versions"), nb::arg("forced"), nb::arg("custom_domains"), nb::arg("donate"), nb::arg("optional"),
-           nb::arg("precision"), nb::arg("training").none());
+           nb::arg("precision"), nb::arg("training").none(), nb::arg("memory_budget"), nb::arg("recompute"));
   m.def("default_cache_folder", ds::defaultCacheFolder);
 }

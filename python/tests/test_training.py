@@ -249,6 +249,53 @@ def test_double_precision():
         trainer.step({name: value.astype(np.float32) for name, value in data.items()})
 
 
+LAYERS, WIDTH, ROWS = 6, 64, 256
+
+
+def deep() -> onnx.ModelProto:
+    """Layers whose results the backward pass reads: 128 KB each."""
+    lines = [f"h{i} = MatMul(t{i}, w{i}) t{i + 1} = Tanh(h{i})" for i in range(LAYERS)]
+    proto = onnx.parser.parse_model(
+        f'<ir_version: 9, opset_import: ["": 17]> g (double[N,{WIDTH}] t0) => (double[N,{WIDTH}] t{LAYERS}) {{ {" ".join(lines)} }}'
+    )
+    for i in range(LAYERS):
+        proto.graph.initializer.append(
+            numpy_helper.from_array(RNG.standard_normal((WIDTH, WIDTH)) / math.sqrt(WIDTH), f"w{i}")
+        )
+    for node in proto.graph.node:
+        node.name = f"{node.op_type.lower()}/{node.output[0]}"
+    return proto
+
+
+def test_memory_budgets(caplog):
+    """The same losses and states, bit for bit, in less memory, and within what was asked for."""
+    model = deep()
+    data = {"t0": RNG.standard_normal((ROWS, WIDTH)), "target": RNG.integers(0, WIDTH, ROWS)}
+
+    def trained(**arguments) -> tuple[list[float], dict, int]:
+        trainer = ds.compile_training(model, optimizer=SGD, threads=1, **arguments)
+        losses = [trainer.step(data) for _ in range(3)]
+        return losses, trainer.state_dict(), trainer.memory
+
+    losses, state, memory = trained()
+    states = sum(value.nbytes for value in state.values() if isinstance(value, np.ndarray))
+    budget = states + (memory - states) * 3 // 4
+    with caplog.at_level("INFO", "deepseek"):
+        found = {
+            "text": trained(memory_budget=f"{budget}B:N={ROWS}"),
+            "bytes": trained(memory_budget=budget, shapes={"N": ROWS}),
+            "marked": trained(recompute=["tanh/*"]),
+        }
+    for name, (again, same, held) in found.items():
+        assert again == losses, name
+        assert all(np.array_equal(state[key], same[key]) for key in state), name
+        assert held < memory, name
+        assert name == "marked" or held <= budget, name
+    plans = [record.getMessage() for record in caplog.records if record.name == "deepseek"]
+    assert len(plans) == 3 and all("again" in plan for plan in plans), plans
+    assert f"memory of a step at N={ROWS}" in plans[0]
+
+
 def test_one_copy_of_state_and_temporaries():
     """Modes take turns: neither what they keep nor what they compute with is there twice."""
     size, count = 400, 3000
@@ -309,6 +356,13 @@ def test_batches_that_do_not_fit(trainer, given, says):
         ({"freeze": ["nothing*"]}, re.escape("freeze=['nothing*']: the model has no parameter of such a name")),
         ({"freeze": "w"}, "freeze='w' is no list of patterns"),
         ({"precision": "fp8"}, "precision='fp8' is unknown"),
+        ({"memory_budget": "much"}, "memory_budget expects an amount of memory like 2GiB, 1.5GB or 300MB, not 'much'"),
+        ({"memory_budget": 1.5}, "memory_budget=1.5 is no amount of memory; expected one like '2GiB:N=32', or bytes"),
+        ({"memory_budget": ""}, "memory_budget='' is no amount of memory"),
+        ({"memory_budget": "1GB"}, "write memory_budget='...:N=32', or fix it with shapes"),
+        ({"memory_budget": "100B:N=2"}, "memory_budget: a step holds .* is the least found with recomputation"),
+        ({"recompute": "w"}, "recompute='w' is no list of patterns"),
+        ({"recompute": ["none*"]}, re.escape("recompute=['none*']: no node of such a name is left in the program")),
         ({"loss": 3}, "loss=3 is no text"),
         ({"emit": "executable"}, "emit='executable' needs an output file"),
     ],

@@ -2,6 +2,22 @@
 
 // Which ops the kernel of a root takes in behind it.
 
+// A derivative reads memory, even of a tensor that is one number everywhere: a kernel fills it.
+// CHECK-LABEL: func.func @derivatives_of_constants
+// CHECK:         %[[Y:.*]] = rt.launch @{{.*}}expand()
+// CHECK:         rt.launch @{{.*}}max_pool_vjp(%arg0, %[[Y]])
+// CHECK:         %[[Z:.*]] = rt.launch @{{.*}}expand()
+// CHECK:         rt.launch @{{.*}}conv_filter_vjp(%arg0, %[[Z]])
+func.func @derivatives_of_constants(%x: tensor<1x4x4x3xf32>) -> (tensor<1x4x4x3xf32>, tensor<2x3x3x3xf32>) {
+  %y = ds.constant dense<1.0> : tensor<1x2x2x3xf32>
+  %0 = ds.max_pool_vjp %x, %y {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, pads_low = array<i64: 0, 0>, pads_high = array<i64: 0, 0>, dilations = array<i64: 1, 1>, layout = #ds.layout<nhwc>} : (tensor<1x4x4x3xf32>, tensor<1x2x2x3xf32>) -> tensor<1x4x4x3xf32>
+  %z = ds.constant dense<2.0> : tensor<1x2x2x2xf32>
+  %1 = ds.conv_filter_vjp %x, %z {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, pads_low = array<i64: 0, 0>, dilations = array<i64: 1, 1>, layout = #ds.layout<nhwc>} : (tensor<1x4x4x3xf32>, tensor<1x2x2x2xf32>) -> tensor<2x3x3x3xf32>
+  return %0, %1 : tensor<1x4x4x3xf32>, tensor<2x3x3x3xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @with_two_users
 // CHECK-NEXT:    %[[S:.*]] = rt.launch @{{.*}}reduce_sum(%arg0)
 // CHECK-NEXT:    rt.launch @{{.*}}(%[[S]])

@@ -242,6 +242,11 @@ MOVEMENT = [
     module("range", "double start, double delta => double[4] y", 'ds.range %start, %start, %delta {size = #ds.shape<["4"]>}'),
     Rule("eye_like", "double[N,3] x => double[N,3] y", "e = EyeLike(x); y = Mul(e, x)", TWO),
     *(Rule(f"trilu_{upper}", "double[N,M] x => double[N,M] y", f"y = Trilu<upper={upper}>(x, k)", TWO, weights={"k": np.array(1)}) for upper in (0, 1)),
+    # c, a, b, of which c leaves and b is there twice.
+    Rule("sequence", "double[N,3] a, double[M,3] b, double[2,3] c => double[k,3] y",
+         "s = SequenceConstruct(a, b); t = SequenceInsert(s, c, zero); u = SequenceErase(t, zero); d = SequenceAt(u, one); v = SequenceInsert(u, d); y = ConcatFromSequence<axis=0>(v)",
+         TWO, weights={"zero": np.array(0), "one": np.array(1)}),
+    Rule("optional", "double[N,M] x => double[N,M] y", "o = Optional(x); y = OptionalGetElement(o)", TWO, own=True),
     Rule("reverse_sequence", "double[4,M] x => double[4,M] y", "y = ReverseSequence<batch_axis=1, time_axis=0>(x, l)", {"M": (2,)}, weights={"l": np.array([3, 2])}),
     *(
         Rule(f"resize_{name}", "double[N,2,H,W] x => double[a,b,c,d] y", f"y = Resize<{attributes}>(x, , s)", {"N": (2,), "H": (4, 5), "W": (5, 3)},
@@ -423,6 +428,7 @@ CONTRACTIONS = [
         )
     ),
     Rule("average_counted", "double[N,3,H,W] x => double[a,b,c,d] y", "y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2], count_include_pad=1>(x)", IMAGE),
+    Rule("global_lp", "double[N,3,H,W] x => double[N,3,1,1] y", "y = GlobalLpPool<p=3>(x)", IMAGE, own=True),
     Rule("global_average", "double[N,3,H,W] x => double[N,3,1,1] y", "y = GlobalAveragePool(x)", IMAGE),
     Rule("attention", "double[N,2,M,3] q, double[N,2,M,3] k, double[N,2,M,3] v => double[N,2,M,3] y",
          "t = Transpose<perm=[0,1,3,2]>(k); s = MatMul(q, t); d = Mul(s, scale); w = Softmax<axis=-1>(d); y = MatMul(w, v)", TWO, weights={"scale": np.array(0.6)}),

@@ -1,5 +1,6 @@
 """ai.onnx.preview.training: gradients within models, and training steps that are models, against NumPy in float64."""
 
+import math
 import os
 
 import numpy as np
@@ -286,3 +287,27 @@ def test_what_is_refused(tmp_path, nodes, says):
     compiled = compile_model(tmp_path, model)
     assert compiled.code == 1
     assert says in compiled.stderr, compiled.stderr
+
+
+@pytest.mark.parametrize("number", (0, 3))
+def test_adam_by_its_learning_rate(number, tmp_path):
+    """The first step (0) corrects no bias: nothing that it does not use becomes 0 / 0 in its gradient."""
+    adam = helper.make_node(
+        "Adam", ["r", "t", "x", "g", "v", "h"], ["x1", "v1", "h1"], domain=TRAINING,
+        alpha=0.5, beta=0.75, epsilon=0.25, norm_coefficient=0.0, norm_coefficient_post=0.0,
+    )  # fmt: skip
+    nodes = [
+        adam,
+        helper.make_node("ReduceSum", ["x1"], ["y"], keepdims=0),
+        gradient(["r"], ["dr"], "y", ["r"], ["t", "x", "g", "v", "h"]),
+    ]
+    nodes[-1].input.extend(["t", "x", "g", "v", "h"])
+    names = ("x", "g", "v", "h")
+    model = make_model(nodes, {"r": [], "t:int64": [], **{name: [4] for name in names}}, {"dr": []})
+    arrays = {name: np.abs(RNG.standard_normal(4)) + 0.1 for name in names}
+    results = run(tmp_path, model, {"r": np.array(0.5), "t": np.array(number), **arrays})
+    mean = 0.5 * arrays["v"] + 0.5 * arrays["g"]
+    square = 0.75 * arrays["h"] + 0.25 * arrays["g"] ** 2
+    corrected = math.sqrt(1 - 0.75**number) / (1 - 0.5**number) if number else 1.0
+    expected = -corrected * (mean / (np.sqrt(square) + 0.25)).sum()
+    np.testing.assert_allclose(results["dr"], expected, rtol=1e-12)

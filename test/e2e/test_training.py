@@ -407,6 +407,69 @@ def test_frozen_parameters_stay(tmp_path):
         assert np.array_equal(found[name], value) == name.startswith("a."), name
 
 
+@pytest.mark.parametrize("optimizer", ("sgd:lr=0.25,momentum=0.9,clip=0.5", "adam:lr=0.01"))
+def test_parameters_of_several_types(optimizer):
+    """Half precision beside double: each keeps its type, and is updated in the learning rate's, that of the widest."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["": 17]> g (float[N,6] x) => (double[N,3] y) {
+            single = Cast<to=1>(w) h = MatMul(x, single) t = Tanh(h) wide = Cast<to=11>(t) y = MatMul(wide, v) }"""
+    )
+    w, v = RNG.standard_normal((6, 5)).astype(np.float16), RNG.standard_normal((5, 3))
+    model.graph.initializer.extend([numpy_helper.from_array(w, "w"), numpy_helper.from_array(v, "v")])
+    trainer = ds.compile_training(model, loss="mse", optimizer=optimizer, threads=1)
+    state = {"w": w.astype(np.float64), "v": v}
+    means, squares = ({name: np.zeros_like(value) for name, value in state.items()} for _ in range(2))
+    for number in range(1, 5):
+        x, target = RNG.standard_normal((8, 6)).astype(np.float32), RNG.standard_normal((8, 3))
+        t = np.tanh(x @ state["w"])
+        error = t @ state["v"] - target
+        dy = 2 * error / error.size
+        gradients = {"w": x.T @ (dy @ state["v"].T * (1 - t * t)), "v": t.T @ dy}
+        if "clip" in optimizer:
+            norm = math.sqrt(sum((gradient**2).sum() for gradient in gradients.values()))
+            gradients = {name: gradient * min(1, 0.5 / norm) for name, gradient in gradients.items()}
+        for name, gradient in gradients.items():
+            if "sgd" in optimizer:
+                means[name] = 0.9 * means[name] + gradient
+                state[name] = state[name] - 0.25 * means[name]
+            else:
+                means[name] = 0.9 * means[name] + 0.1 * gradient
+                squares[name] = 0.999 * squares[name] + 0.001 * gradient**2
+                root = np.sqrt(squares[name] / (1 - 0.999**number))
+                state[name] = state[name] - 0.01 * means[name] / (1 - 0.9**number) / (root + 1e-8)
+        np.testing.assert_allclose(trainer.step({"x": x, "target": target}), (error**2).mean(), rtol=5e-3)
+    found = trainer.state_dict()
+    assert found["w"].dtype == np.float16 and found["v"].dtype == np.float64
+    # Four roundings of numbers up to 4 to 11 bits, and for v what they change.
+    np.testing.assert_allclose(found["w"].astype(np.float64), state["w"], atol=1e-2)
+    np.testing.assert_allclose(found["v"], state["v"], atol=2e-3)
+    assert np.abs(state["w"] - w).max() > 0.03
+
+
+def test_the_cotangent_of_a_sum_is_a_tensor_to_windows(tmp_path):
+    """It is one number, known when the model is compiled; derivatives of windows read it from memory all the same."""
+    model = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["": 17]> g (double[2,3,6,6] x) => (double loss) {
+            c = Conv<kernel_shape=[3,3]>(x, w) p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(q)
+            a = ReduceSum<keepdims=0>(c) b = ReduceSum<keepdims=0>(p) loss = Add(a, b) }"""
+    )
+    w, q = RNG.standard_normal((2, 3, 3, 3)), RNG.permutation(32).reshape(1, 2, 4, 4).astype(np.float64)
+    model.graph.initializer.extend([numpy_helper.from_array(w, "w"), numpy_helper.from_array(q, "q")])
+    onnx.save(model, tmp_path / "model.onnx")
+    program = str(tmp_path / "train")
+    compiled = tools.compile_model(str(tmp_path / "model.onnx"), program, "--train", "--loss=output", timeout=200)
+    assert compiled.code == 0, compiled.stderr
+    x = RNG.standard_normal((2, 3, 6, 6))
+    np.savez(tmp_path / "data.npz", x=x)
+    result = tools.run([program, "--data", str(tmp_path / "data.npz"), "--dump-gradients", str(tmp_path / "g.npz")])
+    assert result.code == 0, result.stderr
+    found = np.load(tmp_path / "g.npz")
+    windows = np.lib.stride_tricks.sliding_window_view(x, (4, 4), axis=(2, 3)).sum(axis=(0, 4, 5))
+    np.testing.assert_allclose(found["grad.w"], np.broadcast_to(windows, w.shape), rtol=1e-12, atol=1e-12)
+    blocks = q.reshape(1, 2, 2, 2, 2, 2)
+    np.testing.assert_array_equal(found["grad.q"], (blocks == blocks.max(axis=(3, 5), keepdims=True)).reshape(q.shape))
+
+
 def test_normalization_keeps_statistics(tmp_path):
     """Its gradient by central differences of the loss; running statistics with n - 1; evaluation with those."""
     model, weights = network(tmp_path, norm=True)

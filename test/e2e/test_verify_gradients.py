@@ -11,7 +11,7 @@ import pytest
 from harness import text_model
 from onnx import numpy_helper
 
-from dsutil import gradients, tools
+from dsutil import gradients, pytorch, tools
 from dsutil.venv import ROOT
 
 STEPS = (1e-5, 1e-7, 1e-8, 1e-9)
@@ -92,6 +92,45 @@ def test_rounding_hides_no_wrong_gradient(step):
     found = differences.agreeing(which, 0, 1e-5, STEPS)
     assert found.is_below_noise or found.error > 1
     assert not found.is_nothing
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, os.path.join(ROOT, "utils", "verify-gradients"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_backend_tests():
+    """A window whose cotangent is one number, inputs at kinks, floats that choose sizes, masks that are infinite, nothing to
+    differentiate by, and half precision."""
+    names = (
+        "test_maxpool_2d_ceil_output_size_reduce_by_one", "test_clip_example", "test_resize_upsample_scales_linear",
+        "test_attention_4d_attn_mask_bool_4d", "test_adam", "test_shape_example", "test_max_float16",
+    )  # fmt: skip
+    for flags in ((), ("--symbolic",)):
+        result = run("--backend-tests", *names, "--explain", *flags)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "AGREES   test_clip_example:" in result.stdout and "AGREES   test_adam:" in result.stdout
+        assert "LEFT OUT test_shape_example: no output of floats" in result.stdout
+        assert "LEFT OUT test_max_float16: half precision" in result.stdout
+
+
+def test_each_operator_has_a_counterpart_or_a_reason():
+    """Of those that make floats: a new one of ONNX's cannot be forgotten."""
+    kinds = {f"tensor({kind})" for kind in ("float", "double", "float16", "bfloat16")}
+    kinds |= {f"seq({kind})" for kind in kinds}
+    kinds |= {f"optional({kind})" for kind in kinds}
+    operators = {
+        schema.name
+        for schema in onnx.defs.get_all_schemas()
+        if not schema.domain and not schema.deprecated and any(kinds & set(output.types) for output in schema.outputs)
+    }
+    assert operators == set(pytorch.DIFFERENTIATED) | set(pytorch.NOT)
+    assert not set(pytorch.DIFFERENTIATED) & set(pytorch.NOT)
+
+
+def test_no_backend_test_of_such_a_name():
+    result = run("--backend-tests", "test_of_nothing")
+    assert result.returncode == 2 and "no backend test is of such a name or operator" in result.stderr
 
 
 def test_the_command(tmp_path):

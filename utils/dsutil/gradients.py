@@ -24,6 +24,9 @@ def add_loss(model: onnx.ModelProto) -> list[str]:
     """Appends the output LOSS, a float of rank 0; returns the float outputs that it is made of."""
     graph = model.graph
     prefix = LOSS + "."
+    # Without it a dim of 0 means another one.
+    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    with_zeros = {"allowzero": 1} if version >= 14 else {}
 
     def constant(name: str, value: int) -> str:
         graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), prefix + name))
@@ -50,7 +53,8 @@ def add_loss(model: onnx.ModelProto) -> list[str]:
         centred = add("Sub", [add("Mod", [mixed, modulus], own + "mod"), half], own + "centred")
         halves = add("Cast", [half], own + "half", to=TensorProto.FLOAT)
         factors = add("Div", [add("Cast", [centred], own + "float", to=TensorProto.FLOAT), halves], own + "flat")
-        factors = add("Reshape", [factors, add("Shape", [output], own + "shape")], own + "factors")
+        shape = add("Shape", [output], own + "shape")
+        factors = add("Reshape", [factors, shape], own + "factors", **with_zeros)
         values = add("Cast", [output], own + "values", to=TensorProto.FLOAT)
         terms.append(add("ReduceSum", [add("Mul", [values, factors], own + "product")], own + "sum", keepdims=0))
     graph.node.append(helper.make_node("Sum", terms, [LOSS], name=LOSS))
@@ -86,9 +90,11 @@ class Difference:
 
 
 class Step:
-    """A training step's program on one batch: the loss as a function of its parameters."""
+    """A training step's program on one batch: the loss as a function of its parameters. `evaluates`: that of the inference
+    model, in which Dropout drops nothing; otherwise that of a training step."""
 
-    def __init__(self, path: str, threads: int):
+    def __init__(self, path: str, threads: int, evaluates: bool = True):
+        self.loss_mode = 2 if evaluates else 0
         self.model = runtime.Model(path, threads=threads, given={"mode": 1})
         self.roles = self.model.property("ds.train.inputs")
         outputs = self.model.property("ds.train.outputs")
@@ -103,12 +109,13 @@ class Step:
     def set_batch(self, arrays: dict[str, np.ndarray]) -> None:
         """Floats become float64, as the program has them. The learning rate is 0: a step changes nothing."""
         self.inputs: list[np.ndarray | None] = []
-        for name, role in zip(self.model.inputs, self.roles):
+        for name, role, dtype in zip(self.model.inputs, self.roles, self.model.input_types):
             if role == "d":
                 array = arrays[name]
                 self.inputs.append(array.astype(np.float64) if array.dtype == np.float32 else array)
             else:
-                self.inputs.append({"l": np.float64(0), "k": np.int64(1), "s": np.int64(0)}.get(role))
+                number = {"l": 0, "k": 1, "s": 0}.get(role)
+                self.inputs.append(None if number is None else np.array(number, dtype))
 
     def gradients(self) -> tuple[float, list[np.ndarray]]:
         self.model.set_symbol("mode", 1)
@@ -116,7 +123,7 @@ class Step:
         return float(results[self.loss_at]), [results[i] for i in self.gradients_at]
 
     def loss(self) -> float:
-        self.model.set_symbol("mode", 2)
+        self.model.set_symbol("mode", self.loss_mode)
         return float(self.model.run(self.inputs, {self.loss_at})[self.loss_at])
 
     def parameters(self) -> list[np.ndarray]:
@@ -126,10 +133,11 @@ class Step:
 
 def direction(name: str, values: np.ndarray, number: int) -> np.ndarray:
     """A random direction whose elements are as large as the parameter's typical one, and no less than 0.01 (biases begin
-    as zeros): a step of h changes it by its h-th part."""
+    as zeros): a step of h changes it by its h-th part. What is infinite (in a mask) stays."""
     rng = np.random.default_rng([zlib.crc32(name.encode()), number])
-    size = float(np.sqrt(np.mean(values * values))) if values.size else 0.0
-    return rng.standard_normal(values.shape) * max(size, 0.01)
+    finite = np.isfinite(values)
+    size = float(np.sqrt(np.mean(values[finite] ** 2))) if finite.any() else 0.0
+    return np.where(finite, rng.standard_normal(values.shape) * max(size, 0.01), 0.0)
 
 
 class Differences:

@@ -155,14 +155,20 @@ class Model:
     def __exit__(self, *_) -> None:
         self.close()
 
+    def _infos(self, kind: str) -> list[_TensorInfo]:
+        infos = []
+        for index in range(getattr(self._library, f"ds_model_{kind}_count")(self._model)):
+            infos.append(_TensorInfo())
+            getattr(self._library, f"ds_model_{kind}")(self._model, ctypes.c_size_t(index), ctypes.byref(infos[-1]))
+        return infos
+
     def _names(self, kind: str) -> list[str]:
-        count = getattr(self._library, f"ds_model_{kind}_count")(self._model)
-        names = []
-        for index in range(count):
-            info = _TensorInfo()
-            getattr(self._library, f"ds_model_{kind}")(self._model, ctypes.c_size_t(index), ctypes.byref(info))
-            names.append(info.name.decode())
-        return names
+        return [info.name.decode() for info in self._infos(kind)]
+
+    @property
+    def input_types(self) -> list[np.dtype | None]:
+        """None for strings."""
+        return [DTYPES.get(info.dtype) for info in self._infos("input")]
 
     @property
     def inputs(self) -> list[str]:

@@ -67,12 +67,13 @@ static void adam(Node &n) {
   double alpha = n.getFloat("alpha", 0.9), beta = n.getFloat("beta", 0.999), epsilon = n.getFloat("epsilon", 1e-6);
   double after = n.getFloat("norm_coefficient_post", 0);
   eachTensor(n, 2, [&](Expr rate, Expr step, Expr x, Expr g, MutableArrayRef<Expr> kept) {
+    // The first step has nothing to correct; and no 0 / 0, which a gradient would find where nothing else does.
     auto bias = [&](double base) {
       Type type = n.elem(step.value);
-      return Expr{&n, n.sub(n.scalar(1, type), n.make<PowOp>({n.scalar(base, type), step.value}))};
+      Expr one{&n, n.scalar(1, type)};
+      return afterFirst(step, {&n, n.sub(one.value, n.make<PowOp>({n.scalar(base, type), step.value}))}, one);
     };
-    // The first step has nothing to correct.
-    Expr corrected = afterFirst(step, rate * (squareRoot(bias(beta)) / bias(alpha)), rate);
+    Expr corrected = rate * (squareRoot(bias(beta)) / bias(alpha));
     Expr next = adamUpdate(x, g, kept[0], kept[1], corrected, alpha, beta, epsilon);
     return after != 0 ? next * (1 - after) : next;
   });
