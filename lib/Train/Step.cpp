@@ -56,7 +56,7 @@ FailureOr<SmallVector<Value>> StepMaker::gradientsOf(unsigned result, ArrayRef<B
   return gradients;
 }
 
-/// Tells of parameters that no gradient comes to; that all are such is an error.
+/// Tells of parameters that no gradient comes to; that all are such since floats end somewhere is an error.
 LogicalResult StepMaker::checkGradients(ArrayRef<BlockArgument> parameters, ArrayRef<Value> gradients) {
   SmallVector<std::string> without;
   for (auto [parameter, gradient] : llvm::zip_equal(parameters, gradients))
@@ -64,7 +64,8 @@ LogicalResult StepMaker::checkGradients(ArrayRef<BlockArgument> parameters, Arra
       without.push_back(("'" + nameOf(parameter.getArgNumber()) + "'").str());
   if (without.empty())
     return success();
-  if (without.size() < parameters.size()) {
+  Operation *end = without.size() == parameters.size() ? whereFloatsEnd(parameters) : nullptr;
+  if (!end) { // gradients of steps (Round) are 0, too
     constexpr size_t kMost = 4;
     const size_t more = without.size() > kMost ? without.size() - kMost : 0;
     without.resize(without.size() - more);
@@ -74,10 +75,8 @@ LogicalResult StepMaker::checkGradients(ArrayRef<BlockArgument> parameters, Arra
         << (without.size() + more == 1 ? "it" : "them");
     return success();
   }
-  if (Operation *end = whereFloatsEnd(parameters))
-    return end->emitError("no gradient comes to any parameter: what depends on them goes through this node, which "
-                          "has no derivative");
-  return error() << "no gradient comes to any parameter: the loss does not depend on them";
+  return end->emitError("no gradient comes to any parameter: what depends on them goes through this node, which has no "
+                        "derivative");
 }
 
 LogicalResult StepMaker::differentiate(unsigned output) {
